@@ -1,0 +1,79 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+// The CPU that Kernels is compiled for: `native` (this machine, the default), or a name that the compiler knows,
+// such as x86-64-v4, when the executable must also run on other machines of a cluster.
+let cpu = Context.environment["SWIFTLET_CPU"] ?? "native"
+
+let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
+
+// Kernels holds every inner loop: full-width vectors and no bounds checks.
+let kernelSettings: [SwiftSetting] =
+    strict + [.unsafeFlags(["-Ounchecked", "-Xcc", "-march=\(cpu)"])]
+
+func library(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+}
+
+func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
+    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
+}
+
+let package = Package(
+    name: "swiftlet",
+    products: [.executable(name: "swiftlet", targets: ["swiftlet"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // System libraries and the one C target.
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+
+        // Bottom to top: a module imports nothing that stands below it in this list.
+        library("Collectives", []),
+        library("MPICollectives", ["Collectives", "CMPI"]),
+        library("Kernels", ["COneDNN"], settings: kernelSettings),
+        library("TokenData", []),
+        library("Optimization", ["Kernels"]),
+        library("Transformer", ["Kernels"]),
+        library("Checkpointing", ["Optimization", "CLibcrypto"]),
+        library("DataParallel", ["Collectives", "Kernels"]),
+        library(
+            "Training",
+            [
+                "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels", "Collectives",
+            ]),
+        .executableTarget(
+            name: "swiftlet",
+            dependencies: [
+                "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
+                "MPICollectives", "Collectives",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Yams", package: "Yams"),
+            ],
+            swiftSettings: strict),
+
+        // Tests mirror Sources; `collectives-check` is the program that the tests run under mpirun.
+        .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport", swiftSettings: strict),
+        .executableTarget(
+            name: "collectives-check", dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels"],
+            path: "Tests/collectives-check", swiftSettings: strict),
+        tests("CollectivesTests", ["Collectives"]),
+        tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
+        tests("KernelsTests", ["Kernels"]),
+        tests("TokenDataTests", ["TokenData"]),
+        tests("OptimizationTests", ["Optimization", "Kernels"]),
+        tests("TransformerTests", ["Transformer", "Kernels", "Checkpointing"]),
+        tests("CheckpointingTests", ["Checkpointing", "Optimization"]),
+        tests("DataParallelTests", ["DataParallel", "Collectives", "Kernels"]),
+        tests(
+            "TrainingTests",
+            ["Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Collectives"]),
+        tests("EndToEndTests", ["swiftlet", "Checkpointing"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,1 @@
+/* Found through pkg-config (ompi-c). Only CMPI includes mpi.h itself. */

@@ -1,0 +1,63 @@
+/// A group of ranks that exchange values. `Trainer` never knows which implementation it has.
+///
+/// Every collective must be called by all ranks in the same order. Buffers are owned by the caller and changed in
+/// place; no call allocates in proportion to the data. A call may come from any one thread at a time.
+public protocol Communicator: AnyObject, Sendable {
+    /// This process's number, 0 ..< `worldSize`.
+    var rank: Int { get }
+    /// How many ranks take part.
+    var worldSize: Int { get }
+    /// This rank's number among the ranks of the same host.
+    var localRank: Int { get }
+    /// How many ranks share this host.
+    var localSize: Int { get }
+    /// The name of this host, for messages.
+    var hostName: String { get }
+    /// What carries the messages, for the log: `Open MPI 4.1.4`, `one process`, `2 threads`.
+    var implementation: String { get }
+
+    /// Sums over ranks in the order that the implementation likes best (`MPI_Allreduce`); every rank gets the result.
+    func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError)
+    /// Combines over ranks element by element; every rank gets the result.
+    func allReduce(_ values: inout MutableSpan<Double>, _ operation: ReductionOperation) throws(CollectiveError)
+    /// Combines over ranks element by element; every rank gets the result.
+    func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
+    /// Copies `root`'s bytes to every rank.
+    func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError)
+    /// Collects every rank's bytes at `root`, in rank order; other ranks get an empty array. Lengths may differ.
+    func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]]
+    /// Sends to one rank and receives from the same one, at the same time. Counts may differ from one another.
+    func exchange(sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int) throws(CollectiveError)
+    /// Returns when every rank has arrived.
+    func barrier() throws(CollectiveError)
+    /// Ends the whole job with this exit code; `message` has been printed by the caller.
+    func abort(code: Int32) -> Never
+}
+
+/// How `allReduce` combines two values.
+public enum ReductionOperation: Int32, Sendable {
+    case sum = 0
+    case minimum = 1
+    case maximum = 2
+}
+
+/// A collective that failed: what was called, on which rank, and what the library said.
+public struct CollectiveError: Error, CustomStringConvertible, Sendable {
+    /// The collective, by its name in this module.
+    public let operation: String
+    /// The rank that saw the failure.
+    public let rank: Int
+    /// The library's code, 0 where there is none.
+    public let code: Int32
+    /// The library's text.
+    public let reason: String
+
+    public init(operation: String, rank: Int, code: Int32, reason: String) {
+        self.operation = operation
+        self.rank = rank
+        self.code = code
+        self.reason = reason
+    }
+
+    public var description: String { "\(operation) failed on rank \(rank): \(reason) (code \(code))" }
+}
