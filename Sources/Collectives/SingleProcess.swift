@@ -1,10 +1,4 @@
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 /// The world of one rank: every collective leaves the values as they are. For runs without a launcher, under a
 /// debugger or in a container, where MPI is not started at all.

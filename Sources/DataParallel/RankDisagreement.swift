@@ -20,7 +20,8 @@ public struct RankDisagreement: Error, CustomStringConvertible, Sendable, Equata
         }
         return order.map { value in
             let members = ranks[value] ?? []
-            return "\(members.count == 1 ? "rank" : "ranks") {\(members.map(String.init).joined(separator: ","))} \(value)"
+            return
+                "\(members.count == 1 ? "rank" : "ranks") {\(members.map(String.init).joined(separator: ","))} \(value)"
         }.joined(separator: ", ")
     }
 }

@@ -1,12 +1,5 @@
 import Collectives
-
-#if canImport(Glibc)
 import Glibc
-#elseif canImport(Musl)
-import Musl
-#elseif canImport(Darwin)
-import Darwin
-#endif
 
 // What the launcher's environment variables say, before and after MPI is started: pure functions of an environment.
 //
