@@ -32,10 +32,13 @@ public enum Vector {
     /// Elements of a chunk whose squares are summed together; chunks are then added in order, in Double.
     static let chunk = 1 << 14
 
-    /// The sum of squares, with the same bits at any number of threads.
-    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>) -> Double {
+    /// Memory that `sumOfSquares` needs for `count` elements.
+    public static func squareSums(count: Int) -> Buffer<Double> { Buffer(count: (count + chunk - 1) / chunk) }
+
+    /// The sum of squares, with the same bits at any number of threads. `sums` comes from `squareSums(count:)`.
+    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {
         let chunks = (x.count + chunk - 1) / chunk
-        let sums = Buffer<Double>(count: chunks)
+        precondition(sums.count >= chunks, "room for \(sums.count) sums, \(chunks) needed")
         pool.split(chunks) { _, range in
             for index in range {
                 let start = index * chunk
