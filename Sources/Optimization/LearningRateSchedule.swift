@@ -1,5 +1,5 @@
 #if canImport(Glibc)
-import Glibc
+    import Glibc
 #endif
 
 /// The learning rate as a pure function of the optimizer step, computed in Double, with no hidden state.
