@@ -35,6 +35,7 @@ extension TrainingConfiguration {
             throw .usage("\(shown) is not an option of train; did you mean \(near)?")
         }
         guard option.read(&self, text) else { throw .usage("\(shown) is '\(text)', expected \(option.expected)") }
+        given.insert(name)
     }
 
     /// Every option that has a value, in the table's order.

@@ -79,6 +79,9 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var trace: String?
     public var progress = false
 
+    /// The options that were set, by flag or file: they may contradict what a model directory says.
+    public internal(set) var given: Set<String> = []
+
     /// The defaults.
     public init() {}
 
