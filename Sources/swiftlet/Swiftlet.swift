@@ -5,5 +5,6 @@ import ArgumentParser
 struct Swiftlet: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "swiftlet",
-        abstract: "Trains GPT-style language models on CPUs, on one process or many.")
+        abstract: "Trains GPT-style language models on CPUs, on one process or many.",
+        subcommands: [TokenizeCommand.self])
 }
