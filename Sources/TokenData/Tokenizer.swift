@@ -26,7 +26,7 @@ public struct Tokenizer: Sendable {
     public let endOfTextID: Int32?
 
     /// Merges in the order of their rank, as pairs of ids.
-    let merges: [(left: Int32, right: Int32)]
+    package let merges: [(left: Int32, right: Int32)]
     /// Pair of ids → rank << 32 | merged id.
     let mergeTable: PairTable
     /// The id of each single byte.
