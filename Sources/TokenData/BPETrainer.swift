@@ -18,7 +18,8 @@ public struct BPETrainer: Sendable {
         let least = 256 + specialTokens.count
         guard (least...Tokenizer.maximumID).contains(vocabularySize) else {
             throw TokenDataError(
-                .usage, "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
+                .usage,
+                "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
                     + "\(specialTokens.count) special) to \(Tokenizer.maximumID); change --vocab-size")
         }
         self.vocabularySize = vocabularySize

@@ -27,10 +27,20 @@ public struct CorpusSource: Sendable {
     public private(set) var emptyCount = 0
     /// How many files were left out because the same file came before.
     public private(set) var repeatedCount = 0
+    /// How many directory entries were left out because they lead nowhere: broken links, names that are not UTF-8.
+    public private(set) var unreachableCount = 0
 
     private var seen: Set<FileKey> = []
 
-    private struct FileKey: Hashable { let device: UInt64, inode: UInt64 }
+    private struct FileKey: Hashable {
+        let device: UInt64
+        let inode: UInt64
+
+        init(_ status: stat) {
+            device = UInt64(status.st_dev)
+            inode = UInt64(status.st_ino)
+        }
+    }
 
     /// Bytes of all documents together.
     public var byteCount: Int { documents.reduce(0) { $0 + $1.byteCount } }
@@ -39,12 +49,15 @@ public struct CorpusSource: Sendable {
     ///
     /// - Parameters:
     ///   - paths: files, directories (taken recursively without hidden entries and links to directories), `-`.
-    ///   - spoolDirectory: where what comes through a pipe is kept while it is worked on, without a name.
+    ///   - outputDirectory: an existing directory that is left out where it stands inside an input, so that no output
+    ///     becomes input; what comes through a pipe is kept there while it is worked on, without a name.
     /// - Throws: exit code 66 for an input that is missing or cannot be read, 65 when no text is left.
-    public init(paths: [String], spoolDirectory: String) throws(TokenDataError) {
+    public init(paths: [String], outputDirectory: String) throws(TokenDataError) {
+        let output = try SystemFile(reading: outputDirectory).status()
+        seen.insert(FileKey(output))
         for path in paths {
             if path == "-" {
-                try add(stream: SystemFile(adopting: dup(STDIN_FILENO), path: "standard input"), spoolDirectory)
+                try add(stream: SystemFile(adopting: dup(STDIN_FILENO), path: "standard input"), outputDirectory)
                 continue
             }
             var status = stat()
@@ -55,7 +68,7 @@ public struct CorpusSource: Sendable {
             switch status.st_mode & S_IFMT {
             case S_IFDIR: try add(directory: path)
             case S_IFREG: try add(file: path, status)
-            default: try add(stream: SystemFile(reading: path), spoolDirectory)
+            default: try add(stream: SystemFile(reading: path), outputDirectory)
             }
         }
         guard !documents.isEmpty else {
@@ -66,22 +79,17 @@ public struct CorpusSource: Sendable {
     }
 
     private mutating func add(directory: String) throws(TokenDataError) {
-        guard let stream = opendir(directory) else {
-            throw TokenDataError(.missingInput, "cannot list '\(directory)': \(SystemFile.lastError)")
-        }
-        var names: [String] = []
-        while let entry = readdir(stream) {
-            let name = withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-            if !name.hasPrefix(".") { names.append(name) }
-        }
-        closedir(stream)
+        guard try !seen.contains(FileKey(SystemFile(reading: directory).status())) else { return }
         let base = directory.hasSuffix("/") ? String(directory.dropLast()) : directory
-        for name in names.sorted(by: { $0.utf8.lexicographicallyPrecedes($1.utf8) }) {
+        for name in try SystemFile.names(in: directory) where !name.hasPrefix(".") {
             let path = "\(base)/\(name)"
             var entry = stat()
             var target = stat()
             // A link that leads nowhere is not text; a link to a directory could lead round in a circle.
-            guard lstat(path, &entry) == 0, stat(path, &target) == 0 else { continue }
+            guard lstat(path, &entry) == 0, stat(path, &target) == 0 else {
+                unreachableCount += 1
+                continue
+            }
             switch target.st_mode & S_IFMT {
             case S_IFDIR where entry.st_mode & S_IFMT == S_IFDIR: try add(directory: path)
             case S_IFREG: try add(file: path, target)
@@ -91,7 +99,7 @@ public struct CorpusSource: Sendable {
     }
 
     private mutating func add(file path: String, _ status: stat) throws(TokenDataError) {
-        guard seen.insert(FileKey(device: UInt64(status.st_dev), inode: UInt64(status.st_ino))).inserted else {
+        guard seen.insert(FileKey(status)).inserted else {
             repeatedCount += 1
             return
         }

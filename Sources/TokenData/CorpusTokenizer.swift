@@ -30,7 +30,8 @@ public struct CorpusTokenizer: Sendable {
     ) throws(TokenDataError) {
         guard validationFraction >= 0, validationFraction < 1 else {
             throw TokenDataError(
-                .usage, "validation fraction \(validationFraction) is out of range: it must be 0 or more and less than 1")
+                .usage,
+                "validation fraction \(validationFraction) is out of range: it must be 0 or more and less than 1")
         }
         self.source = source
         self.outputDirectory = outputDirectory
@@ -44,10 +45,13 @@ public struct CorpusTokenizer: Sendable {
     /// earlier run give way then, and `tokenizer.json` comes last, so a directory that has it is whole.
     ///
     /// - Parameter progress: told the phase and how far it is, from 0 to 1.
-    /// - Throws: exit codes 65 (text), 66 (input), 73 and 74 (output).
+    /// - Throws: exit codes 65 (text), 66 (input), 73 and 74 (output), 81 (another process writes there).
     public func run(
         tokenizer given: Tokenizer?, trainer: BPETrainer, progress: (Phase, Double) -> Void = { _, _ in }
     ) throws(TokenDataError) -> Summary {
+        let lock = try SystemFile.lock(directory: outputDirectory)
+        defer { withExtendedLifetime(lock) {} }
+        try removePartialOutput()
         let segments = try CorpusSplit.segments(source.documents, fraction: validationFraction)
         let tokenizer: Tokenizer
         if let given {
@@ -57,7 +61,8 @@ public struct CorpusTokenizer: Sendable {
         }
         guard let endOfText = tokenizer.endOfTextID else {
             throw TokenDataError(
-                .badData, "the tokenizer has no token \(Tokenizer.endOfText), which stands before each document; "
+                .badData,
+                "the tokenizer has no token \(Tokenizer.endOfText), which stands before each document; "
                     + "give another one or train one")
         }
         let json = try pendingFile("tokenizer.json", tokenizer.tokenizerJSON())
@@ -146,18 +151,29 @@ public struct CorpusTokenizer: Sendable {
 
     /// Removes `tokenizer.json` first: without it the directory does not count as whole.
     private func removeOldOutput() throws(TokenDataError) {
-        var old = ["\(outputDirectory)/tokenizer.json"]
-        for prefix in ["train", "val"] {
-            var index = 0
-            while access("\(outputDirectory)/\(TokenShardWriter.name(prefix, index))", F_OK) == 0 {
-                old.append("\(outputDirectory)/\(TokenShardWriter.name(prefix, index))")
-                index += 1
+        let shards = try SystemFile.names(in: outputDirectory).filter { isShardName($0[...]) }
+        for name in ["tokenizer.json"] + shards {
+            guard unlink("\(outputDirectory)/\(name)") == 0 || errno == ENOENT else {
+                throw TokenDataError(
+                    .writeFailed, "cannot replace '\(outputDirectory)/\(name)': \(SystemFile.lastError)")
             }
         }
-        for path in old {
-            guard unlink(path) == 0 || errno == ENOENT else {
-                throw TokenDataError(.writeFailed, "cannot replace '\(path)': \(SystemFile.lastError)")
-            }
+    }
+
+    /// Removes what a run that was killed has left.
+    private func removePartialOutput() throws(TokenDataError) {
+        for name in try SystemFile.names(in: outputDirectory)
+        where name.hasPrefix(".") && name.hasSuffix(".partial") && isShardName(name.dropFirst().dropLast(8)) {
+            unlink("\(outputDirectory)/\(name)")
         }
+    }
+
+    /// Whether a name is `train_` or `val_`, digits, `.bin`.
+    private func isShardName(_ name: Substring) -> Bool {
+        guard let prefix = ["train_", "val_"].first(where: { name.hasPrefix($0) }), name.hasSuffix(".bin") else {
+            return false
+        }
+        let digits = name.dropFirst(prefix.count).dropLast(4)
+        return digits.count >= 6 && digits.allSatisfy { ("0"..."9").contains($0) }
     }
 }

@@ -49,7 +49,7 @@ struct TokenizeCommand: ParsableCommand {
         let start = clock.now
         let given = try tokenizer.map { path throws(TokenDataError) in try Tokenizer(path: path) }
         try makeDirectory(output)
-        let source = try CorpusSource(paths: input, spoolDirectory: output)
+        let source = try CorpusSource(paths: input, outputDirectory: output)
         let work = try CorpusTokenizer(
             source: source, outputDirectory: output, validationFraction: valFraction)
         let display = ProgressDisplay()
@@ -66,10 +66,14 @@ struct TokenizeCommand: ParsableCommand {
         print("documents   \(source.documents.count), \(source.byteCount) bytes")
         if !source.binaryPaths.isEmpty {
             let names = source.binaryPaths.prefix(3).joined(separator: ", ")
-            print("left out    \(source.binaryPaths.count) binary: \(names)\(source.binaryPaths.count > 3 ? ", …" : "")")
+            print(
+                "left out    \(source.binaryPaths.count) binary: \(names)\(source.binaryPaths.count > 3 ? ", …" : "")")
         }
         if source.emptyCount + source.repeatedCount > 0 {
             print("left out    \(source.emptyCount) empty, \(source.repeatedCount) given twice")
+        }
+        if source.unreachableCount > 0 {
+            print("left out    \(source.unreachableCount) broken links or names that are not UTF-8")
         }
         let size = summary.tokenizer.vocabularySize
         if tokenizer == nil, size < vocabSize {
@@ -77,12 +81,14 @@ struct TokenizeCommand: ParsableCommand {
         } else {
             print("vocabulary  \(size) tokens\(tokenizer == nil ? "" : " (given)")")
         }
-        print("tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
-            + "\(rounded(bytesPerToken, 2)) bytes a token")
+        print(
+            "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
+                + "\(rounded(bytesPerToken, 2)) bytes a token")
         if summary.validationTokens == 0, valFraction > 0 { print("validation  none: the text is too short to divide") }
         print("time        \(rounded(seconds, 2)) s")
-        print("shards      \(output)/train_*.bin (\(summary.trainPaths.count))"
-            + (summary.validationPaths.isEmpty ? "" : ", \(output)/val_*.bin (\(summary.validationPaths.count))"))
+        print(
+            "shards      \(output)/train_*.bin (\(summary.trainPaths.count))"
+                + (summary.validationPaths.isEmpty ? "" : ", \(output)/val_*.bin (\(summary.validationPaths.count))"))
     }
 
     private func rounded(_ value: Double, _ places: Int) -> String {

@@ -36,7 +36,9 @@ import TokenData
                     counts[[vocabulary[left]!, vocabulary[right]!], default: 0] += 1
                 }
             }
-            let best = counts.min { $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key) }
+            let best = counts.min {
+                $0.value != $1.value ? $0.value > $1.value : $0.key.lexicographicallyPrecedes($1.key)
+            }
             guard let best, best.value >= 2 else { break }
             let left = vocabulary.first { $0.value == best.key[0] }!.key
             let right = vocabulary.first { $0.value == best.key[1] }!.key
@@ -78,7 +80,9 @@ import TokenData
 
     /// Counting in parts and in any order gives the same vocabulary.
     @Test func countsOfPartsAddUp() throws {
-        let lines = TokenizerGoldens.text.split(separator: "\n", omittingEmptySubsequences: false).map { String($0) + "\n" }
+        let lines = TokenizerGoldens.text.split(separator: "\n", omittingEmptySubsequences: false).map {
+            String($0) + "\n"
+        }
         var parts = lines.map { line in
             var words = WordCounts()
             words.add(line)

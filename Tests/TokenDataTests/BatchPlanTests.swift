@@ -14,7 +14,9 @@ import TokenData
     }
 
     /// The sequences of a whole epoch, rank by rank.
-    private func visited(_ worldSize: Int, _ globalBatch: Int, _ microBatch: Int, _ order: SampleOrder) throws -> [[Int]] {
+    private func visited(_ worldSize: Int, _ globalBatch: Int, _ microBatch: Int, _ order: SampleOrder) throws
+        -> [[Int]]
+    {
         let plan = try BatchPlan(globalBatch: globalBatch, microBatch: microBatch, worldSize: worldSize)
         return (0..<worldSize).map { rank in
             (0..<order.sequenceCount / globalBatch).flatMap { step in

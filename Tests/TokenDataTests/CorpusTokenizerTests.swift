@@ -16,7 +16,7 @@ import TokenData
     private func tokenize(
         _ paths: [String]? = nil, fraction: Double = 0, threads: Int = 2, tokenizer: Tokenizer? = nil
     ) throws -> CorpusTokenizer.Summary {
-        let source = try CorpusSource(paths: paths ?? [inputs.path], spoolDirectory: outputs.path)
+        let source = try CorpusSource(paths: paths ?? [inputs.path], outputDirectory: outputs.path)
         return try CorpusTokenizer(
             source: source, outputDirectory: outputs.path, validationFraction: fraction, threads: threads
         ).run(tokenizer: tokenizer, trainer: BPETrainer(vocabularySize: 300))
@@ -49,7 +49,7 @@ import TokenData
         try inputs.write("c.bin", [65, 0, 66])
         try inputs.write("d.txt", [])
         try inputs.write("e.txt", [0x66, 0xFF, 0x66])
-        let source = try CorpusSource(paths: [inputs.path, inputs.path + "/b.txt"], spoolDirectory: outputs.path)
+        let source = try CorpusSource(paths: [inputs.path, inputs.path + "/b.txt"], outputDirectory: outputs.path)
         #expect(source.documents.map(\.byteCount) == [28, 6, 3])
         #expect(source.binaryPaths == [inputs.path + "/c.bin"])
         #expect(source.emptyCount == 1)
@@ -65,6 +65,8 @@ import TokenData
         try inputs.write("a/text", Array("text".utf8))
         #expect(symlink("..", inputs.path + "/a/up") == 0)
         #expect(symlink("nowhere", inputs.path + "/a/broken") == 0)
+        let source = try CorpusSource(paths: [inputs.path], outputDirectory: outputs.path)
+        #expect(source.unreachableCount == 1)
         try tokenize()
         #expect(try documents("train") == ["text"])
     }
@@ -134,13 +136,30 @@ import TokenData
     }
 
     @Test func anEarlierOutputGivesWay() throws {
-        for name in ["train_000000.bin", "train_000001.bin", "val_000000.bin", "tokenizer.json"] {
+        for name in ["train_000000.bin", "train_000003.bin", "val_000000.bin", "tokenizer.json"] {
             try outputs.write(name, [1])
         }
+        for name in [".train_000005.bin.partial", ".tokenizer.json.partial"] { try outputs.write(name, [1]) }
         try outputs.write("notes.txt", [2])
         try inputs.write("a", Array("some text".utf8))
         try tokenize()
         #expect(try outputs.names() == ["notes.txt", "tokenizer.json", "train_000000.bin"])
+    }
+
+    @Test func theOutputIsNoInput() throws {
+        try inputs.write("a", Array("some text".utf8))
+        try inputs.write("data/tokenizer.json", Array("earlier output".utf8))
+        let source = try CorpusSource(paths: [inputs.path], outputDirectory: inputs.path + "/data")
+        #expect(source.documents.map(\.path) == [inputs.path + "/a"])
+    }
+
+    @Test func aDirectoryInUseIsAnError() throws {
+        try inputs.write("a", Array("some text".utf8))
+        let descriptor = open(outputs.path, O_RDONLY)
+        defer { close(descriptor) }
+        #expect(flock(descriptor, LOCK_EX) == 0)
+        let error = #expect(throws: TokenDataError.self) { try tokenize() }
+        #expect(error?.exitCode == 81)
     }
 
     @Test func aGivenTokenizerIsUsedAsItIs() throws {

@@ -33,7 +33,8 @@ import TokenData
     @Test func agreesWithThePattern() throws {
         let pattern = try Regex(#"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#)
             .matchingSemantics(.unicodeScalar)
-        let scalars = Array(" \n\t\r'sdmrevlltaZé日ß12½²٣,.!-_\u{A0}\u{2003}\u{3000}\u{85}\u{301}👍\u{200D}".unicodeScalars)
+        let scalars = Array(
+            " \n\t\r'sdmrevlltaZé日ß12½²٣,.!-_\u{A0}\u{2003}\u{3000}\u{85}\u{301}👍\u{200D}".unicodeScalars)
         var random = SeededGenerator(state: 1)
         for _ in 0..<3000 {
             var text = ""
@@ -60,7 +61,9 @@ import TokenData
 
     /// Broken bytes are split as the replacement characters of a lossy decoder would be.
     @Test func brokenBytesSplitLikeReplacementCharacters() {
-        let broken: [[UInt8]] = [[0xFF], [0xC3], [0xE3, 0x80], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xF5, 0x80, 0x80, 0x80]]
+        let broken: [[UInt8]] = [
+            [0xFF], [0xC3], [0xE3, 0x80], [0xED, 0xA0, 0x80], [0xC0, 0xAF], [0xF5, 0x80, 0x80, 0x80],
+        ]
         for bytes in broken {
             let text = Array("ab ".utf8) + bytes + Array("\u{A0}c".utf8)
             let parts = splitter.split(text).map { Array(text[$0]) }

@@ -57,7 +57,9 @@ import TokenData
         // Six standard deviations of a binomial count.
         func check(_ observed: Int, _ share: Double) {
             let expected = Double(trials) * share
-            #expect(abs(Double(observed) - expected) < 6 * (expected * (1 - share)).squareRoot(), "\(observed), \(expected)")
+            #expect(
+                abs(Double(observed) - expected) < 6 * (expected * (1 - share)).squareRoot(), "\(observed), \(expected)"
+            )
         }
         for place in places.joined() { check(place, 1 / Double(count)) }
         for (first, row) in followers.enumerated() {

@@ -55,7 +55,8 @@ import TokenData
     /// A writer that is dropped leaves nothing behind.
     @Test func nothingIsSeenBeforePublish() throws {
         do {
-            let writer = TokenShardWriter(directory: directory.path, prefix: "val", vocabularySize: 300, shardTokenLimit: 2)
+            let writer = TokenShardWriter(
+                directory: directory.path, prefix: "val", vocabularySize: 300, shardTokenLimit: 2)
             let tokens: [Int32] = [1, 2, 3]
             try writer.append(tokens.span)
             try writer.finish()

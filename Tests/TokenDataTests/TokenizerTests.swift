@@ -32,7 +32,9 @@ import TokenData
     @Test func anyBytesComeBack() {
         var random = SeededGenerator(state: 3)
         for _ in 0..<500 {
-            let bytes = (0..<Int.random(in: 0..<300, using: &random)).map { _ in UInt8.random(in: 0...255, using: &random) }
+            let bytes = (0..<Int.random(in: 0..<300, using: &random)).map { _ in
+                UInt8.random(in: 0...255, using: &random)
+            }
             #expect(tokenizer.decode(tokenizer.encode(bytes)) == bytes)
             #expect(tokenizer.decode(tokenizer.encode(bytes, allowSpecial: true)) == bytes)
         }
