@@ -60,7 +60,7 @@ import TokenData
             try BatchPlan(globalBatch: global, microBatch: micro, worldSize: world)
         }
         #expect(error?.exitCode == 64)
-        #expect(error?.description.hasSuffix("nearest valid: \(advice)") == true, "\(error!)")
+        #expect(error?.description.hasSuffix("nearest valid: \(advice)") == true, "\(String(describing: error))")
     }
 
     @Test(arguments: [(0, 1, 1), (8, 0, 1), (8, -2, 2), (8, 2, 0), (1 << 40, 1, 1), (8, Int.max, 4)])

@@ -95,7 +95,9 @@ import TokenData
             try directory.write("train_000000.bin", bytes)
             let error = #expect(throws: TokenDataError.self) { try TokenShard(path: path) }
             #expect(error?.exitCode == 65)
-            for part in parts + [path] { #expect(error?.description.contains(part) == true, "\(part): \(error!)") }
+            for part in parts + [path] {
+                #expect(error?.description.contains(part) == true, "\(part): \(String(describing: error))")
+            }
         }
     }
 

@@ -93,7 +93,13 @@ import TokenData
             let text = error?.description ?? ""
             #expect(text.contains("\(name)' has token id 77 at token \(offset), but the vocabulary has 29 tokens"))
         }
+        // The smallest vocabulary that has the id, and the largest that has it not.
         try bad.validateTokenIDs(vocabularySize: 78)
+        for (size, isBad) in [(78, false), (77, true)] {
+            let stream = try TokenStream(glob: directory.path + "/part*.bin", vocabularySize: size)
+            let index = max(0, place - 1)
+            #expect((try? sequence(stream, index, 1)) == nil ? isBad : !isBad)
+        }
     }
 
     /// Of many bad ids the scan names the first, at any number of threads.
@@ -162,8 +168,9 @@ import TokenData
         try writer.append([Int32](repeating: 7, count: 4_000_000).span)
         let path = try writer.publish()[0]
         let identity = try TokenStream(paths: [path], vocabularySize: nil).identity
+        let good = try directory.read("part_000000.bin")
         for place in [1024, 1024 + 8_000_000 - 1] {
-            var bytes = try directory.read("part_000000.bin")
+            var bytes = good
             bytes[place] ^= 1
             try directory.write("part_000000.bin", bytes)
             #expect(try TokenStream(paths: [path], vocabularySize: nil).identity != identity)

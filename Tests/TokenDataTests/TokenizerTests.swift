@@ -81,6 +81,25 @@ import TokenData
         }
     }
 
+    /// More different words than an encoder remembers: it forgets them and goes on.
+    @Test func aFullMemoryStartsAfresh() {
+        func word(_ number: Int) -> [UInt8] { (0..<4).map { UInt8(ascii: "a") + UInt8((number >> (5 * $0)) % 26) } }
+        var encoder = TokenEncoder(tokenizer)
+        var ids: [Int32] = []
+        var text: [UInt8] = []
+        for number in 0..<600_000 {
+            text += word(number * 7) + [0x20]
+            if number % 1000 == 0 {
+                encoder.encode(text.span, into: &ids)
+                text = []
+            }
+        }
+        encoder.encode(text.span, into: &ids)
+        ids.removeAll()
+        encoder.encode(Array(TokenizerGoldens.text.utf8).span, into: &ids)
+        #expect(ids == tokenizer.encode(TokenizerGoldens.text))
+    }
+
     @Test func identityFollowsTheVocabulary() throws {
         #expect(try Self.trained(400).identity == tokenizer.identity)
         #expect(try Self.trained(399).identity != tokenizer.identity)
