@@ -18,7 +18,8 @@ public struct BPETrainer: Sendable {
         let least = 256 + specialTokens.count
         guard (least...Tokenizer.maximumID).contains(vocabularySize) else {
             throw TokenDataError(
-                .usage, "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
+                .usage,
+                "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
                     + "\(specialTokens.count) special) to \(Tokenizer.maximumID); change --vocab-size")
         }
         self.vocabularySize = vocabularySize
@@ -29,7 +30,7 @@ public struct BPETrainer: Sendable {
     /// Trains on words.
     ///
     /// - Parameter progress: told the number of tokens so far now and then.
-    public func train(_ words: WordCounts, progress: ((Int) -> Void)? = nil) throws(TokenDataError) -> Tokenizer {
+    public func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(TokenDataError) -> Tokenizer {
         var names = WordTable()
         for token in specialTokens { _ = names.intern(Array(token.utf8)) }
         let added = specialTokens.enumerated().map { index, text in
@@ -46,7 +47,7 @@ public struct BPETrainer: Sendable {
             let id = Int32(names.intern(name).index)
             merges.append((pair.left, pair.right))
             table.merge(pair, into: id)
-            if names.count % 64 == 0 { progress?(names.count) }
+            if names.count % 64 == 0 { progress(names.count) }
         }
         // A pair that was merged twice keeps its last rank, as in a map that is filled in order.
         var seen = PairTable(capacity: merges.count)

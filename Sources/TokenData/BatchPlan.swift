@@ -29,7 +29,8 @@ public struct BatchPlan: Sendable, Equatable {
                 if let best { advice += ", or --micro-batch \(best)" }
             }
             throw TokenDataError(
-                .usage, "--global-batch \(globalBatch) is not a multiple of --micro-batch \(microBatch) × "
+                .usage,
+                "--global-batch \(globalBatch) is not a multiple of --micro-batch \(microBatch) × "
                     + "\(worldSize) \(worldSize == 1 ? "rank" : "ranks") = \(share); nearest valid: \(advice)")
         }
         self.globalBatch = globalBatch

@@ -25,7 +25,8 @@ struct PairTable: Sendable {
     @inline(__always)
     private func slot(of key: UInt64) -> Int {
         let mixed = (key ^ key >> 31) &* 0x9E37_79B9_7F4A_7C15
-        var slot = Int(truncatingIfNeeded: (mixed ^ mixed >> 29) &* 0xBF58_476D_1CE4_E5B9 >> UInt64(shift))
+        let spread = (mixed ^ mixed >> 29) &* 0xBF58_476D_1CE4_E5B9
+        var slot = Int(truncatingIfNeeded: spread >> UInt64(shift))
         let mask = keys.count - 1
         while keys[slot] != key, keys[slot] != Self.empty { slot = (slot + 1) & mask }
         return slot

@@ -12,7 +12,8 @@ public struct SampleOrder: Sendable, Equatable {
 
     private let leftBits: UInt64
     private let rightBits: UInt64
-    private static let rounds = 8
+    /// Fewer do for many sequences, but leave a bias that shows in orders of five or six; these cost about 0.1 µs.
+    private static let rounds = 24
 
     /// - Precondition: `sequenceCount` > 0.
     public init(seed: UInt64, sequenceCount: Int, shuffle: Bool) {

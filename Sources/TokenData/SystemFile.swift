@@ -125,6 +125,31 @@ final class SystemFile: Sendable {
         }
     }
 
+    /// The names in a directory but for `.` and `..`, sorted byte by byte.
+    static func names(in directory: String) throws(TokenDataError) -> [String] {
+        guard let stream = opendir(directory) else {
+            throw TokenDataError(.missingInput, "cannot list '\(directory)': \(lastError)")
+        }
+        defer { closedir(stream) }
+        var names: [String] = []
+        while let entry = readdir(stream) {
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) })
+        }
+        names.removeAll { $0 == "." || $0 == ".." }
+        return names.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }
+    }
+
+    /// Takes the lock of a directory, which is given back with the file.
+    static func lock(directory: String) throws(TokenDataError) -> SystemFile {
+        let file = try SystemFile(reading: directory)
+        guard flock(file.descriptor, LOCK_EX | LOCK_NB) == 0 else {
+            throw TokenDataError(
+                .inUse, "output directory '\(directory)' is in use by another process; wait for it or give another one")
+        }
+        return file
+    }
+
     /// Makes a directory's entries durable.
     static func syncDirectory(_ path: String) throws(TokenDataError) {
         try SystemFile(reading: path).sync()

@@ -60,7 +60,8 @@ public final class TokenShard: Sendable {
         let got = try file.read(into: &buffer, range, at: offset)
         guard got == range.count else {
             throw TokenDataError(
-                .badData, "shard '\(path)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
+                .badData,
+                "shard '\(path)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
                     + "byte \(offset + got) now; restore it and run again")
         }
     }

@@ -16,8 +16,9 @@ public final class TokenShardWriter {
     private var file: SystemFile?
     private var tokensInShard = 0
     private var buffer: [UInt8] = []
+    private var filled = 0
     private var temporaryPaths: [String] = []
-    private static let bufferLimit = 4 << 20
+    private static let bufferSize = 4 << 20
 
     /// - Parameters:
     ///   - directory: an existing directory.
@@ -50,22 +51,29 @@ public final class TokenShardWriter {
         var start = 0
         while start < tokens.count {
             if file == nil { try openShard() }
-            let count = min(tokens.count - start, shardTokenLimit - tokensInShard)
-            for index in start..<start + count {
-                let id = tokens[index]
-                precondition(id >= 0 && id < vocabularySize)
-                buffer.append(UInt8(truncatingIfNeeded: id))
-                buffer.append(UInt8(truncatingIfNeeded: id >> 8))
-                if width == 4 {
-                    buffer.append(UInt8(truncatingIfNeeded: id >> 16))
-                    buffer.append(UInt8(truncatingIfNeeded: id >> 24))
-                }
-            }
+            let room = min(shardTokenLimit - tokensInShard, (buffer.count - filled) / width)
+            let count = min(tokens.count - start, room)
+            store(tokens, start..<start + count)
             start += count
             tokensInShard += count
             tokenCount += count
-            if buffer.count >= Self.bufferLimit { try flush() }
+            if buffer.count - filled < width { try flush() }
             if tokensInShard == shardTokenLimit { try closeShard() }
+        }
+    }
+
+    private func store(_ tokens: Span<Int32>, _ range: Range<Int>) {
+        var span = buffer.mutableSpan
+        var raw = span.mutableBytes
+        for index in range {
+            let id = tokens[index]
+            precondition(id >= 0 && id < vocabularySize)
+            if width == 2 {
+                raw.storeBytes(of: UInt16(truncatingIfNeeded: id), toByteOffset: filled, as: UInt16.self)
+            } else {
+                raw.storeBytes(of: id, toByteOffset: filled, as: Int32.self)
+            }
+            filled += width
         }
     }
 
@@ -75,12 +83,13 @@ public final class TokenShardWriter {
         temporaryPaths.append(path)
         self.file = file
         tokensInShard = 0
+        if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.bufferSize) }
         try file.write(ShardFormat.header(width: width, tokenCount: 0))
     }
 
     private func flush() throws(TokenDataError) {
-        try file?.write(buffer)
-        buffer.removeAll(keepingCapacity: true)
+        try file?.write(filled == buffer.count ? buffer : Array(buffer[..<filled]))
+        filled = 0
     }
 
     private func closeShard() throws(TokenDataError) {

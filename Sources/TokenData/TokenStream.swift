@@ -45,7 +45,8 @@ public struct TokenStream: Sendable {
         let status = glob(pattern, GLOB_ERR, nil, &result)
         guard status == 0 || status == GLOB_NOMATCH else {
             throw TokenDataError(
-                .missingInput, "cannot list '\(pattern)': \(status == GLOB_ABORTED ? SystemFile.lastError : "no memory")")
+                .missingInput,
+                "cannot list '\(pattern)': \(status == GLOB_ABORTED ? SystemFile.lastError : "no memory")")
         }
         let paths = (0..<Int(result.gl_pathc)).compactMap { result.gl_pathv[$0].map { String(cString: $0) } }
         guard !paths.isEmpty else {
@@ -70,7 +71,8 @@ public struct TokenStream: Sendable {
         guard count >= minimum else {
             let name = shards.count == 1 ? "shard '\(shards[0].path)'" : "\(shards.count) shards"
             throw TokenDataError(
-                .badData, "too few tokens: \(name) with \(tokenCount) tokens make \(count) sequences of "
+                .badData,
+                "too few tokens: \(name) with \(tokenCount) tokens make \(count) sequences of "
                     + "\(contextLength), \(minimum) are needed; give more text or a shorter context")
         }
         return count
@@ -142,7 +144,8 @@ public struct TokenStream: Sendable {
 
     func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> TokenDataError {
         TokenDataError(
-            .badData, "shard '\(shard.path)' has token id \(id) at token \(offset), but the vocabulary has "
+            .badData,
+            "shard '\(shard.path)' has token id \(id) at token \(offset), but the vocabulary has "
                 + "\(vocabularySize) tokens (ids 0 to \(vocabularySize - 1)); "
                 + "give the vocabulary that the shard was made with")
     }

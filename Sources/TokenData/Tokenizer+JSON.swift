@@ -12,7 +12,9 @@ extension Tokenizer {
         text += addedTokens.isEmpty ? "],\n" : "\n  ],\n"
         text += "  \"normalizer\": null,\n"
         for part in ["pre_tokenizer", "post_processor", "decoder"] {
-            text += "  \"\(part)\": {\n    \"type\": \"ByteLevel\",\n    \"add_prefix_space\": false,\n"
+            // Only the pre-tokenizer's flag means anything; the others are as in GPT-2's own file.
+            text += "  \"\(part)\": {\n    \"type\": \"ByteLevel\",\n"
+            text += "    \"add_prefix_space\": \(part != "pre_tokenizer"),\n"
             text += "    \"trim_offsets\": \(part != "post_processor"),\n    \"use_regex\": true\n  },\n"
         }
         text += "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"

@@ -14,7 +14,8 @@ extension Tokenizer {
         var status = stat()
         guard stat(path, &status) == 0 else {
             throw TokenDataError(
-                .missingInput, "no tokenizer at '\(path)': \(SystemFile.lastError); give a directory with tokenizer.json")
+                .missingInput,
+                "no tokenizer at '\(path)': \(SystemFile.lastError); give a directory with tokenizer.json")
         }
         guard status.st_mode & S_IFMT == S_IFDIR else {
             self = try Self.reading(json: path)
@@ -29,7 +30,8 @@ extension Tokenizer {
             self = try Self.reading(vocabulary: vocabulary, merges: merges)
         } else {
             throw TokenDataError(
-                .missingInput, "'\(path)' holds neither tokenizer.json nor vocab.json with merges.txt; "
+                .missingInput,
+                "'\(path)' holds neither tokenizer.json nor vocab.json with merges.txt; "
                     + "make one with swiftlet tokenize")
         }
     }

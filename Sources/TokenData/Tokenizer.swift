@@ -26,7 +26,7 @@ public struct Tokenizer: Sendable {
     public let endOfTextID: Int32?
 
     /// Merges in the order of their rank, as pairs of ids.
-    let merges: [(left: Int32, right: Int32)]
+    package let merges: [(left: Int32, right: Int32)]
     /// Pair of ids → rank << 32 | merged id.
     let mergeTable: PairTable
     /// The id of each single byte.
@@ -93,7 +93,8 @@ public struct Tokenizer: Sendable {
                 let whole = names.find(merge.left + merge.right)
             else {
                 throw bad(
-                    "has merge \(rank), \(show(merge.left)) + \(show(merge.right)), of tokens that its vocabulary lacks")
+                    "has merge \(rank), \(show(merge.left)) + \(show(merge.right)), of tokens that its vocabulary lacks"
+                )
             }
             let value = Int64(rank) << 32 | Int64(ids[whole])
             guard table.insert(value, forNew: PairTable.key(ids[left], ids[right])).isNew else {
@@ -110,7 +111,8 @@ public struct Tokenizer: Sendable {
             let name = names.find(token.content)
             let isElsewhere = name.map { ids[$0] != token.id } ?? (forms[Int(token.id)] != nil)
             guard addedContents.updateValue(token.content, forKey: token.id) == nil, !isElsewhere else {
-                throw bad("has added token \(show(token.content)) with id \(token.id), which contradicts its vocabulary")
+                throw bad(
+                    "has added token \(show(token.content)) with id \(token.id), which contradicts its vocabulary")
             }
         }
         addedTokens = added.sorted { $0.id < $1.id }
