@@ -11,6 +11,11 @@ public enum ThreadWorld {
         /// The code that it gave.
         public let exitCode: Int32
 
+        public init(rank: Int, exitCode: Int32) {
+            self.rank = rank
+            self.exitCode = exitCode
+        }
+
         public var description: String { "rank \(rank) aborted with exit code \(exitCode)" }
     }
 
