@@ -113,7 +113,7 @@ public final class Subprocess: @unchecked Sendable {
             // A launcher gets the chance to take its ranks with it.
             let family = Self.descendants(of: processIdentifier)
             signal(SIGTERM)
-            if ended.wait(timeout: .now() + 3) == .timedOut {
+            if ended.wait(timeout: .now() + 8) == .timedOut {
                 signal(SIGKILL)
                 ended.wait()
             }
