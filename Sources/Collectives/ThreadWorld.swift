@@ -99,7 +99,7 @@ extension ThreadWorld {
         private var left: [Bool]
         private var failures: [(any Error)?]
         private var first: (rank: Int, error: any Error)?
-        private var channels: [Channel]
+        private let channels: [Channel]
 
         init(size: Int) {
             precondition(size >= 1, "a world of \(size) ranks")

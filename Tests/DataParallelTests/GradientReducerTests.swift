@@ -171,6 +171,7 @@ struct GradientBucketsTests {
         var end = elements
         for range in ranges {
             #expect(range.upperBound == end && !range.isEmpty && range.count <= size)
+            #expect(range.lowerBound % size == 0)
             end = range.lowerBound
         }
         #expect(end == 0)

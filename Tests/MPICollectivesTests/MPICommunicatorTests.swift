@@ -69,7 +69,9 @@ struct MPICommunicatorTests {
         let outcome = try check(ranks: 3, ["--diverge"])
         #expect(outcome.status == 78, "\(outcome)")
         #expect(
-            outcome.standardError.contains("ranks {0,1} --global-batch=16, rank {2} --global-batch=8"), "\(outcome)")
+            outcome.standardError.components(
+                separatedBy: "ranks {0,1} --global-batch=16, rank {2} --global-batch=8"
+            ).count == 2, "told once: \(outcome)")
     }
 
     @Test func `A launcher of another MPI is an error and not N silent copies`() throws {
@@ -87,10 +89,25 @@ struct MPICommunicatorTests {
         #expect(outcome.status == 0, "\(outcome)")
     }
 
+    @Test func `Without mpirun a multi-rank test fails and says why`() throws {
+        let failure = #expect(throws: Subprocess.Failure.self) {
+            try Subprocess.mpirun(ranks: 2, executable: "/bin/true", environment: ["PATH": "/nowhere"])
+        }
+        #expect(failure?.description.contains("mpirun is not in PATH") == true)
+    }
+
     @Test func `A program that hangs is killed with its ranks`() throws {
-        let outcome = try Subprocess.mpirun(
-            ranks: 2, executable: "/bin/sleep", arguments: ["1000"], timeout: 1)
-        #expect(outcome.timedOut)
-        #expect(outcome.status != 0)
+        let launcher = try Subprocess.startMPI(ranks: 2, executable: "/bin/sleep", arguments: ["1000"])
+        var family: [Int32] = []
+        let deadline = Date(timeIntervalSinceNow: 20)
+        while family.count < 2, Date() < deadline {
+            family = Subprocess.descendants(of: launcher.processIdentifier)
+            Thread.sleep(forTimeInterval: 0.01)
+        }
+        #expect(family.count >= 2)
+        let outcome = launcher.wait(timeout: 0.5)
+        // 1 is what mpirun says after SIGTERM: it was not killed itself.
+        #expect(outcome.timedOut && outcome.status == 1, "\(outcome)")
+        #expect(!family.contains(where: Subprocess.isAlive))
     }
 }

@@ -19,7 +19,7 @@ extension Subprocess {
         ranks: Int, executable: String, arguments: [String] = [], environment: [String: String] = [:],
         launcherArguments: [String] = [], workingDirectory: String? = nil
     ) throws -> Subprocess {
-        guard let launcher = find("mpirun") else {
+        guard let launcher = find("mpirun", path: environment["PATH"]) else {
             throw Failure(
                 description: "mpirun is not in PATH: the multi-rank tests need Open MPI (apt install openmpi-bin)")
         }
@@ -30,9 +30,9 @@ extension Subprocess {
             workingDirectory: workingDirectory)
     }
 
-    /// The full path of a program in PATH.
-    public static func find(_ name: String) -> String? {
-        (ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
+    /// The full path of a program in `path`, or in this process's PATH.
+    public static func find(_ name: String, path: String? = nil) -> String? {
+        (path ?? ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
             .map { "\($0)/\(name)" }
             .first { FileManager.default.isExecutableFile(atPath: $0) }
     }

@@ -5,6 +5,7 @@
 //     collectives-check --diverge                             the highest rank has another configuration
 //     collectives-check --bench [MEGABYTES...]                times of the reductions
 import Collectives
+import DataParallel
 import Glibc
 import MPICollectives
 import TestSupport
@@ -27,6 +28,11 @@ struct CollectivesCheck {
         do {
             try run(Array(CommandLine.arguments.dropFirst()), on: communicator)
             try communicator.shutdown()
+        } catch let error as RankDisagreement {
+            // Every rank has this error: one tells it, and all leave in good order.
+            let code = communicator.rank == 0 ? report(error) : error.exitCode
+            try? communicator.shutdown()
+            exit(code)
         } catch {
             communicator.abort(code: report(error))
         }
