@@ -59,9 +59,10 @@ let package = Package(
             swiftSettings: strict),
 
         // Tests mirror Sources; `collectives-check` is the program that the tests run under mpirun.
-        .target(name: "TestSupport", dependencies: [], path: "Tests/TestSupport", swiftSettings: strict),
+        .target(name: "TestSupport", dependencies: ["Collectives"], path: "Tests/TestSupport", swiftSettings: strict),
         .executableTarget(
-            name: "collectives-check", dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels"],
+            name: "collectives-check",
+            dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "TestSupport"],
             path: "Tests/collectives-check", swiftSettings: strict),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
