@@ -1,4 +1,275 @@
+// The C shim over MPI; cmpi.h tells the rules. Every rank cuts a buffer into the same pieces, because the pieces
+// depend on the count and the limit alone.
 #include "cmpi.h"
-#include <mpi.h>
 
-int cmpi_placeholder(void) { return MPI_VERSION; }
+#include <limits.h>
+#include <mpi.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "MPI_FLOAT and MPI_DOUBLE are Swift's Float and Double");
+_Static_assert(sizeof(long long) == 8 && sizeof(int64_t) == 8, "MPI_INT64_T is Swift's Int64");
+_Static_assert(sizeof(int) == 4, "MPI counts are 32-bit ints, Swift's Int32");
+_Static_assert(sizeof(size_t) == 8, "counts above INT_MAX need a 64-bit size_t");
+
+enum { request_slots = 64, pieces_per_request = 64, message_tag = 1 };
+
+static MPI_Comm world = MPI_COMM_NULL;
+static MPI_Comm local = MPI_COMM_NULL;
+static size_t chunk_limit = INT_MAX;
+
+static struct {
+    MPI_Request pieces[pieces_per_request];
+    int count;  // 0: free
+} requests[request_slots];
+
+#define CHECK(call)                          \
+    do {                                     \
+        int code_ = (call);                  \
+        if (code_ != MPI_SUCCESS) return code_; \
+    } while (0)
+#define CHECK_RUNNING() \
+    if (world == MPI_COMM_NULL) return CMPI_ERROR_NOT_RUNNING
+
+static size_t piece(size_t remaining) { return remaining < chunk_limit ? remaining : chunk_limit; }
+
+static void copy_text(const char *source, char *text, size_t capacity) {
+    if (capacity > 0) snprintf(text, capacity, "%s", source);
+}
+
+// Start and end
+
+int cmpi_init(int *is_serialized) {
+    int started = 0;
+    CHECK(MPI_Initialized(&started));
+    if (started) return CMPI_ERROR_ALREADY_STARTED;
+    int provided = MPI_THREAD_SINGLE;
+    CHECK(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided));
+    *is_serialized = provided >= MPI_THREAD_SERIALIZED;
+    // Calls without a communicator report to MPI_COMM_WORLD's handler.
+    CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
+    CHECK(MPI_Comm_dup(MPI_COMM_WORLD, &world));
+    CHECK(MPI_Comm_set_errhandler(world, MPI_ERRORS_RETURN));
+    CHECK(MPI_Comm_split_type(world, MPI_COMM_TYPE_SHARED, 0, MPI_INFO_NULL, &local));
+    return MPI_Comm_set_errhandler(local, MPI_ERRORS_RETURN);
+}
+
+int cmpi_finalize(void) {
+    CHECK_RUNNING();
+    CHECK(MPI_Comm_free(&local));
+    CHECK(MPI_Comm_free(&world));
+    return MPI_Finalize();
+}
+
+int cmpi_is_running(void) { return world != MPI_COMM_NULL; }
+
+_Noreturn void cmpi_abort(int code) {
+    fflush(NULL);
+    if (world != MPI_COMM_NULL) MPI_Abort(world, code);
+    _Exit(code);
+}
+
+int cmpi_set_chunk_limit(size_t elements) {
+    if (elements < 1 || elements > INT_MAX) return CMPI_ERROR_BAD_ARGUMENT;
+    chunk_limit = elements;
+    return MPI_SUCCESS;
+}
+
+// Questions
+
+int cmpi_world(int *rank, int *size) {
+    CHECK_RUNNING();
+    CHECK(MPI_Comm_rank(world, rank));
+    return MPI_Comm_size(world, size);
+}
+
+int cmpi_local(int *rank, int *size) {
+    CHECK_RUNNING();
+    CHECK(MPI_Comm_rank(local, rank));
+    return MPI_Comm_size(local, size);
+}
+
+int cmpi_host_name(char *name, size_t capacity) {
+    CHECK_RUNNING();
+    char full[MPI_MAX_PROCESSOR_NAME + 1] = {0};
+    int length = 0;
+    CHECK(MPI_Get_processor_name(full, &length));
+    copy_text(full, name, capacity);
+    return MPI_SUCCESS;
+}
+
+int cmpi_version(char *text, size_t capacity) {
+    char full[MPI_MAX_LIBRARY_VERSION_STRING + 1] = {0};
+    int length = 0;
+    CHECK(MPI_Get_library_version(full, &length));
+    full[strcspn(full, "\n")] = 0;
+    copy_text(full, text, capacity);
+    return MPI_SUCCESS;
+}
+
+void cmpi_error_string(int code, char *text, size_t capacity) {
+    static const char *const own[] = {
+        "",
+        "an argument of the MPI shim is out of range",
+        "too many non-blocking operations are under way",
+        "the peer sent fewer elements than expected: the ranks are not in the same step",
+        "MPI is not running in this process",
+        "MPI was started before in this process; it can be started once only",
+    };
+    if (code < 0 && code >= CMPI_ERROR_ALREADY_STARTED) {
+        copy_text(own[-code], text, capacity);
+        return;
+    }
+    char full[MPI_MAX_ERROR_STRING + 1] = {0};
+    int length = 0;
+    if (MPI_Error_string(code, full, &length) != MPI_SUCCESS) snprintf(full, sizeof full, "unknown MPI error");
+    copy_text(full, text, capacity);
+}
+
+// Reductions
+
+static int allreduce(void *values, size_t count, size_t width, MPI_Datatype type, int operation) {
+    CHECK_RUNNING();
+    if (operation < CMPI_SUM || operation > CMPI_MAXIMUM) return CMPI_ERROR_BAD_ARGUMENT;
+    const MPI_Op op = operation == CMPI_SUM ? MPI_SUM : operation == CMPI_MINIMUM ? MPI_MIN : MPI_MAX;
+    char *next = values;
+    for (size_t left = count; left > 0;) {
+        const size_t now = piece(left);
+        CHECK(MPI_Allreduce(MPI_IN_PLACE, next, (int)now, type, op, world));
+        next += now * width;
+        left -= now;
+    }
+    return MPI_SUCCESS;
+}
+
+int cmpi_allreduce_float(float *values, size_t count, int operation) {
+    return allreduce(values, count, sizeof *values, MPI_FLOAT, operation);
+}
+
+int cmpi_allreduce_double(double *values, size_t count, int operation) {
+    return allreduce(values, count, sizeof *values, MPI_DOUBLE, operation);
+}
+
+int cmpi_allreduce_int64(int64_t *values, size_t count, int operation) {
+    return allreduce(values, count, sizeof *values, MPI_INT64_T, operation);
+}
+
+int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *request) {
+    CHECK_RUNNING();
+    if (operation < CMPI_SUM || operation > CMPI_MAXIMUM) return CMPI_ERROR_BAD_ARGUMENT;
+    const MPI_Op op = operation == CMPI_SUM ? MPI_SUM : operation == CMPI_MINIMUM ? MPI_MIN : MPI_MAX;
+    int slot = 0;
+    while (slot < request_slots && requests[slot].count > 0) slot++;
+    // An empty buffer still takes one (empty) piece, so that its slot counts as taken.
+    const size_t pieces = count == 0 ? 1 : (count - 1) / chunk_limit + 1;
+    if (slot == request_slots || pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t now = piece(count - i * chunk_limit);
+        CHECK(MPI_Iallreduce(MPI_IN_PLACE, values + i * chunk_limit, (int)now, MPI_FLOAT, op, world,
+                             &requests[slot].pieces[i]));
+    }
+    requests[slot].count = (int)pieces;
+    *request = slot;
+    return MPI_SUCCESS;
+}
+
+int cmpi_test(int request, int *is_done) {
+    CHECK_RUNNING();
+    if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;
+    CHECK(MPI_Testall(requests[request].count, requests[request].pieces, is_done, MPI_STATUSES_IGNORE));
+    if (*is_done) requests[request].count = 0;
+    return MPI_SUCCESS;
+}
+
+int cmpi_wait(int request) {
+    CHECK_RUNNING();
+    if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;
+    const int code = MPI_Waitall(requests[request].count, requests[request].pieces, MPI_STATUSES_IGNORE);
+    requests[request].count = 0;
+    return code;
+}
+
+// Moving data
+
+int cmpi_barrier(void) {
+    CHECK_RUNNING();
+    return MPI_Barrier(world);
+}
+
+int cmpi_broadcast(void *bytes, size_t count, int root) {
+    CHECK_RUNNING();
+    char *next = bytes;
+    for (size_t left = count; left > 0;) {
+        const size_t now = piece(left);
+        CHECK(MPI_Bcast(next, (int)now, MPI_BYTE, root, world));
+        next += now;
+        left -= now;
+    }
+    return MPI_SUCCESS;
+}
+
+int cmpi_gather_counts(int64_t count, int64_t *counts, int root) {
+    CHECK_RUNNING();
+    return MPI_Gather(&count, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, root, world);
+}
+
+// A receive that a shorter message satisfies must not look like a success: the tail would be stale values.
+static int check_length(MPI_Status *status, MPI_Datatype type, size_t expected) {
+    int received = 0;
+    CHECK(MPI_Get_count(status, type, &received));
+    return (size_t)received == expected ? MPI_SUCCESS : CMPI_ERROR_SHORT_MESSAGE;
+}
+
+int cmpi_gather_bytes(const void *bytes, size_t count, void *received, const int64_t *counts, int root) {
+    int rank = 0, size = 0;
+    CHECK(cmpi_world(&rank, &size));
+    if (rank != root) {
+        const char *next = bytes;
+        for (size_t left = count; left > 0;) {
+            const size_t now = piece(left);
+            CHECK(MPI_Send(next, (int)now, MPI_BYTE, root, message_tag, world));
+            next += now;
+            left -= now;
+        }
+        return MPI_SUCCESS;
+    }
+    char *next = received;
+    for (int source = 0; source < size; source++) {
+        size_t left = (size_t)counts[source];
+        if (source == root) {
+            if (left != count) return CMPI_ERROR_BAD_ARGUMENT;
+            if (left > 0) memcpy(next, bytes, left);
+            next += left;
+            continue;
+        }
+        while (left > 0) {
+            const size_t now = piece(left);
+            MPI_Status status;
+            CHECK(MPI_Recv(next, (int)now, MPI_BYTE, source, message_tag, world, &status));
+            CHECK(check_length(&status, MPI_BYTE, now));
+            next += now;
+            left -= now;
+        }
+    }
+    return MPI_SUCCESS;
+}
+
+int cmpi_exchange_float(const float *sending, size_t send_count, float *receiving, size_t receive_count, int peer) {
+    CHECK_RUNNING();
+    size_t to_send = send_count, to_receive = receive_count;
+    // Both sides make as many rounds, because one's send count is the other's receive count.
+    do {
+        const size_t out = piece(to_send), in = piece(to_receive);
+        MPI_Status status;
+        CHECK(MPI_Sendrecv(sending, (int)out, MPI_FLOAT, peer, message_tag, receiving, (int)in, MPI_FLOAT, peer,
+                           message_tag, world, &status));
+        CHECK(check_length(&status, MPI_FLOAT, in));
+        // Only a non-null pointer may move: an empty buffer can come as NULL.
+        if (out > 0) sending += out;
+        if (in > 0) receiving += in;
+        to_send -= out;
+        to_receive -= in;
+    } while (to_send > 0 || to_receive > 0);
+    return MPI_SUCCESS;
+}

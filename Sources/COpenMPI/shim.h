@@ -1,1 +1,1 @@
-/* Found through pkg-config (ompi-c). Only CMPI includes mpi.h itself. */
+/* Found through pkg-config (ompi-c): this target only carries the compiler and linker flags. CMPI includes mpi.h. */

@@ -13,7 +13,7 @@ public protocol Communicator: AnyObject, Sendable {
     var localSize: Int { get }
     /// The name of this host, for messages.
     var hostName: String { get }
-    /// What carries the messages, for the log: `Open MPI 4.1.4`, `one process`, `2 threads`.
+    /// What carries the messages, for the log: `Open MPI v4.1.4`, `one process`, `2 threads`.
     var implementation: String { get }
 
     /// Sums over ranks in the order that the implementation likes best (`MPI_Allreduce`); every rank gets the result.
@@ -27,37 +27,22 @@ public protocol Communicator: AnyObject, Sendable {
     /// Collects every rank's bytes at `root`, in rank order; other ranks get an empty array. Lengths may differ.
     func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]]
     /// Sends to one rank and receives from the same one, at the same time. Counts may differ from one another.
+    /// - Precondition: `peer` is another rank.
     func exchange(sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int) throws(CollectiveError)
+    /// The same inside one buffer: sends the elements of one range and receives into another.
+    /// - Precondition: `peer` is another rank, the ranges are inside `values` and do not overlap.
+    func exchange(
+        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
+    ) throws(CollectiveError)
     /// Returns when every rank has arrived.
     func barrier() throws(CollectiveError)
-    /// Ends the whole job with this exit code; `message` has been printed by the caller.
+    /// Ends the whole job with this exit code. The caller has printed why.
     func abort(code: Int32) -> Never
 }
 
 /// How `allReduce` combines two values.
-public enum ReductionOperation: Int32, Sendable {
+public enum ReductionOperation: Int32, Sendable, CaseIterable {
     case sum = 0
     case minimum = 1
     case maximum = 2
-}
-
-/// A collective that failed: what was called, on which rank, and what the library said.
-public struct CollectiveError: Error, CustomStringConvertible, Sendable {
-    /// The collective, by its name in this module.
-    public let operation: String
-    /// The rank that saw the failure.
-    public let rank: Int
-    /// The library's code, 0 where there is none.
-    public let code: Int32
-    /// The library's text.
-    public let reason: String
-
-    public init(operation: String, rank: Int, code: Int32, reason: String) {
-        self.operation = operation
-        self.rank = rank
-        self.code = code
-        self.reason = reason
-    }
-
-    public var description: String { "\(operation) failed on rank \(rank): \(reason) (code \(code))" }
 }

@@ -1,7 +1,95 @@
-/// The C shim over MPI.
+/// The C shim over MPI: the only target that includes mpi.h.
+///
+/// Why it exists: MPI's handles (MPI_COMM_WORLD, MPI_FLOAT, MPI_SUM, MPI_IN_PLACE, ...) and many of its constants are
+/// macros around casts of pointers to incomplete types, which Swift cannot import. So every function here hides at
+/// least one handle; only ints, sizes and plain pointers come out.
+///
+/// Every function returns 0 for success, a positive MPI error code, or one of the negative CMPI_ERROR_ codes below.
+/// All of them work on one private duplicate of MPI_COMM_WORLD with MPI_ERRORS_RETURN set: MPI's default handler
+/// would end the job before any code comes back. Counts are elements and may exceed INT_MAX: calls are cut into
+/// pieces of at most `cmpi_set_chunk_limit` elements. One thread at a time may call (MPI_THREAD_SERIALIZED).
 #ifndef CMPI_H
 #define CMPI_H
 
-int cmpi_placeholder(void);
+#include <stddef.h>
+#include <stdint.h>
+
+/// Operation codes of the reductions.
+enum { CMPI_SUM = 0, CMPI_MINIMUM = 1, CMPI_MAXIMUM = 2 };
+
+/// The shim's own errors; MPI's are positive.
+enum {
+    CMPI_ERROR_BAD_ARGUMENT = -1,     ///< an operation code, rank or chunk limit that does not exist
+    CMPI_ERROR_NO_REQUEST = -2,       ///< all request slots are taken, or the message has too many pieces for one
+    CMPI_ERROR_SHORT_MESSAGE = -3,    ///< a peer sent fewer elements than this rank expected
+    CMPI_ERROR_NOT_RUNNING = -4,      ///< MPI has not been started, or has been finalized
+    CMPI_ERROR_ALREADY_STARTED = -5,  ///< MPI can be started once in the life of a process
+};
+
+/// Starts MPI, asking for MPI_THREAD_SERIALIZED. `*is_serialized` tells whether the library gave it (or more).
+/// Not from Swift: the thread levels and the communicator handles are macros.
+int cmpi_init(int *is_serialized);
+
+/// Ends MPI. Every rank must call it. Not from Swift: frees the private communicators (handles).
+int cmpi_finalize(void);
+
+/// 1 between `cmpi_init` and `cmpi_finalize`, else 0. Reads the shim's own handle.
+int cmpi_is_running(void);
+
+/// This process's number and the number of processes. Not from Swift: communicator handle.
+int cmpi_world(int *rank, int *size);
+
+/// The same among the ranks that share this host's memory. Not from Swift: MPI_COMM_TYPE_SHARED, handles.
+int cmpi_local(int *rank, int *size);
+
+/// This host's name, NUL-terminated, cut to `capacity`. Not from Swift: MPI_MAX_PROCESSOR_NAME sizes the buffer.
+int cmpi_host_name(char *name, size_t capacity);
+
+/// The library's name and version (its first line), NUL-terminated, cut to `capacity`; callable before `cmpi_init`.
+/// Not from Swift: MPI_MAX_LIBRARY_VERSION_STRING sizes the buffer.
+int cmpi_version(char *text, size_t capacity);
+
+/// The text of a code returned by any of these functions, NUL-terminated, cut to `capacity`.
+/// Not from Swift: MPI_MAX_ERROR_STRING sizes the buffer; this also knows the shim's own codes.
+void cmpi_error_string(int code, char *text, size_t capacity);
+
+/// Combines `count` values of all ranks in place, element by element; every rank gets the result.
+/// Not from Swift: MPI_IN_PLACE, datatype and operation handles.
+int cmpi_allreduce_float(float *values, size_t count, int operation);
+int cmpi_allreduce_double(double *values, size_t count, int operation);
+int cmpi_allreduce_int64(int64_t *values, size_t count, int operation);
+
+/// Starts a sum of `count` floats of all ranks in place and returns at once; `*request` names it. `values` must stay
+/// where it is and untouched until `cmpi_wait`, or `cmpi_test` with `*is_done` 1, which give the name back.
+/// Not from Swift: MPI_Request is a handle.
+int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *request);
+int cmpi_test(int request, int *is_done);
+int cmpi_wait(int request);
+
+/// Copies `count` bytes of `root` to every rank. Not from Swift: datatype handle.
+int cmpi_broadcast(void *bytes, size_t count, int root);
+
+/// Returns when every rank has arrived. Not from Swift: communicator handle.
+int cmpi_barrier(void);
+
+/// Collects one number of each rank at `root`, in rank order (`counts` has one place a rank there, else unused).
+/// Not from Swift: datatype handle.
+int cmpi_gather_counts(int64_t count, int64_t *counts, int root);
+
+/// Collects `count` bytes of each rank at `root`, one after the other in rank order; `counts` as gathered by
+/// `cmpi_gather_counts`. `received` and `counts` are used at `root` only. Made of sends and receives, because the
+/// displacements of MPI_Gatherv are ints. Not from Swift: datatype and status handles.
+int cmpi_gather_bytes(const void *bytes, size_t count, void *received, const int64_t *counts, int root);
+
+/// Sends to `peer` and receives from it, at the same time. The peer must expect and send the matching counts.
+/// `sending` and `receiving` must not overlap. Not from Swift: datatype and status handles.
+int cmpi_exchange_float(const float *sending, size_t send_count, float *receiving, size_t receive_count, int peer);
+
+/// Ends the whole job with this exit code; does not return. Not from Swift: communicator handle.
+_Noreturn void cmpi_abort(int code);
+
+/// The most elements that one MPI call may carry: INT_MAX unless a test sets it lower, so that small buffers are cut
+/// too. Every rank must set the same.
+int cmpi_set_chunk_limit(size_t elements);
 
 #endif

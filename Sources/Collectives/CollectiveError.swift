@@ -1,0 +1,25 @@
+/// A collective that failed: what was called, on which rank, and what the library said.
+public struct CollectiveError: Error, CustomStringConvertible, Sendable, Equatable {
+    /// The collective, by its name in this module.
+    public let operation: String
+    /// The rank that saw the failure.
+    public let rank: Int
+    /// The library's code, 0 where there is none.
+    public let code: Int32
+    /// The library's text.
+    public let reason: String
+    /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless the failure is of another kind.
+    public let exitCode: Int32
+
+    public init(operation: String, rank: Int, code: Int32, reason: String, exitCode: Int32 = 76) {
+        self.operation = operation
+        self.rank = rank
+        self.code = code
+        self.reason = reason
+        self.exitCode = exitCode
+    }
+
+    public var description: String {
+        "\(operation) failed on rank \(rank): \(reason)" + (code == 0 ? "" : " (code \(code))")
+    }
+}

@@ -1,0 +1,79 @@
+import Glibc
+
+/// A lock and one condition: threads wait in it until another thread has changed something.
+///
+/// pthread objects must not move, so they live in the tail storage of a `ManagedBuffer`.
+package final class Monitor: @unchecked Sendable {
+    private let mutex: ManagedBuffer<Void, pthread_mutex_t>
+    private let condition: ManagedBuffer<Void, pthread_cond_t>
+
+    package init() {
+        mutex = ManagedBuffer<Void, pthread_mutex_t>.create(minimumCapacity: 1) { _ in }
+        condition = ManagedBuffer<Void, pthread_cond_t>.create(minimumCapacity: 1) { _ in }
+        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_init($0, nil)) }
+        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_init($0, nil)) }
+    }
+
+    deinit {
+        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_destroy($0)) }
+        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_destroy($0)) }
+    }
+
+    /// Runs `body` with the lock held.
+    package func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
+        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_lock($0)) }
+        defer { mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_unlock($0)) } }
+        return try body()
+    }
+
+    /// Gives the lock up until `notifyAll`, then has it again. May wake for no reason: call it in a loop.
+    /// - Precondition: inside `withLock`.
+    package func wait() {
+        mutex.withUnsafeMutablePointerToElements { lock in
+            condition.withUnsafeMutablePointerToElements { checked(pthread_cond_wait($0, lock)) }
+        }
+    }
+
+    /// Wakes every waiting thread.
+    package func notifyAll() {
+        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_broadcast($0)) }
+    }
+}
+
+private func checked(_ code: Int32) {
+    precondition(code == 0, "a pthread call failed with code \(code)")
+}
+
+/// Starts a detached thread with at least this much stack.
+/// - Returns: false when the system has no resources for another thread.
+package func startThread(stackSize: Int, _ body: @escaping @Sendable () -> Void) -> Bool {
+    var attributes = pthread_attr_t()
+    checked(pthread_attr_init(&attributes))
+    defer { pthread_attr_destroy(&attributes) }
+    checked(pthread_attr_setstacksize(&attributes, stackSize))
+    checked(pthread_attr_setdetachstate(&attributes, Int32(PTHREAD_CREATE_DETACHED)))
+
+    let context = Unmanaged.passRetained(ThreadBody(body))
+    var thread = pthread_t()
+    let code = pthread_create(
+        &thread, &attributes,
+        { context in
+            if let context { Unmanaged<ThreadBody>.fromOpaque(context).takeRetainedValue().body() }
+            return nil
+        }, context.toOpaque())
+    if code != 0 { context.release() }
+    return code == 0
+}
+
+private final class ThreadBody: Sendable {
+    let body: @Sendable () -> Void
+
+    init(_ body: @escaping @Sendable () -> Void) {
+        self.body = body
+    }
+}
+
+/// Stops the calling thread for good, without unwinding it.
+func parkForever() -> Never {
+    while true { pause() }
+}

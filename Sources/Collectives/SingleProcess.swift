@@ -1,0 +1,61 @@
+import Glibc
+
+/// The world of one rank: every collective leaves the values as they are. For runs without a launcher, under a
+/// debugger or in a container, where MPI is not started at all.
+public final class SingleProcess: Communicator {
+    public let rank = 0
+    public let worldSize = 1
+    public let localRank = 0
+    public let localSize = 1
+    public let hostName: String
+    public let implementation = "one process"
+
+    public init() {
+        hostName = currentHostName()
+    }
+
+    public func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {}
+
+    public func allReduce(
+        _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
+    ) throws(CollectiveError) {}
+
+    public func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
+    }
+
+    public func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
+        precondition(root == 0, "root \(root) in a world of one rank")
+    }
+
+    public func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
+        precondition(root == 0, "root \(root) in a world of one rank")
+        return [bytes]
+    }
+
+    public func exchange(
+        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
+    ) throws(CollectiveError) {
+        preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
+    }
+
+    public func exchange(
+        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
+    ) throws(CollectiveError) {
+        preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
+    }
+
+    public func barrier() throws(CollectiveError) {}
+
+    /// Ends the process with this exit code.
+    public func abort(code: Int32) -> Never {
+        exit(code)
+    }
+}
+
+/// This machine's name, `localhost` where it has none.
+func currentHostName() -> String {
+    var name = [CChar](repeating: 0, count: 256)
+    guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
+    let text = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    return text.isEmpty ? "localhost" : text
+}

@@ -1,0 +1,25 @@
+/// The gradient arena cut into ranges that are reduced one by one, from its end to its start: the order in which the
+/// backward pass completes it.
+public struct GradientBuckets: Sendable, Equatable {
+    /// The ranges in the order of their completion, adjacent, the first one ends at `elementCount`. All have
+    /// `bucketElements` elements but the last, which has what is left.
+    public let ranges: [Range<Int>]
+    /// How many elements the arena has.
+    public let elementCount: Int
+
+    /// The default size: small enough to be still in the cache when it is reduced, large enough to use the bandwidth.
+    public static let defaultBucketBytes = 1 << 20
+
+    /// Cuts an arena of `elementCount` Floats into buckets of about `bucketBytes` (at least one element each).
+    public init(elementCount: Int, bucketBytes: Int = defaultBucketBytes) {
+        self.init(elementCount: elementCount, bucketElements: max(1, bucketBytes / MemoryLayout<Float>.stride))
+    }
+
+    /// Cuts an arena of `elementCount` Floats into buckets of `bucketElements`.
+    /// - Precondition: `elementCount` is not negative, `bucketElements` is positive.
+    public init(elementCount: Int, bucketElements: Int) {
+        precondition(elementCount >= 0 && bucketElements >= 1)
+        self.elementCount = elementCount
+        ranges = stride(from: elementCount, to: 0, by: -bucketElements).map { max(0, $0 - bucketElements)..<$0 }
+    }
+}

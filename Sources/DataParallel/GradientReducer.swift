@@ -1,0 +1,173 @@
+import Collectives
+import Kernels
+
+/// Sums the gradients of all micro-batches of all ranks, once an optimizer step.
+///
+/// The backward pass writes each micro-batch's gradient into the same arena and calls `completed` as it works from the
+/// arena's end to its start. Inside a rank the micro-batches combine by a binary counter: partial sums of 1, 2, 4, …
+/// micro-batches wait in buffers of their own and are added when a partner of the same size arrives, so the order is
+/// the canonical tree over the micro-batch index (for 3: (0+1)+2). Across ranks each bucket goes on along the same tree
+/// (`ReductionMode.exact`), at once when the last micro-batch has completed it and it is still in the cache.
+///
+///     reducer.beginStep()
+///     for index in 0..<A {
+///         reducer.beginMicroBatch(index)
+///         model.backward { range in try reducer.completed(range) }
+///         try reducer.endMicroBatch()
+///     }
+///     // `gradients` is the sum over all micro-batches of all ranks, the same bits on every rank.
+public final class GradientReducer {
+    /// How many micro-batches of each rank make a step (A).
+    public let microBatchesPerRank: Int
+    /// The cut of the arena.
+    public let buckets: GradientBuckets
+    /// How the ranks' sums are added.
+    public let mode: ReductionMode
+
+    /// Seconds inside collectives since `beginStep` (with overlap: on the communication thread).
+    public private(set) var reduceSeconds = 0.0
+    /// Seconds in which the caller's thread did nothing but wait for collectives since `beginStep`.
+    public private(set) var waitSeconds = 0.0
+    /// Collectives since `beginStep`: the number of buckets, or 0 in a world of one rank.
+    public private(set) var collectiveCount = 0
+    /// Bytes of gradients that went through them since `beginStep`.
+    public private(set) var bytesReduced = 0
+
+    private let gradients: Buffer<Float>
+    /// Partial sums of 2^level micro-batches.
+    private let partials: [Buffer<Float>]
+    private let link: RankSum
+    private let lane: OverlapLane?
+
+    /// The micro-batch under way; nil outside of one.
+    private var microBatch: Int?
+    /// The one that may begin next.
+    private var nextMicroBatch = 0
+    /// Everything from here to the end of the arena is complete in this micro-batch.
+    private var frontier = 0
+    /// The first bucket that is not complete in this micro-batch.
+    private var nextBucket = 0
+
+    /// Allocates everything that steps need: partial sums for accumulation and the scratch of the exact reduction.
+    ///
+    /// - Parameters:
+    ///   - gradients: the arena, written by the backward pass and summed here.
+    ///   - bucketElements: how many elements are reduced at a time.
+    ///   - microBatchesPerRank: A, at least 1.
+    ///   - overlap: reduce on a thread of its own while the backward pass goes on. The caller must then not use the
+    ///     communicator between the begin and the end of the last micro-batch. The bits are the same.
+    public init(
+        communicator: any Communicator, gradients: Buffer<Float>,
+        bucketElements: Int = GradientBuckets.defaultBucketBytes / MemoryLayout<Float>.stride,
+        mode: ReductionMode, microBatchesPerRank: Int, overlap: Bool = false
+    ) {
+        precondition(microBatchesPerRank >= 1, "\(microBatchesPerRank) micro-batches a rank")
+        self.gradients = gradients
+        self.mode = mode
+        self.microBatchesPerRank = microBatchesPerRank
+        buckets = GradientBuckets(elementCount: gradients.count, bucketElements: bucketElements)
+        let levels = Int.bitWidth - (microBatchesPerRank - 1).leadingZeroBitCount
+        partials = (0..<levels).map { _ in Buffer<Float>(count: gradients.count) }
+        link = RankSum(
+            communicator: communicator, gradients: gradients, mode: mode,
+            maximumCount: min(bucketElements, gradients.count))
+        lane = overlap && communicator.worldSize > 1 ? OverlapLane(link: link) : nil
+    }
+
+    deinit {
+        lane?.stop()
+    }
+
+    /// Starts an optimizer step. After an error, also drops what was under way.
+    public func beginStep() {
+        _ = lane?.drain()
+        microBatch = nil
+        nextMicroBatch = 0
+        reduceSeconds = 0
+        waitSeconds = 0
+        collectiveCount = 0
+        bytesReduced = 0
+    }
+
+    /// Starts micro-batch `index` of this rank.
+    /// - Precondition: indices come in order, 0 ..< A, each between `beginStep` and its own `endMicroBatch`.
+    public func beginMicroBatch(_ index: Int) {
+        precondition(microBatch == nil, "micro-batch \(index) begins inside another one")
+        precondition(
+            index == nextMicroBatch && index < microBatchesPerRank,
+            "micro-batch \(index) begins where \(nextMicroBatch) of \(microBatchesPerRank) should")
+        microBatch = index
+        frontier = gradients.count
+        nextBucket = 0
+    }
+
+    /// The backward pass has written these elements for the last time in this micro-batch.
+    /// - Precondition: `range` ends where the one before began; the first one ends at the end of the arena.
+    /// - Throws: `CollectiveError` of the reduction (with overlap: perhaps of an earlier bucket, or only at the end).
+    public func completed(_ range: Range<Int>) throws(CollectiveError) {
+        guard let microBatch else { preconditionFailure("a range completed outside of a micro-batch") }
+        precondition(
+            range.upperBound == frontier && range.lowerBound >= 0,
+            "range \(range) completed where one that ends at \(frontier) should")
+        frontier = range.lowerBound
+        while nextBucket < buckets.ranges.count, buckets.ranges[nextBucket].lowerBound >= frontier {
+            let bucket = buckets.ranges[nextBucket]
+            nextBucket += 1
+            combine(bucket, microBatch: microBatch)
+            if microBatch == microBatchesPerRank - 1 { try reduce(bucket) }
+        }
+    }
+
+    /// Ends a micro-batch; after the last one `gradients` holds the sum over all micro-batches of all ranks.
+    /// - Precondition: all ranges are complete.
+    public func endMicroBatch() throws(CollectiveError) {
+        guard let index = microBatch else { preconditionFailure("a micro-batch ends that has not begun") }
+        precondition(frontier == 0, "a micro-batch ends with elements 0 ..< \(frontier) not complete")
+        microBatch = nil
+        nextMicroBatch = index + 1
+        if nextMicroBatch == microBatchesPerRank, let lane {
+            let start = ContinuousClock.now
+            let (seconds, error) = lane.drain()
+            waitSeconds += (ContinuousClock.now - start).seconds
+            reduceSeconds += seconds
+            if let error { throw error }
+        }
+    }
+
+    /// One step of the binary counter for one bucket: adds the waiting partial sums of this and smaller size, from the
+    /// smallest up, then lets the sum wait. After the last micro-batch everything that waits is added.
+    private func combine(_ bucket: Range<Int>, microBatch index: Int) {
+        if index == microBatchesPerRank - 1 {
+            for level in partials.indices where index & (1 << level) != 0 {
+                Vector.add(partials[level], into: gradients, range: bucket)
+            }
+            return
+        }
+        // The bits of `index` say which levels are taken; adding one carries through the trailing ones.
+        let level = (~index).trailingZeroBitCount
+        for lower in 0..<level { Vector.add(partials[lower], into: gradients, range: bucket) }
+        copy(bucket, to: partials[level])
+    }
+
+    private func copy(_ range: Range<Int>, to partial: Buffer<Float>) {
+        gradients.withSpan(range) { source in
+            partial.withMutableSpan(range) { target in
+                precondition(source.count == target.count)
+                for i in 0..<source.count { target[unchecked: i] = source[unchecked: i] }
+            }
+        }
+    }
+
+    private func reduce(_ bucket: Range<Int>) throws(CollectiveError) {
+        guard link.worldSize > 1 else { return }
+        collectiveCount += 1
+        bytesReduced += bucket.count * MemoryLayout<Float>.stride
+        if let lane {
+            lane.submit(bucket)
+        } else {
+            let seconds = try link.sum(bucket)
+            reduceSeconds += seconds
+            waitSeconds += seconds
+        }
+    }
+}

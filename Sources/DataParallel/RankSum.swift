@@ -1,0 +1,41 @@
+import Collectives
+import Kernels
+
+/// Sums one range of the gradient arena over ranks, in the chosen mode.
+///
+/// Used by one thread at a time: the caller's, or the communication thread of `OverlapLane`.
+final class RankSum: @unchecked Sendable {
+    var worldSize: Int { communicator.worldSize }
+
+    private let communicator: any Communicator
+    private let gradients: Buffer<Float>
+    private let exact: ExactAllReduce?
+
+    init(communicator: any Communicator, gradients: Buffer<Float>, mode: ReductionMode, maximumCount: Int) {
+        self.communicator = communicator
+        self.gradients = gradients
+        exact =
+            switch mode {
+            case .exact: ExactAllReduce(maximumCount: maximumCount, worldSize: communicator.worldSize)
+            case .mpi: nil
+            }
+    }
+
+    /// Sums `range` in place and returns the seconds that it took.
+    func sum(_ range: Range<Int>) throws(CollectiveError) -> Double {
+        let start = ContinuousClock.now
+        try gradients.withMutableSpan(range) { (values) throws(CollectiveError) in
+            if let exact {
+                try exact.sum(&values, on: communicator)
+            } else {
+                try communicator.allReduceSum(&values)
+            }
+        }
+        return (ContinuousClock.now - start).seconds
+    }
+}
+
+extension Duration {
+    /// This time in seconds.
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

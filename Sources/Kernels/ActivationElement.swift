@@ -1,0 +1,96 @@
+/// A type that activations and matmul operands are stored in. Arithmetic on it is always fp32.
+public protocol ActivationElement: BitwiseCopyable, Sendable {
+    /// The type's name in messages and files: `fp32`, `bf16`.
+    static var precision: Precision { get }
+    /// Rounds to nearest, ties to even.
+    init(rounding value: Float)
+    /// The value as fp32; exact.
+    var float: Float { get }
+    /// Sixteen values from memory, as fp32.
+    static func load16(_ source: UnsafePointer<Self>) -> SIMD16<Float>
+    /// Sixteen fp32 values to memory, rounded to nearest, ties to even.
+    static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<Self>)
+}
+
+/// How activations and matmul operands are stored. Weights, gradients and moments are fp32 in both.
+public enum Precision: String, Codable, Sendable, CaseIterable {
+    case fp32
+    case bf16
+}
+
+/// The upper half of an fp32 number: 8 bits of exponent, 8 of significand.
+public struct BFloat16: BitwiseCopyable, Sendable, Equatable {
+    /// Sign, exponent and significand.
+    public var bitPattern: UInt16
+
+    /// The number with these bits.
+    public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
+}
+
+extension Float: ActivationElement {
+    public static var precision: Precision { .fp32 }
+    @inlinable public init(rounding value: Float) { self = value }
+    @inlinable public var float: Float { self }
+
+    @inline(__always) @inlinable
+    public static func load16(_ source: UnsafePointer<Float>) -> SIMD16<Float> {
+        UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self)
+    }
+
+    @inline(__always) @inlinable
+    public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<Float>) {
+        UnsafeMutableRawPointer(target).storeBytes(of: values, as: SIMD16<Float>.self)
+    }
+}
+
+extension BFloat16: ActivationElement {
+    public static var precision: Precision { .bf16 }
+
+    public init(rounding value: Float) {
+        let bits = value.bitPattern
+        // A NaN must not round up into an infinity or a zero.
+        if value.isNaN {
+            bitPattern = UInt16(truncatingIfNeeded: bits >> 16) | 0x40
+        } else {
+            bitPattern = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+        }
+    }
+
+    public var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
+
+    @inline(__always)
+    public static func load16(_ source: UnsafePointer<BFloat16>) -> SIMD16<Float> {
+        let halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
+        return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: SIMD16<Float>.self)
+    }
+
+    @inline(__always)
+    public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<BFloat16>) {
+        let bits = unsafeBitCast(values, to: SIMD16<UInt32>.self)
+        let odd = (bits &>> 16) & SIMD16(repeating: 1)
+        var rounded = (bits &+ SIMD16(repeating: 0x7fff) &+ odd) &>> 16
+        // Quiet NaNs stay NaNs: a payload in the low half alone would round to infinity.
+        let quiet = (bits &>> 16) | SIMD16(repeating: 0x40)
+        rounded.replace(with: quiet, where: values .!= values)
+        UnsafeMutableRawPointer(target).storeBytes(
+            of: SIMD16<UInt16>(truncatingIfNeeded: rounded), as: SIMD16<UInt16>.self)
+    }
+}
+
+extension ActivationElement {
+    /// Up to sixteen values; those past `count` are zero.
+    @inline(__always)
+    static func load(_ source: UnsafePointer<Self>, count: Int) -> SIMD16<Float> {
+        if count >= 16 { return load16(source) }
+        var values = SIMD16<Float>()
+        for i in 0..<count { values[i] = source[i].float }
+        return values
+    }
+
+    /// Up to sixteen values; memory past `count` is left alone.
+    @inline(__always)
+    static func store(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<Self>, count: Int) {
+        if count >= 16 { return store16(values, to: target) }
+        for i in 0..<count { target[i] = Self(rounding: values[i]) }
+    }
+}

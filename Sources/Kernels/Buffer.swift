@@ -1,0 +1,108 @@
+import Glibc
+
+/// Contiguous memory of one element type, zeroed, aligned to cache lines, owned for its whole life by this object.
+///
+/// The arenas (weights, gradients, moments) and every activation are buffers. Outside this module a buffer is read
+/// and written through spans; inside, kernels use `base`.
+public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
+    /// Number of elements.
+    public let count: Int
+    let base: UnsafeMutablePointer<Element>
+    private let byteCount: Int
+
+    /// Reserves `count` zeroed elements. Pages are only taken from the system when they are first written.
+    public init(count: Int) {
+        precondition(count >= 0, "a buffer cannot have \(count) elements")
+        self.count = count
+        byteCount = max(64, count * MemoryLayout<Element>.stride)
+        let protection = PROT_READ | PROT_WRITE
+        let memory = mmap(nil, byteCount, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        guard let memory, memory != MAP_FAILED else {
+            preconditionFailure("out of memory: \(byteCount) bytes for a buffer")
+        }
+        // Large arenas are walked from end to end: 2 MiB pages spare most of the address translation.
+        if byteCount >= 4 << 20 { madvise(memory, byteCount, MADV_HUGEPAGE) }
+        base = memory.bindMemory(to: Element.self, capacity: count)
+    }
+
+    deinit { munmap(base, byteCount) }
+
+    /// The whole buffer as a slice.
+    public var all: BufferSlice<Element> { BufferSlice(buffer: self, offset: 0, count: count) }
+
+    /// The elements of a range.
+    public subscript(range: Range<Int>) -> BufferSlice<Element> {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        return BufferSlice(buffer: self, offset: range.lowerBound, count: range.count)
+    }
+
+    /// Lends the elements of a range to read.
+    public func withSpan<R, E: Error>(_ range: Range<Int>, _ body: (Span<Element>) throws(E) -> R) throws(E) -> R {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        return try body(UnsafeBufferPointer(start: base + range.lowerBound, count: range.count).span)
+    }
+
+    /// Lends the elements of a range to read and write.
+    public func withMutableSpan<R, E: Error>(
+        _ range: Range<Int>, _ body: (inout MutableSpan<Element>) throws(E) -> R
+    ) throws(E) -> R {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        let elements = UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count)
+        var span = elements.mutableSpan
+        return try body(&span)
+    }
+
+    /// Copies elements out, for tests, statistics and files.
+    public func array(_ range: Range<Int>? = nil) -> [Element] {
+        withSpan(range ?? 0..<count) { span in
+            [Element](unsafeUninitializedCapacity: span.count) { target, initialized in
+                for i in 0..<span.count { target.initializeElement(at: i, to: span[i]) }
+                initialized = span.count
+            }
+        }
+    }
+
+    /// Copies `elements` in, from `offset` on.
+    public func set(_ elements: [Element], at offset: Int = 0) {
+        precondition(offset >= 0 && offset + elements.count <= count, "\(elements.count) elements do not fit")
+        elements.withUnsafeBufferPointer { source in
+            if let start = source.baseAddress { (base + offset).update(from: start, count: source.count) }
+        }
+    }
+
+    /// Sets every element of a range to zero bits.
+    public func zero(_ range: Range<Int>? = nil) {
+        let range = range ?? 0..<count
+        memset(base + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
+    }
+}
+
+/// A named part of a buffer, the operand of every kernel. Holding one keeps the buffer alive.
+public struct BufferSlice<Element: BitwiseCopyable>: @unchecked Sendable {
+    /// The memory that this is a part of.
+    public let buffer: Buffer<Element>
+    /// The first element's position in `buffer`.
+    public let offset: Int
+    /// Number of elements.
+    public let count: Int
+
+    init(buffer: Buffer<Element>, offset: Int, count: Int) {
+        self.buffer = buffer
+        self.offset = offset
+        self.count = count
+    }
+
+    /// The position in `buffer`.
+    public var range: Range<Int> { offset..<offset + count }
+
+    /// A part of this part.
+    public subscript(range: Range<Int>) -> BufferSlice {
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        return BufferSlice(buffer: buffer, offset: offset + range.lowerBound, count: range.count)
+    }
+
+    /// Copies the elements out.
+    public func array() -> [Element] { buffer.array(range) }
+
+    @inline(__always) var pointer: UnsafeMutablePointer<Element> { buffer.base + offset }
+}

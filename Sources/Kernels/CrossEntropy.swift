@@ -1,0 +1,90 @@
+import Glibc
+
+// R: rows of a block, V: vocabulary.
+
+/// Softmax and cross-entropy of a block of rows, with the gradient in the same pass.
+public enum CrossEntropy {
+    /// Writes each row's loss, −log softmax(logits)[target], and turns `logits` [R, stride] into the gradient of the
+    /// losses' sum: softmax − one-hot. Computed in fp32; columns from V to `stride` are not read and become zero.
+    ///
+    /// `targets` and `losses` have R elements; `scratch` has at least threads × (V rounded up to 16) elements.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func lossAndGradient<E: ActivationElement>(
+        _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
+        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
+    ) {
+        let padded = (V + 15) / 16 * 16
+        pool.split(targets.count) { thread, rows in
+            let powers = scratch.pointer + thread * padded
+            for r in rows {
+                let row = logits.pointer + r * rowStride
+                let target = Int(targets.pointer[r])
+                let targetLogit = row[target].float
+                let (largest, total) = exponentials(of: row, V, into: powers)
+                losses.pointer[r] = log(total) + largest - targetLogit
+                let scale = splat(1 / total)
+                for v in stride(from: 0, to: V, by: 16) {
+                    E.store(Float.load16(powers + v) * scale, to: row + v, count: V - v)
+                }
+                row[target] = E(rounding: powers[target] / total - 1)
+                for v in V..<max(V, rowStride) { row[v] = E(rounding: 0) }
+            }
+        }
+    }
+
+    /// Writes each row's loss alone; `logits` stay as they are. For evaluation.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func loss<E: ActivationElement>(
+        _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
+        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
+    ) {
+        let padded = (V + 15) / 16 * 16
+        pool.split(targets.count) { thread, rows in
+            for r in rows {
+                let row = logits.pointer + r * rowStride
+                let (largest, total) = exponentials(of: row, V, into: scratch.pointer + thread * padded)
+                losses.pointer[r] = log(total) + largest - row[Int(targets.pointer[r])].float
+            }
+        }
+    }
+
+    /// Writes e^(x − largest) and returns the largest x and the sum of the powers.
+    @inline(__always)
+    private static func exponentials<E: ActivationElement>(
+        of row: UnsafePointer<E>, _ V: Int, into powers: UnsafeMutablePointer<Float>
+    ) -> (largest: Float, total: Float) {
+        let full = V / 16 * 16
+        var most = splat(-.infinity)
+        for v in stride(from: 0, to: full, by: 16) { most = pointwiseMax(most, E.load16(row + v)) }
+        var largest = horizontalMax(most)
+        for v in full..<V { largest = max(largest, row[v].float) }
+        // Four sums in turn, so that one addition need not wait for the last.
+        var sums = (SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>())
+        let quads = V / 64 * 64
+        for v in stride(from: 0, to: quads, by: 64) {
+            let a = exponential(E.load16(row + v) - splat(largest))
+            let b = exponential(E.load16(row + v + 16) - splat(largest))
+            let c = exponential(E.load16(row + v + 32) - splat(largest))
+            let d = exponential(E.load16(row + v + 48) - splat(largest))
+            Float.store16(a, to: powers + v)
+            Float.store16(b, to: powers + v + 16)
+            Float.store16(c, to: powers + v + 32)
+            Float.store16(d, to: powers + v + 48)
+            sums.0 += a
+            sums.1 += b
+            sums.2 += c
+            sums.3 += d
+        }
+        var total = (sums.0 + sums.1) + (sums.2 + sums.3)
+        for v in stride(from: quads, to: V, by: 16) {
+            let left = V - v
+            var e = exponential(E.load(row + v, count: left) - splat(largest))
+            for lane in min(left, 16)..<16 { e[lane] = 0 }
+            Float.store16(e, to: powers + v)
+            total += e
+        }
+        return (largest, horizontalSum(total))
+    }
+}

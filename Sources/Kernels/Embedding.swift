@@ -1,0 +1,49 @@
+// N: rows (tokens), T: context, C: embedding size, V: vocabulary.
+
+/// Token and position embeddings.
+public enum Embedding {
+    /// `output` [N, C] = tokenTable[token] + positionTable[position]; positions run 0 ..< T in each sequence.
+    public static func forward(
+        _ pool: ThreadPool, tokens: BufferSlice<Int32>, tokenTable: BufferSlice<Float>,
+        positionTable: BufferSlice<Float>, output: BufferSlice<Float>, context T: Int, columns C: Int
+    ) {
+        pool.split(tokens.count) { _, rows in
+            for n in rows {
+                let token = tokenTable.pointer + Int(tokens.pointer[n]) * C
+                let position = positionTable.pointer + n % T * C
+                let y = output.pointer + n * C
+                for c in stride(from: 0, to: C, by: 16) {
+                    let left = C - c
+                    Float.store(
+                        Float.load(token + c, count: left) + Float.load(position + c, count: left), to: y + c, count: left)
+                }
+            }
+        }
+    }
+
+    /// Adds each row of `gradient` [N, C] to its token's row of `tokenGradient` [V, C], in row order, and writes the
+    /// sums over sequences to `positionGradient` [T, C].
+    ///
+    /// Threads share the columns, so every sum has one order at any number of threads. Rows of `positionGradient` past
+    /// the context become zero.
+    public static func backward(
+        _ pool: ThreadPool, tokens: BufferSlice<Int32>, gradient: BufferSlice<Float>,
+        tokenGradient: BufferSlice<Float>, positionGradient: BufferSlice<Float>, context T: Int, columns C: Int
+    ) {
+        let N = tokens.count
+        positionGradient.buffer.zero(positionGradient.range)
+        pool.split(C, grain: 16) { _, columns in
+            for n in 0..<N {
+                let token = tokenGradient.pointer + Int(tokens.pointer[n]) * C
+                let position = positionGradient.pointer + n % T * C
+                let g = gradient.pointer + n * C
+                for c in stride(from: columns.lowerBound, to: columns.upperBound, by: 16) {
+                    let left = columns.upperBound - c
+                    let value = Float.load(g + c, count: left)
+                    Float.store(Float.load(token + c, count: left) + value, to: token + c, count: left)
+                    Float.store(Float.load(position + c, count: left) + value, to: position + c, count: left)
+                }
+            }
+        }
+    }
+}

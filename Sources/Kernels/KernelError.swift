@@ -1,0 +1,9 @@
+/// A kernel that cannot be set up on this machine.
+public struct KernelError: Error, CustomStringConvertible, Sendable {
+    /// One line: what happened, with which shape, what to do.
+    public let description: String
+    /// The exit code of the process: an internal error, as no input of the user's leads here.
+    public var exitCode: Int32 { 70 }
+
+    init(_ description: String) { self.description = description }
+}

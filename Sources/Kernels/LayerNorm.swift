@@ -1,0 +1,139 @@
+// N: rows (tokens of a micro-batch), C: columns (embedding size).
+
+/// Layer normalisation over rows, fused with the residual additions around it (Ba et al. 2016; epsilon 1e-5 as GPT-2).
+public enum LayerNorm {
+    static let epsilon: Float = 1e-5
+
+    /// Adds a branch to the residual stream and normalises the sum.
+    ///
+    /// `residual` [N, C] is the stream before, `branch` [N, C] what the last layer adds, `sum` [N, C] their sum; with
+    /// no branch, `residual` itself is normalised and `sum` is not touched. `output` [N, C] = (x − mean) · rstd ·
+    /// weight + bias; `mean` and `rstd` [N] are kept for the backward pass.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func forward<E: ActivationElement>(
+        _ pool: ThreadPool, residual: BufferSlice<Float>, adding branch: BufferSlice<E>?, sum: BufferSlice<Float>,
+        output: BufferSlice<E>, weight: BufferSlice<Float>, bias: BufferSlice<Float>,
+        mean: BufferSlice<Float>, rstd: BufferSlice<Float>, columns C: Int
+    ) {
+        let N = mean.count
+        let w = weight.pointer
+        let b = bias.pointer
+        pool.split(N, grain: 8) { _, rows in
+            for n in rows {
+                var x = UnsafePointer(residual.pointer + n * C)
+                var total = SIMD16<Float>()
+                if let branch {
+                    let target = sum.pointer + n * C
+                    let added = branch.pointer + n * C
+                    for c in stride(from: 0, to: C, by: 16) {
+                        let value = Float.load(x + c, count: C - c) + E.load(added + c, count: C - c)
+                        Float.store(value, to: target + c, count: C - c)
+                        total += value
+                    }
+                    x = UnsafePointer(target)
+                } else {
+                    for c in stride(from: 0, to: C, by: 16) { total += Float.load(x + c, count: C - c) }
+                }
+                let m = horizontalSum(total) / Float(C)
+                var squares = SIMD16<Float>()
+                let full = C / 16 * 16
+                for c in stride(from: 0, to: full, by: 16) {
+                    let d = Float.load16(x + c) - splat(m)
+                    squares.addProduct(d, d)
+                }
+                var tail: Float = 0
+                for c in full..<C { tail += (x[c] - m) * (x[c] - m) }
+                let r = 1 / ((horizontalSum(squares) + tail) / Float(C) + epsilon).squareRoot()
+                mean.pointer[n] = m
+                rstd.pointer[n] = r
+                normalise(x, m, r, w, b, output.pointer + n * C, C)
+            }
+        }
+    }
+
+    @inline(__always)
+    static func normalise<E: ActivationElement>(
+        _ x: UnsafePointer<Float>, _ m: Float, _ r: Float, _ w: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+        _ y: UnsafeMutablePointer<E>, _ C: Int
+    ) {
+        for c in stride(from: 0, to: C, by: 16) {
+            let xhat = (Float.load(x + c, count: C - c) - splat(m)) * splat(r)
+            let value = Float.load(b + c, count: C - c).addingProduct(xhat, Float.load(w + c, count: C - c))
+            E.store(value, to: y + c, count: C - c)
+        }
+    }
+
+    /// The backward pass, fused with what its neighbours need from the same rows.
+    ///
+    /// Takes `outputGradient` [N, C] and the saved `x`, `mean`, `rstd`; adds the gradient of x to `residualGradient`
+    /// [N, C] (or overwrites it with `overwrites`: the last norm, above which nothing flows). Writes besides: the
+    /// norm's output again (`output`, not kept since the forward pass, needed by the next weight gradient); the new
+    /// residual gradient as a matmul operand (`branchGradient`, nil in fp32, where it is the same memory); the gradients
+    /// of weight and bias; and the column sums of the new residual gradient (`branchBiasGradient`), which are the bias
+    /// gradient of the linear layer that feeds the residual stream here.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func backward<E: ActivationElement>(
+        _ pool: ThreadPool, outputGradient: BufferSlice<E>, x: BufferSlice<Float>, weight: BufferSlice<Float>,
+        bias: BufferSlice<Float>, mean: BufferSlice<Float>, rstd: BufferSlice<Float>,
+        residualGradient: BufferSlice<Float>, overwrites: Bool, branchGradient: BufferSlice<E>?,
+        output: BufferSlice<E>, weightGradient: BufferSlice<Float>, biasGradient: BufferSlice<Float>,
+        branchBiasGradient: BufferSlice<Float>?, partials: Partials, columns C: Int
+    ) {
+        let N = mean.count
+        let w = weight.pointer
+        let b = bias.pointer
+        partials.reserve(rows: N, columns: 3 * C)
+        pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
+            for chunk in Partials.chunks(of: rows) {
+                let dw = partials.start(ofChunkAt: chunk.lowerBound, columns: 3 * C)
+                let db = dw + C
+                let ds = db + C
+                for n in chunk {
+                    let dy = outputGradient.pointer + n * C
+                    let xRow = x.pointer + n * C
+                    let m = mean.pointer[n]
+                    let r = rstd.pointer[n]
+                    var total = SIMD16<Float>()
+                    var totalX = SIMD16<Float>()
+                    for c in stride(from: 0, to: C, by: 16) {
+                        let g = E.load(dy + c, count: C - c)
+                        let gw = g * Float.load(w + c, count: C - c)
+                        // Lanes past the end have g = 0, so whatever xhat is there adds nothing.
+                        let xhat = (Float.load(xRow + c, count: C - c) - splat(m)) * splat(r)
+                        total += gw
+                        totalX.addProduct(gw, xhat)
+                        let left = C - c
+                        Float.store(
+                            Float.load(dw + c, count: left).addingProduct(g, xhat), to: dw + c, count: left)
+                        Float.store(Float.load(db + c, count: left) + g, to: db + c, count: left)
+                    }
+                    let meanG = horizontalSum(total) / Float(C)
+                    let meanGX = horizontalSum(totalX) / Float(C)
+                    let dx = residualGradient.pointer + n * C
+                    let y = output.pointer + n * C
+                    for c in stride(from: 0, to: C, by: 16) {
+                        let left = C - c
+                        let wc = Float.load(w + c, count: left)
+                        let xhat = (Float.load(xRow + c, count: left) - splat(m)) * splat(r)
+                        E.store(Float.load(b + c, count: left).addingProduct(xhat, wc), to: y + c, count: left)
+                        let gw = E.load(dy + c, count: left) * wc
+                        var d = (gw - splat(meanG) - xhat * splat(meanGX)) * splat(r)
+                        if !overwrites { d += Float.load(dx + c, count: left) }
+                        Float.store(d, to: dx + c, count: left)
+                        if let branchGradient { E.store(d, to: branchGradient.pointer + n * C + c, count: left) }
+                        if branchBiasGradient != nil {
+                            Float.store(Float.load(ds + c, count: left) + d, to: ds + c, count: left)
+                        }
+                    }
+                }
+            }
+        }
+        partials.combine(pool, rows: N, columns: 3 * C, from: 0, count: C, into: weightGradient)
+        partials.combine(pool, rows: N, columns: 3 * C, from: C, count: C, into: biasGradient)
+        if let branchBiasGradient {
+            partials.combine(pool, rows: N, columns: 3 * C, from: 2 * C, count: C, into: branchBiasGradient)
+        }
+    }
+}

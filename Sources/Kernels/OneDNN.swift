@@ -1,0 +1,88 @@
+import COneDNN
+
+/// What all oneDNN calls of one rank share: the engine, and a stream and scratch memory for each thread.
+///
+/// Primitives are created once, when a plan is made; a step only executes them.
+public final class Compute: @unchecked Sendable {
+    /// The rank's threads.
+    public let pool: ThreadPool
+    let engine: dnnl_engine_t
+    let streams: [dnnl_stream_t]
+    private var scratch: [UnsafeMutableRawPointer]
+    private var scratchBytes = 0
+    private var kernels: [TileShape: [TileMatmul]] = [:]
+
+    /// Starts the threads and oneDNN.
+    public init(threadCount: Int) throws(KernelError) {
+        pool = ThreadPool(threadCount: threadCount)
+        var engine: dnnl_engine_t?
+        try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create a CPU engine")
+        guard let engine else { throw KernelError("oneDNN returned no engine") }
+        self.engine = engine
+        var streams: [dnnl_stream_t] = []
+        for _ in 0..<threadCount {
+            var stream: dnnl_stream_t?
+            try check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
+            if let stream { streams.append(stream) }
+        }
+        self.streams = streams
+        scratch = (0..<threadCount).map { _ in .allocate(byteCount: 64, alignment: 64) }
+    }
+
+    deinit {
+        for kernel in kernels.values.joined() { kernel.destroy() }
+        pool.shutdown()
+        for stream in streams { dnnl_stream_destroy(stream) }
+        for memory in scratch { memory.deallocate() }
+        dnnl_engine_destroy(engine)
+    }
+
+    /// One single-thread kernel for each thread, made at the first request for a shape.
+    func tileKernels(_ shape: TileShape) throws(KernelError) -> [TileMatmul] {
+        if let made = kernels[shape] { return made }
+        var made: [TileMatmul] = []
+        for thread in 0..<pool.threadCount {
+            let kernel = try TileMatmul(shape, engine: engine, stream: streams[thread])
+            made.append(kernel)
+            growScratch(kernel.scratchBytes)
+        }
+        kernels[shape] = made
+        return made
+    }
+
+    func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { scratch[thread] }
+
+    private func growScratch(_ bytes: Int) {
+        guard bytes > scratchBytes else { return }
+        scratchBytes = (bytes + 4095) / 4096 * 4096
+        for thread in scratch.indices {
+            scratch[thread].deallocate()
+            scratch[thread] = .allocate(byteCount: scratchBytes, alignment: 4096)
+        }
+    }
+
+    /// The version of the oneDNN library that runs, such as `2.6.3`.
+    public static var libraryVersion: String {
+        guard let version = dnnl_version()?.pointee else { return "unknown" }
+        return "\(version.major).\(version.minor).\(version.patch)"
+    }
+
+    /// Whether this CPU multiplies bf16 numbers in hardware; without, oneDNN would fall back to a path that is
+    /// hundreds of times slower.
+    public static var hasFastBFloat16: Bool {
+        let isa = dnnl_get_effective_cpu_isa().rawValue
+        return isa & dnnl_cpu_isa_avx512_core_bf16.rawValue == dnnl_cpu_isa_avx512_core_bf16.rawValue
+    }
+}
+
+func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(KernelError) {
+    guard status != dnnl_success else { return }
+    let reason =
+        switch status {
+        case dnnl_out_of_memory: "out of memory"
+        case dnnl_unimplemented: "not implemented for this CPU"
+        case dnnl_invalid_arguments: "invalid arguments"
+        default: "status \(status.rawValue)"
+        }
+    throw KernelError("oneDNN \(Compute.libraryVersion) cannot \(action()): \(reason)")
+}

@@ -1,0 +1,72 @@
+/// Memory for sums over rows: each chunk of 64 rows has a sum of its own, and these are added in order.
+///
+/// The chunks depend on the number of rows alone, so the result has the same bits at any number of threads.
+public final class Partials: @unchecked Sendable {
+    static let rowsPerChunk = 64
+    private var memory: Buffer<Float>
+
+    /// Room for sums over `rows` rows of `columns` columns.
+    public init(rows: Int, columns: Int) {
+        memory = Buffer(count: Partials.chunkCount(rows) * columns)
+    }
+
+    static func chunkCount(_ rows: Int) -> Int { (rows + rowsPerChunk - 1) / rowsPerChunk }
+
+    /// Cuts a thread's rows, which start on a chunk's border, into chunks.
+    static func chunks(of rows: Range<Int>) -> some Sequence<Range<Int>> {
+        stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerChunk).lazy.map {
+            $0..<min($0 + rowsPerChunk, rows.upperBound)
+        }
+    }
+
+    func reserve(rows: Int, columns: Int) {
+        precondition(Partials.chunkCount(rows) * columns <= memory.count, "too little room for sums over rows")
+    }
+
+    /// The zeroed sums of the chunk that starts at this row.
+    func start(ofChunkAt row: Int, columns: Int) -> UnsafeMutablePointer<Float> {
+        let start = memory.base + row / Partials.rowsPerChunk * columns
+        start.update(repeating: 0, count: columns)
+        return start
+    }
+
+    func combine(
+        _ pool: ThreadPool, rows: Int, columns: Int, from first: Int, count: Int, into target: BufferSlice<Float>
+    ) {
+        let chunks = Partials.chunkCount(rows)
+        let sums = memory.base + first
+        for c in stride(from: 0, to: count, by: 16) {
+            let left = count - c
+            var total = Float.load(sums + c, count: left)
+            for chunk in 1..<max(chunks, 1) { total += Float.load(sums + chunk * columns + c, count: left) }
+            Float.store(total, to: target.pointer + c, count: left)
+        }
+    }
+}
+
+/// Sums over rows.
+public enum ColumnSum {
+    /// `target` [C] = sum over rows of `x` [N, C]: the gradient of a bias.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func compute<E: ActivationElement>(
+        _ pool: ThreadPool, _ x: BufferSlice<E>, rows N: Int, columns C: Int, partials: Partials,
+        into target: BufferSlice<Float>
+    ) {
+        partials.reserve(rows: N, columns: C)
+        pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
+            for chunk in Partials.chunks(of: rows) {
+                let sums = partials.start(ofChunkAt: chunk.lowerBound, columns: C)
+                for n in chunk {
+                    let row = x.pointer + n * C
+                    for c in stride(from: 0, to: C, by: 16) {
+                        let left = C - c
+                        Float.store(
+                            Float.load(sums + c, count: left) + E.load(row + c, count: left), to: sums + c, count: left)
+                    }
+                }
+            }
+        }
+        partials.combine(pool, rows: N, columns: C, from: 0, count: C, into: target)
+    }
+}

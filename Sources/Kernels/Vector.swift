@@ -1,0 +1,79 @@
+/// Whole-buffer operations.
+public enum Vector {
+    /// `target` += `source` over a range of both.
+    public static func add(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+        let s = source.base
+        let t = target.base
+        for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
+            let left = range.upperBound - i
+            Float.store(Float.load(t + i, count: left) + Float.load(s + i, count: left), to: t + i, count: left)
+        }
+    }
+
+    /// Copies a range of `source` to the same range of `target`.
+    public static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+        (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)
+    }
+
+    /// `target` = `source`, rounded.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func round<E: ActivationElement>(
+        _ pool: ThreadPool, _ source: BufferSlice<Float>, into target: BufferSlice<E>
+    ) {
+        pool.split(source.count, grain: 4096) { _, range in
+            for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
+                let left = range.upperBound - i
+                E.store(Float.load(source.pointer + i, count: left), to: target.pointer + i, count: left)
+            }
+        }
+    }
+
+    /// Elements of a chunk whose squares are summed together; chunks are then added in order, in Double.
+    static let chunk = 1 << 14
+
+    /// Memory that `sumOfSquares` needs for `count` elements.
+    public static func squareSums(count: Int) -> Buffer<Double> { Buffer(count: (count + chunk - 1) / chunk) }
+
+    /// The sum of squares, with the same bits at any number of threads. `sums` comes from `squareSums(count:)`.
+    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {
+        let chunks = (x.count + chunk - 1) / chunk
+        precondition(sums.count >= chunks, "room for \(sums.count) sums, \(chunks) needed")
+        pool.split(chunks) { _, range in
+            for index in range {
+                let start = index * chunk
+                sums.base[index] = sumOfSquares(x.pointer + start, min(chunk, x.count - start))
+            }
+        }
+        var total = 0.0
+        for index in 0..<chunks { total += sums.base[index] }
+        return total
+    }
+
+    private static func sumOfSquares(_ x: UnsafePointer<Float>, _ count: Int) -> Double {
+        // Eight lanes of Double: squares of fp32 gradients may leave fp32's range.
+        var a = SIMD8<Double>()
+        var b = SIMD8<Double>()
+        for i in stride(from: 0, to: count, by: 16) {
+            let v = Float.load(x + i, count: count - i)
+            let low = SIMD8<Double>(v.lowHalf)
+            let high = SIMD8<Double>(v.highHalf)
+            a.addProduct(low, low)
+            b.addProduct(high, high)
+        }
+        return (a + b).sum()
+    }
+
+    /// Whether a value in the slice is infinite or not a number.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    public static func hasNonFinite<E: ActivationElement>(_ x: BufferSlice<E>) -> Bool {
+        var sum = SIMD16<Float>()
+        for i in stride(from: 0, to: x.count, by: 16) {
+            let v = E.load(x.pointer + i, count: x.count - i)
+            // 0 for a finite value, NaN for any other.
+            sum += v * splat(0)
+        }
+        return !horizontalSum(sum).isFinite
+    }
+}

@@ -1,0 +1,62 @@
+import Collectives
+import Glibc
+
+// What the launcher's environment variables say, before and after MPI is started: pure functions of an environment.
+//
+// Two traps: a launcher of another MPI than the library gives N processes that each see a world of one; and the shell
+// of a Slurm batch job has SLURM_ variables too, so only a task that got a PMI or PMIx rank counts as started by srun.
+
+extension MPICommunicator {
+    /// Whether a launcher started this process as a rank, so that MPI should be started.
+    public static func isLaunchedByMPI(environment: [String: String]) -> Bool {
+        rankNames.contains { environment[$0] != nil } || sizeNames.contains { environment[$0] != nil }
+    }
+
+    /// How many ranks the launcher says that it started; nil when there is none, or it does not say.
+    public static func launcherWorldSize(environment: [String: String]) -> Int? {
+        let slurmNames = hasTaskRank(environment) ? slurmSizeNames : []
+        return firstNumber(sizeNames + slurmNames, in: environment).flatMap { $0 >= 1 ? $0 : nil }
+    }
+
+    /// This process's rank as the launcher counts, for messages before MPI runs; nil without a launcher.
+    public static func launcherRank(environment: [String: String]) -> Int? {
+        firstNumber(rankNames, in: environment)
+    }
+
+    /// What is wrong when the launcher and the library see different worlds; nil when they agree.
+    public static func mismatch(environment: [String: String], worldSize: Int, library: String) -> String? {
+        guard let started = launcherWorldSize(environment: environment), started != worldSize else { return nil }
+        let launcher = launcherName(environment)
+        return "launcher and MPI library do not match: \(launcher) started \(started) ranks, but this MPI library sees "
+            + "\(worldSize); start with the mpirun of the same MPI (\(library)), or srun with the PMI that it was built for"
+    }
+
+    /// The launcher's variables of this process.
+    public static func launcherEnvironment() -> [String: String] {
+        var found: [String: String] = [:]
+        for name in sizeNames + rankNames + slurmSizeNames + ["SLURM_PROCID"] {
+            if let value = getenv(name) { found[name] = String(cString: value) }
+        }
+        return found
+    }
+
+    private static let sizeNames = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]
+    private static let slurmSizeNames = ["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS"]
+    private static let rankNames = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
+
+    private static func hasTaskRank(_ environment: [String: String]) -> Bool {
+        environment["PMIX_RANK"] != nil || environment["PMI_RANK"] != nil
+    }
+
+    private static func launcherName(_ environment: [String: String]) -> String {
+        if environment["OMPI_COMM_WORLD_SIZE"] != nil { return "mpirun" }
+        return environment["SLURM_PROCID"] != nil ? "srun" : "mpiexec"
+    }
+
+    private static func firstNumber(_ names: [String], in environment: [String: String]) -> Int? {
+        for name in names {
+            if let text = environment[name], let number = Int(text) { return number }
+        }
+        return nil
+    }
+}

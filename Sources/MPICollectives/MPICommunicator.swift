@@ -1,0 +1,182 @@
+import CMPI
+import Collectives
+
+/// The ranks that `mpirun` or `srun` started, over MPI.
+///
+/// MPI can be started once in the life of a process, so there is one of these. Calls may come from any thread, one at a
+/// time (MPI_THREAD_SERIALIZED).
+public final class MPICommunicator: Communicator {
+    public let rank: Int
+    public let worldSize: Int
+    public let localRank: Int
+    public let localSize: Int
+    public let hostName: String
+    public let implementation: String
+
+    /// Starts MPI and checks that it is usable: its thread level, and that the launcher speaks to this very library.
+    ///
+    /// - Parameter environment: where the launcher's variables are; those of this process by default.
+    /// - Throws: `CollectiveError` of operation `start`; its exit code is 78 when the launcher started several ranks but
+    ///   this MPI library sees one, else 70.
+    public init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
+        var isSerialized: Int32 = 0
+        try Self.check(cmpi_init(&isSerialized), "start", rank: 0)
+        var numbers: (rank: Int32, size: Int32) = (0, 1)
+        try Self.check(cmpi_world(&numbers.rank, &numbers.size), "start", rank: 0)
+        rank = Int(numbers.rank)
+        worldSize = Int(numbers.size)
+        try Self.check(cmpi_local(&numbers.rank, &numbers.size), "start", rank: rank)
+        localRank = Int(numbers.rank)
+        localSize = Int(numbers.size)
+        hostName = try Self.text("start", rank: rank) { cmpi_host_name($0, $1) }
+        implementation = try Self.text("start", rank: rank) { cmpi_version($0, $1) }
+
+        if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
+            _ = cmpi_finalize()
+            throw CollectiveError(operation: "start", rank: rank, code: 0, reason: problem, exitCode: 78)
+        }
+        guard isSerialized == 1 else {
+            _ = cmpi_finalize()
+            throw CollectiveError(
+                operation: "start", rank: rank, code: 0,
+                reason: "\(implementation) was built without MPI_THREAD_SERIALIZED; use a build with thread support",
+                exitCode: 70)
+        }
+    }
+
+    /// Ends MPI: waits for every rank, then finalizes. The communicator cannot be used afterwards.
+    public func shutdown() throws(CollectiveError) {
+        try check(cmpi_barrier(), "shutdown")
+        try check(cmpi_finalize(), "shutdown")
+    }
+
+    public func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
+        try check(
+            values.withUnsafeMutableBufferPointer {
+                cmpi_allreduce_float($0.baseAddress, $0.count, ReductionOperation.sum.rawValue)
+            }, "allReduceSum")
+    }
+
+    public func allReduce(
+        _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
+    ) throws(CollectiveError) {
+        try check(
+            values.withUnsafeMutableBufferPointer {
+                cmpi_allreduce_double($0.baseAddress, $0.count, operation.rawValue)
+            }, "allReduce")
+    }
+
+    public func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
+        try check(
+            values.withUnsafeMutableBufferPointer {
+                cmpi_allreduce_int64($0.baseAddress, $0.count, operation.rawValue)
+            }, "allReduce")
+    }
+
+    public func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
+        requireRank(root)
+        try check(
+            bytes.withUnsafeMutableBytes { cmpi_broadcast($0.baseAddress, $0.count, Int32(root)) }, "broadcast")
+    }
+
+    public func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
+        requireRank(root)
+        let isRoot = rank == root
+        var counts = [Int64](repeating: 0, count: isRoot ? worldSize : 0)
+        try check(
+            counts.withUnsafeMutableBufferPointer {
+                cmpi_gather_counts(Int64(bytes.count), $0.baseAddress, Int32(root))
+            }, "gather")
+        var all = [UInt8](repeating: 0, count: Int(counts.reduce(0, +)))
+        try check(
+            bytes.withUnsafeBytes { own in
+                all.withUnsafeMutableBytes { received in
+                    counts.withUnsafeBufferPointer { counts in
+                        cmpi_gather_bytes(
+                            own.baseAddress, own.count, received.baseAddress, counts.baseAddress, Int32(root))
+                    }
+                }
+            }, "gather")
+        var start = 0
+        return counts.map { count in
+            defer { start += Int(count) }
+            return Array(all[start..<start + Int(count)])
+        }
+    }
+
+    public func exchange(
+        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
+    ) throws(CollectiveError) {
+        requirePeer(peer)
+        try check(
+            sending.withUnsafeBufferPointer { out in
+                receiving.withUnsafeMutableBufferPointer { into in
+                    cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
+                }
+            }, "exchange")
+    }
+
+    public func exchange(
+        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
+    ) throws(CollectiveError) {
+        requirePeer(peer)
+        precondition(
+            !sending.overlaps(receiving) && max(sending.upperBound, receiving.upperBound) <= values.count
+                && min(sending.lowerBound, receiving.lowerBound) >= 0,
+            "exchange \(sending) with \(receiving) in \(values.count) elements")
+        try check(
+            values.withUnsafeMutableBufferPointer { all in
+                let out = UnsafeMutableBufferPointer(rebasing: all[sending])
+                let into = UnsafeMutableBufferPointer(rebasing: all[receiving])
+                return cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
+            }, "exchange")
+    }
+
+    public func barrier() throws(CollectiveError) {
+        try check(cmpi_barrier(), "barrier")
+    }
+
+    /// Ends every rank of the job with this exit code (MPI_Abort).
+    public func abort(code: Int32) -> Never {
+        cmpi_abort(code)
+    }
+
+    /// The most elements that one MPI call carries; longer buffers are cut. For tests: every rank must set the same.
+    public static func setChunkLimit(_ elements: Int) throws(CollectiveError) {
+        try check(cmpi_set_chunk_limit(elements), "setChunkLimit", rank: 0)
+    }
+
+    // Every return code of the shim goes through here.
+
+    func check(_ code: Int32, _ operation: String) throws(CollectiveError) {
+        try Self.check(code, operation, rank: rank)
+    }
+
+    private static func check(_ code: Int32, _ operation: String, rank: Int) throws(CollectiveError) {
+        guard code != 0 else { return }
+        let reason =
+            (try? text(operation, rank: rank) { text, capacity in
+                cmpi_error_string(code, text, capacity)
+                return 0
+            }) ?? "unknown error"
+        throw CollectiveError(
+            operation: operation, rank: rank, code: code, reason: reason, exitCode: operation == "start" ? 70 : 76)
+    }
+
+    private static func text(
+        _ operation: String, rank: Int, _ fill: (UnsafeMutablePointer<CChar>?, Int) -> Int32
+    ) throws(CollectiveError) -> String {
+        var bytes = [CChar](repeating: 0, count: 512)
+        try check(bytes.withUnsafeMutableBufferPointer { fill($0.baseAddress, $0.count) }, operation, rank: rank)
+        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+    }
+
+    private func requireRank(_ other: Int) {
+        precondition((0..<worldSize).contains(other), "rank \(other) in a world of \(worldSize) ranks")
+    }
+
+    private func requirePeer(_ peer: Int) {
+        requireRank(peer)
+        precondition(peer != rank, "rank \(rank) exchanges with itself")
+    }
+}

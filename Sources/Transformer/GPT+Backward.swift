@@ -1,0 +1,128 @@
+import Kernels
+
+// N: rows, C: embedding size; see GPT.swift.
+
+extension GPT {
+    /// From the gradient of the final norm's output to the gradients of all tensors, last tensor first.
+    ///
+    /// On entry to a block `residualGradient` (fp32) and `branchGradient` (the same as a matmul operand) hold the
+    /// gradient of the stream that leaves it. Each norm's backward pass adds its part and sums the columns, which are
+    /// the bias gradient of the linear layer before it.
+    func backwardBlocks(_ gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws {
+        let a = activations
+        var end = layout.count
+        // This tensor and all behind it are final.
+        func complete(downTo index: Int) throws {
+            let start = layout.parameters[index].offset
+            try completed(start..<end)
+            end = start
+        }
+        backwardNorm(
+            layout.finalNorm, x: a.finalResidual, a.finalNorm, gradients, overwrites: true,
+            feeding: layout.blocks.last?.contraction, layer: -1)
+        try complete(downTo: layout.finalNorm.weight)
+
+        for layer in layout.blocks.indices.reversed() {
+            let slots = layout.blocks[layer]
+            let block = a.blocks[layer]
+            try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
+            inputGradient(
+                products.contraction, .contractionInputGradient, slots.contraction, a.branchGradient.all,
+                into: a.wideGradient.all, layer: layer)
+            timed(.activation, layer: layer) {
+                GELU.backward(
+                    pool, x: block.hidden.all, gradient: a.wideGradient.all, output: a.activated.all,
+                    biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials, columns: 4 * width)
+            }
+            try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient.all)
+            weightGradient(
+                products.contraction, .contractionWeightGradient, slots.contraction, a.activated.all,
+                a.branchGradient.all, gradients, layer: layer)
+            try complete(downTo: slots.contraction.weight)
+
+            inputGradient(
+                products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient.all,
+                into: a.normedGradient.all, layer: layer)
+            backwardNorm(
+                slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
+            weightGradient(
+                products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient.all,
+                gradients, layer: layer)
+            try complete(downTo: slots.norm2.weight)
+
+            try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
+            inputGradient(
+                products.attentionProjection, .attentionProjectionInputGradient, slots.attentionProjection,
+                a.branchGradient.all, into: a.normedGradient.all, layer: layer)
+            weightGradient(
+                products.attentionProjection, .attentionProjectionWeightGradient, slots.attentionProjection,
+                block.attention.all, a.branchGradient.all, gradients, layer: layer)
+            try complete(downTo: slots.attentionProjection.weight)
+
+            let qkvGradient = a.wideGradient[0..<inputs.count * 3 * width]
+            timed(.attentionBackward, layer: layer) {
+                attention.backward(
+                    qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
+                    outputGradient: a.normedGradient.all, qkvGradient: qkvGradient)
+            }
+            try observe("h.\(layer).attn.c_attn", "gradient", qkvGradient)
+            timed(.biasGradient, layer: layer) {
+                ColumnSum.compute(
+                    pool, qkvGradient, rows: inputs.count, columns: 3 * width, partials: a.partials,
+                    into: tensor(slots.queryKeyValue.bias, of: gradients))
+            }
+            inputGradient(
+                products.queryKeyValue, .queryKeyValueInputGradient, slots.queryKeyValue, qkvGradient,
+                into: a.normedGradient.all, layer: layer)
+            backwardNorm(
+                slots.norm1, x: block.residual, block.norm1, gradients,
+                feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)
+            weightGradient(
+                products.queryKeyValue, .queryKeyValueWeightGradient, slots.queryKeyValue, a.normed.all, qkvGradient,
+                gradients, layer: layer)
+            try complete(downTo: slots.norm1.weight)
+        }
+
+        try observe("embedding", "gradient", a.residualGradient.all)
+        timed(.embedding) {
+            Embedding.backward(
+                pool, tokens: inputs.all, gradient: a.residualGradient.all,
+                tokenGradient: tensor(layout.tokenEmbedding, of: gradients),
+                positionGradient: tensor(layout.positionEmbedding, of: gradients),
+                context: configuration.contextLength, columns: width)
+        }
+        try complete(downTo: layout.tokenEmbedding)
+    }
+
+    private func backwardNorm(
+        _ slots: ParameterLayout.NormSlots, x: Buffer<Float>, _ statistics: Activations<E>.NormStatistics,
+        _ gradients: Buffer<Float>, overwrites: Bool = false, feeding linear: ParameterLayout.LinearSlots?, layer: Int
+    ) {
+        let a = activations
+        timed(.norm, layer: layer) {
+            LayerNorm.backward(
+                pool, outputGradient: a.normedGradient.all, x: x.all, weight: tensor(slots.weight, of: weights),
+                bias: tensor(slots.bias, of: weights), mean: statistics.mean.all, rstd: statistics.rstd.all,
+                residualGradient: a.residualGradient.all, overwrites: overwrites,
+                branchGradient: E.precision == .fp32 ? nil : a.branchGradient.all, output: a.normed.all,
+                weightGradient: tensor(slots.weight, of: gradients), biasGradient: tensor(slots.bias, of: gradients),
+                branchBiasGradient: linear.map { tensor($0.bias, of: gradients) }, partials: a.partials, columns: width)
+        }
+    }
+
+    private func inputGradient(
+        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ dy: BufferSlice<E>,
+        into dx: BufferSlice<E>, layer: Int
+    ) {
+        timed(phase, layer: layer) { products.inputGradient?.run(dy, operand(slots.weight), into: dx) }
+    }
+
+    private func weightGradient(
+        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ x: BufferSlice<E>,
+        _ dy: BufferSlice<E>, _ gradients: Buffer<Float>, layer: Int
+    ) {
+        timed(phase, layer: layer) {
+            products.weightGradient?.run(x, dy, into: tensor(slots.weight, of: gradients))
+        }
+    }
+}

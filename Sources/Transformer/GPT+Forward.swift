@@ -1,0 +1,74 @@
+import Kernels
+
+// N: rows, C: embedding size; see GPT.swift.
+
+extension GPT {
+    /// From tokens to the final norm's output in `activations.normed`.
+    func forwardBlocks() throws {
+        let a = activations
+        let first = a.blocks[0].residual.all
+        timed(.embedding) {
+            Embedding.forward(
+                pool, tokens: inputs.all, tokenTable: tensor(layout.tokenEmbedding, of: weights),
+                positionTable: tensor(layout.positionEmbedding, of: weights), output: first,
+                context: configuration.contextLength, columns: width)
+        }
+        try observe("embedding", "activation", first)
+
+        // Each norm first adds what the layer before it contributes to the residual stream.
+        var residual = first
+        var pending: BufferSlice<E>?
+        for (layer, slots) in layout.blocks.enumerated() {
+            let block = a.blocks[layer]
+            norm(slots.norm1, residual, adding: pending, sum: block.residual.all, block.norm1, layer: layer)
+            try observe("h.\(layer).ln_1", "activation", a.normed.all)
+            linear(
+                products.queryKeyValue, .queryKeyValueForward, slots.queryKeyValue, a.normed, block.queryKeyValue,
+                layer: layer)
+            try observe("h.\(layer).attn.c_attn", "activation", block.queryKeyValue.all)
+            timed(.attentionForward, layer: layer) {
+                attention.forward(
+                    qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
+            }
+            try observe("h.\(layer).attn", "activation", block.attention.all)
+            linear(
+                products.attentionProjection, .attentionProjectionForward, slots.attentionProjection, block.attention,
+                a.branch, layer: layer)
+            try observe("h.\(layer).attn.c_proj", "activation", a.branch.all)
+
+            norm(slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
+            try observe("h.\(layer).ln_2", "activation", a.normed.all)
+            linear(products.expansion, .expansionForward, slots.expansion, a.normed, block.hidden, layer: layer)
+            try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)
+            timed(.activation, layer: layer) { GELU.forward(pool, block.hidden.all, into: a.activated.all) }
+            linear(products.contraction, .contractionForward, slots.contraction, a.activated, a.branch, layer: layer)
+            try observe("h.\(layer).mlp.c_proj", "activation", a.branch.all)
+
+            residual = block.middle.all
+            pending = a.branch.all
+        }
+        norm(layout.finalNorm, residual, adding: pending, sum: a.finalResidual.all, a.finalNorm, layer: -1)
+        try observe("ln_f", "activation", a.normed.all)
+    }
+
+    private func norm(
+        _ slots: ParameterLayout.NormSlots, _ residual: BufferSlice<Float>, adding branch: BufferSlice<E>?,
+        sum: BufferSlice<Float>, _ statistics: Activations<E>.NormStatistics, layer: Int
+    ) {
+        timed(.norm, layer: layer) {
+            LayerNorm.forward(
+                pool, residual: residual, adding: branch, sum: sum, output: activations.normed.all,
+                weight: tensor(slots.weight, of: weights), bias: tensor(slots.bias, of: weights),
+                mean: statistics.mean.all, rstd: statistics.rstd.all, columns: width)
+        }
+    }
+
+    private func linear(
+        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ x: Buffer<E>,
+        _ y: Buffer<E>, layer: Int
+    ) {
+        timed(phase, layer: layer) {
+            products.forward.run(x.all, operand(slots.weight), into: y.all, bias: tensor(slots.bias, of: weights))
+        }
+    }
+}

@@ -1,0 +1,96 @@
+import Kernels
+
+// B: sequences of a micro-batch, T: context, N = B · T rows, C: embedding size, V: vocabulary.
+
+/// GPT-2 with hand-written passes, activations and matmul operands stored as `E`.
+///
+/// Read `GPT+Forward`, `GPT+Head`, `GPT+Backward` in this order: together they are one training step of a micro-batch.
+final class GPT<E: ActivationElement>: LanguageModel {
+    let configuration: GPTConfiguration
+    let layout: ParameterLayout
+    let microBatch: Int
+    let compute: Compute
+    let weights: Buffer<Float>
+    /// What matmuls read: the weights themselves in fp32, a rounded copy in bf16.
+    let operands: Buffer<E>
+    let inputs: Buffer<Int32>
+    let targets: Buffer<Int32>
+    let activations: Activations<E>
+    let products: Products
+    let attention: Attention<E>
+    var timeline: Timeline?
+    var observer: (any ActivationObserver)?
+
+    init(_ configuration: GPTConfiguration, microBatch: Int, compute: Compute, training: Bool) throws {
+        self.configuration = configuration
+        self.microBatch = microBatch
+        self.compute = compute
+        layout = ParameterLayout(configuration)
+        weights = Buffer(count: layout.count)
+        operands = (weights as? Buffer<E>) ?? Buffer<E>(count: layout.count)
+        let rows = microBatch * configuration.contextLength
+        inputs = Buffer(count: rows)
+        targets = Buffer(count: rows)
+        activations = Activations(configuration, rows: rows, threads: compute.pool.threadCount, training: training)
+        products = try Products(compute, configuration, rows: rows, precision: E.precision, training: training)
+        attention = try Attention(
+            compute, sequences: microBatch, context: configuration.contextLength, heads: configuration.headCount,
+            headSize: configuration.headSize, training: training)
+    }
+
+    var precision: Precision { E.precision }
+    var operandCopy: Buffer<BFloat16>? { operands as? Buffer<BFloat16> }
+    var pool: ThreadPool { compute.pool }
+    var width: Int { configuration.embeddingSize }
+
+    func refreshOperands() {
+        if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) }
+    }
+
+    func lossAndGradients(into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws -> Double {
+        precondition(gradients.count == layout.count, "a gradient arena of another layout")
+        try forwardBlocks()
+        try headLossAndGradients(gradients)
+        try backwardBlocks(gradients, completed: completed)
+        return lossSum(rows: inputs.count)
+    }
+
+    func loss(sequences: Int) throws -> Double {
+        precondition(sequences <= microBatch, "\(sequences) sequences in a micro-batch of \(microBatch)")
+        try forwardBlocks()
+        headLosses()
+        return lossSum(rows: sequences * configuration.contextLength)
+    }
+
+    /// Token losses added in row order, in Double.
+    private func lossSum(rows: Int) -> Double {
+        activations.losses.withSpan(0..<rows) { losses in
+            var sum = 0.0
+            for i in 0..<losses.count { sum += Double(losses[i]) }
+            return sum
+        }
+    }
+
+    /// A tensor of an fp32 arena.
+    func tensor(_ index: Int, of arena: Buffer<Float>) -> BufferSlice<Float> { arena[layout.parameters[index].range] }
+
+    /// A weight as a matmul operand.
+    func operand(_ index: Int) -> BufferSlice<E> { operands[layout.parameters[index].range] }
+
+    /// Runs a piece of a step, on the record if there is one.
+    @inline(__always)
+    func timed(_ phase: Phase, layer: Int = -1, _ body: () -> Void) {
+        guard let timeline else { return body() }
+        let start = Timeline.now()
+        body()
+        timeline.record(phase, layer: layer, since: start)
+    }
+
+    /// Shows a tensor to the observer if there is one.
+    @inline(__always)
+    func observe<Element: ActivationElement>(
+        _ layer: @autoclosure () -> String, _ tensor: String, _ values: BufferSlice<Element>
+    ) throws {
+        if let observer { try observer.observe(layer: layer(), tensor: tensor, TensorStatistics(values)) }
+    }
+}

@@ -1,0 +1,78 @@
+/// The shape of a GPT-2 model: pre-norm, learned positions, tied embeddings, tanh GELU.
+public struct GPTConfiguration: Codable, Equatable, Sendable {
+    /// Number of token ids, V.
+    public var vocabularySize: Int
+    /// Tokens that a position can look back on, its own included, T.
+    public var contextLength: Int
+    /// Width of the residual stream, C.
+    public var embeddingSize: Int
+    /// Number of blocks, L.
+    public var layerCount: Int
+    /// Attention heads, H; must divide the embedding size.
+    public var headCount: Int
+
+    /// Checks the shape.
+    /// - Throws: `GPTConfigurationError` naming the value and what was expected.
+    public init(
+        vocabularySize: Int, contextLength: Int, embeddingSize: Int, layerCount: Int, headCount: Int
+    ) throws(GPTConfigurationError) {
+        self.vocabularySize = vocabularySize
+        self.contextLength = contextLength
+        self.embeddingSize = embeddingSize
+        self.layerCount = layerCount
+        self.headCount = headCount
+        try validate()
+    }
+
+    /// The width of one attention head, D.
+    public var headSize: Int { embeddingSize / headCount }
+
+    /// The largest number of parameters that is accepted: 2³¹ of them are 34 GB of training state.
+    static let parameterLimit = 1 << 31
+
+    private func validate() throws(GPTConfigurationError) {
+        let named = [
+            ("vocabulary size", vocabularySize, 2, 1 << 24), ("context length", contextLength, 1, 1 << 20),
+            ("embedding size", embeddingSize, 1, 1 << 17), ("number of layers", layerCount, 1, 1 << 12),
+            ("number of heads", headCount, 1, 1 << 12),
+        ]
+        for (name, value, lowest, highest) in named where value < lowest || value > highest {
+            throw GPTConfigurationError("\(name) is \(value), expected a whole number from \(lowest) to \(highest)")
+        }
+        guard embeddingSize % headCount == 0 else {
+            let near = (1...embeddingSize).filter { embeddingSize % $0 == 0 }
+                .min { abs($0 - headCount) < abs($1 - headCount) }
+            throw GPTConfigurationError(
+                "embedding size \(embeddingSize) is not a multiple of \(headCount) heads; "
+                    + "the nearest number of heads that divides it is \(near ?? 1)")
+        }
+        guard parameterCount <= Self.parameterLimit else {
+            throw GPTConfigurationError(
+                "the model would have \(parameterCount) parameters, more than the \(Self.parameterLimit) supported; "
+                    + "make it narrower or shallower")
+        }
+    }
+
+    /// Number of parameters; the head shares the token embedding's.
+    public var parameterCount: Int {
+        let c = embeddingSize
+        return vocabularySize * c + contextLength * c + layerCount * (12 * c * c + 13 * c) + 2 * c
+    }
+
+    /// Floating-point operations of forward and backward a token: 6 × parameters without the position embedding
+    /// + 12 · layers · width · context (nanoGPT's formula, after the PaLM paper's appendix B).
+    public var flopsPerToken: Double {
+        6 * Double(parameterCount - contextLength * embeddingSize)
+            + 12 * Double(layerCount) * Double(embeddingSize) * Double(contextLength)
+    }
+}
+
+/// A model shape that cannot be.
+public struct GPTConfigurationError: Error, CustomStringConvertible, Sendable, Equatable {
+    /// One line: which value, what was expected.
+    public let description: String
+    /// A bad flag or value.
+    public var exitCode: Int32 { 64 }
+
+    init(_ description: String) { self.description = description }
+}

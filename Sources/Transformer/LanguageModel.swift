@@ -1,0 +1,57 @@
+import Kernels
+
+/// What `Trainer` needs of a model: weights in one arena, losses, and gradients in one arena.
+///
+/// A model is planned for one micro-batch shape; a step then allocates nothing.
+public protocol LanguageModel: AnyObject {
+    /// The model's shape.
+    var configuration: GPTConfiguration { get }
+    /// Where each tensor lies in `weights` and in a gradient arena.
+    var layout: ParameterLayout { get }
+    /// How activations and matmul operands are stored.
+    var precision: Precision { get }
+    /// Sequences of a micro-batch.
+    var microBatch: Int { get }
+    /// The master weights, fp32.
+    var weights: Buffer<Float> { get }
+    /// The bf16 copy of the weights that matmuls read; nil in fp32.
+    var operandCopy: Buffer<BFloat16>? { get }
+    /// The micro-batch's tokens [B, T], filled by the caller before a call.
+    var inputs: Buffer<Int32> { get }
+    /// The tokens to predict [B, T].
+    var targets: Buffer<Int32> { get }
+    /// Records what a step does when, if set.
+    var timeline: Timeline? { get set }
+    /// Sees every activation and gradient, if set; for `--debug`.
+    var observer: ActivationObserver? { get set }
+
+    /// Brings the matmul copy up to date after the weights changed by other means than the optimizer's own pass.
+    func refreshOperands()
+
+    /// The sum of the token losses of the micro-batch (nats), and its gradient in `gradients`, overwritten.
+    ///
+    /// `completed` is called with each range of `gradients` that will not change any more, from the end to the start,
+    /// without gaps.
+    func lossAndGradients(
+        into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void
+    ) throws -> Double
+
+    /// The sum of the token losses of the first `sequences` sequences, without gradients.
+    func loss(sequences: Int) throws -> Double
+}
+
+/// Sees the tensors of a step in the order in which they are computed.
+public protocol ActivationObserver: AnyObject {
+    /// `layer` names the module, `tensor` what of it: `activation` or `gradient`.
+    func observe(layer: String, tensor: String, _ statistics: TensorStatistics) throws
+}
+
+/// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length.
+public func makeLanguageModel(
+    _ configuration: GPTConfiguration, precision: Precision, microBatch: Int, compute: Compute, training: Bool = true
+) throws -> any LanguageModel {
+    switch precision {
+    case .fp32: try GPT<Float>(configuration, microBatch: microBatch, compute: compute, training: training)
+    case .bf16: try GPT<BFloat16>(configuration, microBatch: microBatch, compute: compute, training: training)
+    }
+}

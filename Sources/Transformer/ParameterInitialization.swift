@@ -1,0 +1,46 @@
+import Glibc
+import Kernels
+
+extension ParameterLayout {
+    /// Fills an arena with the weights of a new model. A function of the seed alone.
+    public func initialize(_ weights: Buffer<Float>, seed: UInt64) {
+        precondition(weights.count == count, "an arena of \(weights.count) elements for a layout of \(count)")
+        for (index, parameter) in parameters.enumerated() {
+            switch parameter.initialization {
+            case .zeros: break
+            case .ones: weights.set([Float](repeating: 1, count: parameter.count), at: parameter.offset)
+            case .normal(let deviation):
+                // A stream of its own for each tensor, so that one tensor's shape does not move another's values.
+                var random = SplitMix64(seed: seed &* 0x9e37_79b9_7f4a_7c15 &+ UInt64(index))
+                let values = (0..<(parameter.count + 1) / 2).flatMap { _ in random.nextNormalPair() }
+                weights.set(values.prefix(parameter.count).map { $0 * deviation }, at: parameter.offset)
+            }
+        }
+    }
+}
+
+/// Steele, Lea & Flood 2014: 64 bits of state, enough for initial weights and sampling.
+public struct SplitMix64: RandomNumberGenerator, Sendable {
+    private var state: UInt64
+
+    /// Starts a stream; equal seeds give equal streams.
+    public init(seed: UInt64) { state = seed }
+
+    public mutating func next() -> UInt64 {
+        state &+= 0x9e37_79b9_7f4a_7c15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
+        z = (z ^ (z >> 27)) &* 0x94d0_49bb_1331_11eb
+        return z ^ (z >> 31)
+    }
+
+    /// A number in 0 ..< 1.
+    public mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
+
+    /// Two independent normal deviates (Box & Muller 1958).
+    mutating func nextNormalPair() -> [Float] {
+        let radius = (-2 * log(1 - nextUnit())).squareRoot()
+        let angle = 2 * Double.pi * nextUnit()
+        return [Float(radius * cos(angle)), Float(radius * sin(angle))]
+    }
+}

@@ -1,0 +1,125 @@
+/// Where each tensor lies in the flat arenas of weights, gradients and moments.
+///
+/// Tensors stand in forward order under Hugging Face's names and in its layout: weights of linear layers are
+/// [in, out]. The backward pass completes the gradients from the end to the start, the token embedding (offset 0)
+/// last. Tensors start on multiples of 16 elements; the elements between them are zero for ever.
+public struct ParameterLayout: Sendable, Equatable {
+    /// One tensor.
+    public struct Parameter: Sendable, Equatable {
+        /// Hugging Face's name, such as `transformer.h.0.attn.c_attn.weight`.
+        public let name: String
+        /// Rows and columns, or the length of a vector.
+        public let shape: [Int]
+        /// The first element's place in the arenas.
+        public let offset: Int
+        /// How its values are drawn for a new model.
+        public let initialization: Initialization
+
+        /// Number of elements.
+        public var count: Int { shape.reduce(1, *) }
+        /// The tensor's elements in the arenas.
+        public var range: Range<Int> { offset..<offset + count }
+        /// Whether weight decay applies: to tensors of two or more dimensions.
+        public var decays: Bool { shape.count >= 2 }
+    }
+
+    /// How a tensor of a new model is filled.
+    public enum Initialization: Sendable, Equatable {
+        case zeros
+        case ones
+        case normal(standardDeviation: Float)
+    }
+
+    /// All tensors in arena order.
+    public let parameters: [Parameter]
+    /// Elements of an arena.
+    public let count: Int
+    /// The tensors of the model by role.
+    let tokenEmbedding: Int
+    let positionEmbedding: Int
+    let blocks: [Block]
+    let finalNorm: NormSlots
+
+    /// Indices into `parameters`.
+    struct NormSlots: Sendable, Equatable {
+        var weight: Int
+        var bias: Int
+    }
+
+    struct LinearSlots: Sendable, Equatable {
+        var weight: Int
+        var bias: Int
+    }
+
+    struct Block: Sendable, Equatable {
+        var norm1: NormSlots
+        var queryKeyValue: LinearSlots
+        var attentionProjection: LinearSlots
+        var norm2: NormSlots
+        var expansion: LinearSlots
+        var contraction: LinearSlots
+    }
+
+    /// The layout of a GPT-2 of this shape.
+    public init(_ configuration: GPTConfiguration) {
+        let c = configuration.embeddingSize
+        // GPT-2 scales what is added to the residual stream by the number of additions.
+        let residual = 0.02 / (2 * Float(configuration.layerCount)).squareRoot()
+        var builder = Builder()
+        tokenEmbedding = builder.add("wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
+        positionEmbedding = builder.add(
+            "wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
+        var blocks: [Block] = []
+        for layer in 0..<configuration.layerCount {
+            let h = "h.\(layer)"
+            blocks.append(
+                Block(
+                    norm1: builder.norm("\(h).ln_1", c),
+                    queryKeyValue: builder.linear("\(h).attn.c_attn", c, 3 * c, 0.02),
+                    attentionProjection: builder.linear("\(h).attn.c_proj", c, c, residual),
+                    norm2: builder.norm("\(h).ln_2", c),
+                    expansion: builder.linear("\(h).mlp.c_fc", c, 4 * c, 0.02),
+                    contraction: builder.linear("\(h).mlp.c_proj", 4 * c, c, residual)))
+        }
+        self.blocks = blocks
+        finalNorm = builder.norm("ln_f", c)
+        parameters = builder.parameters
+        count = builder.end
+    }
+
+    /// Neighbouring tensors that all decay or all do not, merged: AdamW runs once over each.
+    public var decayRanges: [(range: Range<Int>, decays: Bool)] {
+        var ranges: [(range: Range<Int>, decays: Bool)] = []
+        for (index, parameter) in parameters.enumerated() {
+            let end = index + 1 < parameters.count ? parameters[index + 1].offset : count
+            if let last = ranges.last, last.decays == parameter.decays {
+                ranges[ranges.count - 1].range = last.range.lowerBound..<end
+            } else {
+                ranges.append((parameter.offset..<end, parameter.decays))
+            }
+        }
+        return ranges
+    }
+
+    private struct Builder {
+        var parameters: [Parameter] = []
+        var end = 0
+
+        mutating func add(_ name: String, _ shape: [Int], _ initialization: Initialization) -> Int {
+            parameters.append(
+                Parameter(name: "transformer." + name, shape: shape, offset: end, initialization: initialization))
+            end += (shape.reduce(1, *) + 15) / 16 * 16
+            return parameters.count - 1
+        }
+
+        mutating func norm(_ name: String, _ width: Int) -> NormSlots {
+            NormSlots(weight: add(name + ".weight", [width], .ones), bias: add(name + ".bias", [width], .zeros))
+        }
+
+        mutating func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> LinearSlots {
+            LinearSlots(
+                weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
+                bias: add(name + ".bias", [output], .zeros))
+        }
+    }
+}
