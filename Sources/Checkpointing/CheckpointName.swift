@@ -1,8 +1,8 @@
 /// The names inside `checkpoints/`. Only names that match exactly are ever read, and only names that this program
 /// makes are ever removed.
-enum CheckpointName {
+public enum CheckpointName {
     /// `step-00000100`, at least eight digits.
-    static func directory(step: Int) -> String {
+    public static func directory(step: Int) -> String {
         let digits = "\(step)"
         return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
     }

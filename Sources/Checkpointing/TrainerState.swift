@@ -32,22 +32,6 @@ public struct TrainerState: Codable, Equatable, Sendable {
         }
     }
 
-    /// A data file as it was when the run used it.
-    public struct DataFile: Codable, Equatable, Sendable {
-        /// The path as given.
-        public var path: String
-        /// Bytes.
-        public var size: Int
-        /// 64 hexadecimal digits.
-        public var sha256: String
-
-        public init(path: String, size: Int, sha256: String) {
-            self.path = path
-            self.size = size
-            self.sha256 = sha256
-        }
-    }
-
     /// The version of this format that this program reads and writes.
     public static let currentFormatVersion = 1
 
@@ -82,7 +66,8 @@ public struct TrainerState: Codable, Equatable, Sendable {
     public var worldSize: Int?
     /// The effective options, in their order.
     public var configuration: OptionList
-    public var dataFiles: [DataFile]
+    /// Names for the contents of the training data, as `TokenStream.identity` gives them.
+    public var dataIdentity: [String]
     /// SHA-256 of `tokenizer.json`, where the run has one.
     public var tokenizerHash: String?
     public var lastValidationLoss: Double?
@@ -92,7 +77,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         swiftletVersion: String, step: Int, epoch: Int, position: Int, tokensSeen: Int, seed: UInt64, shuffle: Bool,
         contextLength: Int, globalBatch: Int, microBatch: Int, scheduler: SchedulerState, optimizer: Optimizer,
         precision: String, reduction: String, threadsPerRank: Int, worldSize: Int? = nil,
-        configuration: OptionList = OptionList(), dataFiles: [DataFile] = [], tokenizerHash: String? = nil,
+        configuration: OptionList = OptionList(), dataIdentity: [String] = [], tokenizerHash: String? = nil,
         lastValidationLoss: Double? = nil, bestValidationLoss: Double? = nil
     ) {
         self.swiftletVersion = swiftletVersion
@@ -112,7 +97,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         self.threadsPerRank = threadsPerRank
         self.worldSize = worldSize
         self.configuration = configuration
-        self.dataFiles = dataFiles
+        self.dataIdentity = dataIdentity
         self.tokenizerHash = tokenizerHash
         self.lastValidationLoss = lastValidationLoss
         self.bestValidationLoss = bestValidationLoss
@@ -128,7 +113,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         case microBatch = "micro_batch"
         case threadsPerRank = "threads_per_rank"
         case worldSize = "world_size"
-        case dataFiles = "data_files"
+        case dataIdentity = "data_identity"
         case tokenizerHash = "tokenizer_sha256"
         case lastValidationLoss = "last_validation_loss"
         case bestValidationLoss = "best_validation_loss"

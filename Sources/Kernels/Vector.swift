@@ -10,6 +10,16 @@ public enum Vector {
         }
     }
 
+    /// `sum` = `a` + `b`; may be the same memory as either.
+    public static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
+        for i in stride(from: 0, to: sum.count, by: 16) {
+            let left = sum.count - i
+            Float.store(
+                Float.load(a.pointer + i, count: left) + Float.load(b.pointer + i, count: left), to: sum.pointer + i,
+                count: left)
+        }
+    }
+
     /// Copies a range of `source` to the same range of `target`.
     public static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
         (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)

@@ -24,11 +24,8 @@ extension TokenStream {
     /// Copies a sequence to a row of the model's inputs and targets.
     func copySequence(_ index: Int, to row: Int, of model: any LanguageModel, _ contextLength: Int) throws {
         let range = row * contextLength..<(row + 1) * contextLength
-        try model.inputs.withMutableSpan(range) { (inputs: inout MutableSpan<Int32>) throws(TokenDataError) in
-            var inputs = inputs
-            try model.targets.withMutableSpan(range) { (targets: inout MutableSpan<Int32>) throws(TokenDataError) in
-                try copySequence(index, contextLength: contextLength, inputs: &inputs, targets: &targets)
-            }
+        try model.inputs.withMutableSpans(range, and: model.targets) { inputs, targets throws(TokenDataError) in
+            try copySequence(index, contextLength: contextLength, inputs: &inputs, targets: &targets)
         }
     }
 }

@@ -11,6 +11,8 @@ struct ModelSource {
     let weights: HuggingFaceModelFiles?
     /// `tokenizer.json`, byte for byte, for the checkpoints.
     let tokenizerFile: [UInt8]?
+    /// SHA-256 of `tokenizerFile`.
+    let tokenizerHash: String?
     /// The id that ends a text, for `config.json`.
     let endOfText: Int?
     /// What the tokenizer calls that id.
@@ -27,6 +29,7 @@ struct ModelSource {
             if tokenizerFile != nil { tokenizer = try Tokenizer(path: folder) }
         }
         self.tokenizerFile = tokenizerFile
+        tokenizerHash = try tokenizerFile.map { try SHA256.hash($0) }
         endOfText = tokenizer?.endOfTextID.map(Int.init) ?? weights?.description.endTokenID
         endOfTextName = tokenizer?.endOfTextID.map { String(decoding: tokenizer?.bytes(of: $0) ?? [], as: UTF8.self) }
 

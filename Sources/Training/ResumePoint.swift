@@ -40,7 +40,7 @@ struct ResumePoint {
             configuration.rewarm.map { .rewarm(steps: $0) } ?? (configuration.extendSchedule ? .extend : .none)
         let resumed = try communicator.agreeing { try asked.resuming(state.scheduler, change: change) }
         scheduler = resumed.scheduler
-        reporter.line("resumed from \(CheckpointName.name(step: state.step)), learning rate \(fixed(resumed.rate, 6))")
+        reporter.line("resumed from \(CheckpointName.directory(step: state.step)), learning rate \(fixed(resumed.rate, 6))")
         if resumed.jumps {
             reporter.line("learning rate changes with the new schedule: \(resumed.savedRate) → \(resumed.rate)")
         }
@@ -118,12 +118,12 @@ extension TrainerState {
         }
         guard differences.isEmpty else {
             throw TrainingError.badInput(
-                "\(CheckpointName.name(step: step)) is of another run: \(differences.joined(separator: "; ")); "
+                "\(CheckpointName.directory(step: step)) is of another run: \(differences.joined(separator: "; ")); "
                     + "give the options of the saved run or another --run-dir")
         }
         if dataIdentity != self.dataIdentity {
             throw TrainingError.badInput(
-                "the training data is not what \(CheckpointName.name(step: step)) was trained on (identity "
+                "the training data is not what \(CheckpointName.directory(step: step)) was trained on (identity "
                     + "\(dataIdentity.joined(separator: ",")), expected \(self.dataIdentity.joined(separator: ","))); "
                     + "give the same shards or another --run-dir")
         }

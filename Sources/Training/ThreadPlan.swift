@@ -1,5 +1,6 @@
 import Collectives
 import Glibc
+import TokenData
 
 /// How many threads each rank uses, from the cores that it may run on.
 struct ThreadPlan {
@@ -10,7 +11,7 @@ struct ThreadPlan {
 
     /// Takes `requested`, or the allowed cores divided by the ranks that share them.
     init(requested: Int?, communicator: any Communicator) {
-        let allowed = Self.allowedCores()
+        let allowed = allowedCoreCount()
         let online = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
         // A rank that may run everywhere shares the cores with its neighbours; a bound one has its own.
         let isBound = allowed < online
@@ -30,12 +31,5 @@ struct ThreadPlan {
         } else {
             advice = nil
         }
-    }
-
-    /// The cores in this process's affinity mask.
-    static func allowedCores() -> Int {
-        var set = cpu_set_t()
-        guard sched_getaffinity(0, MemoryLayout<cpu_set_t>.size, &set) == 0 else { return 1 }
-        return max(1, withUnsafeBytes(of: &set) { bytes in bytes.reduce(0) { $0 + $1.nonzeroBitCount } })
     }
 }

@@ -54,7 +54,9 @@ extension Trainer {
         reporter.line("checkpoint saved \(saved.name)")
         for warning in saved.warnings { reporter.warning(warning) }
         do {
-            try directory.checkpoints.retain(configuration.keep, after: saved)
+            for warning in try directory.checkpoints.retain(configuration.keep, after: saved).warnings {
+                reporter.warning(warning)
+            }
         } catch {
             // The new checkpoint is safe; an old one that stays costs space alone.
             reporter.warning(error.message)
@@ -68,7 +70,7 @@ extension Trainer {
         var options = OptionList()
         for (name, value) in configuration.defining { options.set(name, value) }
         return TrainerState(
-            swiftletVersion: Swiftlet.version, step: step, epoch: setup.loader.order.sequence(at: position).epoch,
+            swiftletVersion: SwiftletVersion.current, step: step, epoch: setup.loader.order.sequence(at: position).epoch,
             position: position, tokensSeen: position * model.configuration.contextLength, seed: configuration.seed,
             shuffle: configuration.shuffle, contextLength: model.configuration.contextLength,
             globalBatch: plan.globalBatch, microBatch: plan.microBatch, scheduler: scheduler.state,

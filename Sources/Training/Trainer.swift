@@ -27,7 +27,7 @@ public final class Trainer {
     let gradients: Buffer<Float>
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
-    var step: Int
+    public internal(set) var step: Int
     var newestValidationLoss: Double?
     var bestValidationLoss: Double?
     var failedSaves = 0

@@ -34,7 +34,7 @@ struct TrainingSetup {
         let isFirst = communicator.rank == 0
         do {
             try RankAgreement.verifySameConfiguration(
-                [("swiftlet", Swiftlet.version)] + configuration.defining, on: communicator)
+                [("swiftlet", SwiftletVersion.current)] + configuration.defining, on: communicator)
         } catch let error as RankDisagreement {
             throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
         }
@@ -176,7 +176,7 @@ extension TrainingConfiguration {
 }
 
 /// The program's own facts.
-public enum Swiftlet {
+public enum SwiftletVersion {
     /// The version that checkpoints carry.
-    public static let version = "0.1.0"
+    public static let current = "0.1.0"
 }
