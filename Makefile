@@ -6,9 +6,10 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# What `make train` trains on and where it puts things. TEXT=path: your own file or folder in place of Swift's interfaces.
+# What `make train` trains on and where it puts things. TEXT: your own files or folders in place of Swift's interfaces
+# (paths without blanks).
 TEXT ?=
-NAME ?= $(if $(TEXT),$(basename $(notdir $(TEXT:%/=%))),swift)
+NAME ?= $(if $(TEXT),$(basename $(notdir $(patsubst %/,%,$(firstword $(TEXT))))),swift)
 TOKENS ?= corpus/$(NAME)-tokens
 RUN ?= runs/$(NAME)
 PROMPT ?= public func
