@@ -106,3 +106,24 @@ public struct Checkpoint: Sendable {
         return file
     }
 }
+
+extension Checkpoint {
+    /// Every file that the manifest lists and what is wrong with it, nil when it verifies; empty when the manifest
+    /// itself cannot be read. For showing a checkpoint that does not verify.
+    public static func examine(
+        _ path: String, fileSystem: any FileSystem = LocalFileSystem()
+    ) -> [(name: String, problem: String?)] {
+        guard let manifest = try? manifest(of: path, fileSystem: fileSystem) else { return [] }
+        var result: [(name: String, problem: String?)] = []
+        for entry in manifest.files {
+            var problem: String?
+            do {
+                _ = try verify(entry, in: path, fileSystem: fileSystem)
+            } catch {
+                problem = error.message
+            }
+            result.append((entry.name, problem))
+        }
+        return result
+    }
+}

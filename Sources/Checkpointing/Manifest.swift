@@ -66,6 +66,8 @@ public struct Manifest: Equatable, Sendable {
             files.append(File(name: name, size: size, sha256: hash))
         }
         self.init(step: step, files: files)
+        // Nothing else protects the manifest, so not even a blank may be another one.
+        guard self.json() == json else { throw fail("it was changed after it was written") }
     }
 
     /// Letters, digits, `.`, `_` and `-`, not starting with a dot and not the manifest: nothing that leads elsewhere.

@@ -10,7 +10,7 @@ struct Swiftlet: ParsableCommand {
         abstract: "Trains GPT-style language models on CPUs, on one process or many.",
         discussion: "Start N ranks with: mpirun -np N swiftlet train …, or with launch/local.",
         version: SwiftletVersion.current,
-        subcommands: [TrainCommand.self, EvaluateCommand.self, GenerateCommand.self])
+        subcommands: [TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self, BenchCommand.self])
 
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
     static func main() {
