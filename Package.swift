@@ -31,6 +31,7 @@ let package = Package(
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CLinux"),
         .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
 
         // Bottom to top: a module imports nothing that stands below it in this list.
@@ -40,7 +41,7 @@ let package = Package(
         library("TokenData", []),
         library("Optimization", ["Kernels"]),
         library("Transformer", ["Kernels"]),
-        library("Checkpointing", ["Optimization", "CLibcrypto"]),
+        library("Checkpointing", ["Optimization", "CLibcrypto", "CLinux"]),
         library("DataParallel", ["Collectives", "Kernels"]),
         library(
             "Training",

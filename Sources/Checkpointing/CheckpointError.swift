@@ -1,0 +1,44 @@
+/// What went wrong with a run directory, a checkpoint or a model file, in one line that says what to do.
+public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
+    /// What a caller may want to decide on.
+    public enum Kind: Equatable, Sendable {
+        /// A flag's value that cannot be (exit code 64).
+        case badOption
+        /// The file or directory does not hold what it must (exit code 65).
+        case invalid
+        /// It is not there, or cannot be read (exit code 66).
+        case missing
+        /// The run directory cannot be made or written (exit code 73).
+        case cannotCreate
+        /// The checkpoint was not saved: what was there before is untouched (exit code 74).
+        case notCommitted
+        /// The checkpoint is in place, but may not survive a power cut: do not count on it (exit code 74).
+        case durabilityUncertain
+        /// Another run holds the run directory (exit code 81).
+        case inUse
+    }
+
+    /// What a caller may want to decide on.
+    public let kind: Kind
+    /// One line: what happened, which value, what was expected, what to do.
+    public let message: String
+
+    public init(_ kind: Kind, _ message: String) {
+        self.kind = kind
+        self.message = message
+    }
+
+    /// The process's exit code for this error.
+    public var exitCode: Int32 {
+        switch kind {
+        case .badOption: 64
+        case .invalid: 65
+        case .missing: 66
+        case .cannotCreate: 73
+        case .notCommitted, .durabilityUncertain: 74
+        case .inUse: 81
+        }
+    }
+
+    public var description: String { message }
+}

@@ -1,0 +1,111 @@
+/// A safetensors file open for reading: its table, and the bytes of any tensor.
+public final class SafetensorsFile: Sendable {
+    /// The tensor table.
+    public let header: SafetensorsHeader
+    /// The path as it was given.
+    public var path: String { file.path }
+    /// Bytes of the whole file.
+    public var fileSize: Int { file.size }
+    /// The tensors in the order of their data.
+    public var tensors: [TensorEntry] { header.tensors }
+    private let file: InputFile
+    private let dataStart: Int
+    private let places: [JSONName: Int]
+
+    private init(file: InputFile, header: SafetensorsHeader, dataStart: Int) {
+        self.file = file
+        self.header = header
+        self.dataStart = dataStart
+        var places: [JSONName: Int] = [:]
+        for (place, tensor) in header.tensors.enumerated() { places[JSONName(tensor.name)] = place }
+        self.places = places
+    }
+
+    /// Opens a file and checks its header; throws `.missing` or `.invalid` with the file and the reason.
+    public convenience init(
+        path: String, followLinks: Bool = true, fileSystem: any FileSystem = LocalFileSystem()
+    ) throws(CheckpointError) {
+        try self.init(InputFile(path: path, followLinks: followLinks, fileSystem: fileSystem))
+    }
+
+    /// Checks the header of an open file.
+    public convenience init(_ file: InputFile) throws(CheckpointError) {
+        func fail(_ what: String) -> CheckpointError {
+            CheckpointError(.invalid, "\(file.path) is not a safetensors file: \(what)")
+        }
+        guard file.size >= 8 else { throw fail("\(file.size) bytes, expected at least 8") }
+        var length: UInt64 = 0
+        for byte in try file.bytes(8, at: 0).reversed() { length = length << 8 | UInt64(byte) }
+        guard length <= UInt64(SafetensorsHeader.sizeLimit) else {
+            throw fail("a header of \(length) bytes, expected at most \(SafetensorsHeader.sizeLimit)")
+        }
+        let count = Int(length)
+        guard count <= file.size - 8 else {
+            throw fail("a header of \(count) bytes, but only \(file.size - 8) follow; the file was cut short")
+        }
+        let json = try file.bytes(count, at: 8)
+        let header: SafetensorsHeader
+        do {
+            header = try SafetensorsHeader(json: json, dataSize: file.size - 8 - count)
+        } catch {
+            throw fail("\(error)")
+        }
+        self.init(file: file, header: header, dataStart: 8 + count)
+    }
+
+    /// The tensor of this name, or nil.
+    public func tensor(_ name: String) -> TensorEntry? { places[JSONName(name)].map { header.tensors[$0] } }
+
+    /// Copies the tensor's bytes.
+    ///
+    /// - Precondition: `bytes` has exactly the tensor's size.
+    public func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws(CheckpointError) {
+        precondition(bytes.byteCount == tensor.range.count, "the destination must have the tensor's size")
+        try file.read(into: &bytes, at: dataStart + tensor.range.lowerBound)
+    }
+
+    /// Copies the tensor's values as fp32; BF16 and F16 are widened, which is exact. Other types throw `.invalid`.
+    ///
+    /// - Precondition: `values` has exactly the tensor's number of elements.
+    public func readFloats(_ tensor: TensorEntry, into values: inout MutableSpan<Float>) throws(CheckpointError) {
+        precondition(values.count == tensor.elementCount, "the destination must have the tensor's number of elements")
+        switch tensor.dataType {
+        case .f32:
+            var bytes = values.mutableBytes
+            try read(tensor, into: &bytes)
+        case .bf16:
+            try widen(tensor, into: &values) { Float(bitPattern: UInt32($0) << 16) }
+        case .f16:
+            try widen(tensor, into: &values) { Float(Float16(bitPattern: $0)) }
+        default:
+            throw CheckpointError(
+                .invalid,
+                "\(path): tensor \(quoted(tensor.name)) has dtype \(tensor.dataType.rawValue), "
+                    + "expected F32, BF16 or F16")
+        }
+    }
+
+    /// The tensor's values as an array, for small tensors and tests.
+    public func floats(_ tensor: TensorEntry) throws(CheckpointError) -> [Float] {
+        var values = [Float](repeating: 0, count: tensor.elementCount)
+        var span = values.mutableSpan
+        try readFloats(tensor, into: &span)
+        return values
+    }
+
+    /// Reads 16-bit values in pieces and converts each.
+    private func widen(
+        _ tensor: TensorEntry, into values: inout MutableSpan<Float>, _ convert: (UInt16) -> Float
+    ) throws(CheckpointError) {
+        var buffer = [UInt16](repeating: 0, count: min(max(values.count, 1), 1 << 18))
+        var done = 0
+        while done < values.count {
+            let count = min(buffer.count, values.count - done)
+            var span = buffer.mutableSpan
+            var raw = span.mutableBytes
+            try file.read(into: &raw, part: 0..<2 * count, at: dataStart + tensor.range.lowerBound + 2 * done)
+            for index in 0..<count { values[done + index] = convert(buffer[index]) }
+            done += count
+        }
+    }
+}
