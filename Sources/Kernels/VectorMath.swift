@@ -5,10 +5,12 @@
 @inline(__always)
 func splat(_ value: Float) -> SIMD16<Float> { SIMD16(repeating: value) }
 
-/// e^x to 2 ULP for −87 ≤ x ≤ 88; below that a number under 1.7e-38, above it the value at 88.
+/// e^x to 2 ULP for −87 ≤ x ≤ 88; below that a number under 1.7e-38, above it the value at 88. NaN for NaN and ±∞.
 @inline(__always)
-func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
-    let clamped = pointwiseMin(pointwiseMax(x, splat(-87.3)), splat(88.3))
+package func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
+    var clamped = pointwiseMin(pointwiseMax(x, splat(-87.3)), splat(88.3))
+    // The two above turn a NaN into a limit, and a broken model's loss would look like a number.
+    clamped.addProduct(x, splat(0))
     let magic = splat(12_582_912)
     let shifted = magic.addingProduct(clamped, splat(1.442_695_04))
     let n = shifted - magic
