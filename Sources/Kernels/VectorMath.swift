@@ -14,9 +14,9 @@ func larger(_ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> { b.replaci
 @inline(__always)
 func smaller(_ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> { b.replacing(with: a, where: a .< b) }
 
-/// e^x to 2 ULP for −87 ≤ x ≤ 88; below that a number under 1.7e-38, above it the value at 88.
+/// e^x to 2 ULP for −87 ≤ x ≤ 88; below that a number under 1.7e-38, above it the value at 88. NaN stays NaN.
 @inline(__always)
-func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
+package func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
     let clamped = smaller(splat(88.3), larger(splat(-87.3), x))
     let magic = splat(12_582_912)
     let shifted = magic.addingProduct(clamped, splat(1.442_695_04))
