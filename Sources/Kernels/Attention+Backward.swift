@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 // B, T, H, D, C, N as in Attention.swift.
 
 extension Attention {
@@ -97,7 +100,8 @@ extension Attention {
     }
 
     @inline(__always)
-    private func copyRows(_ source: UnsafePointer<Float>, _ rows: Int, to target: UnsafeMutablePointer<E>, stride: Int) {
+    private func copyRows(_ source: UnsafePointer<Float>, _ rows: Int, to target: UnsafeMutablePointer<E>, stride: Int)
+    {
         for i in 0..<rows {
             for d in Swift.stride(from: 0, to: headSize, by: 16) {
                 let left = headSize - d

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 import Glibc
 
 // B: sequences, T: context, H: heads, D: head size, C = H · D; N = B · T rows.

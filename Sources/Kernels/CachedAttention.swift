@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 // T: positions in the cache, H: heads, D: head size, C = H · D.
 
 /// Attention of one new token to all before it, from a cache of keys and values. fp32; for generation.

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 import Glibc
 
 // R: rows of a block, V: vocabulary.

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 // N: rows (tokens), T: context, C: embedding size, V: vocabulary.
 
 /// Token and position embeddings.
@@ -15,7 +18,8 @@ public enum Embedding {
                 for c in stride(from: 0, to: C, by: 16) {
                     let left = C - c
                     Float.store(
-                        Float.load(token + c, count: left) + Float.load(position + c, count: left), to: y + c, count: left)
+                        Float.load(token + c, count: left) + Float.load(position + c, count: left), to: y + c,
+                        count: left)
                 }
             }
         }

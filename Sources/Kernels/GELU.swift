@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 // N: rows, H: columns (the hidden size of the MLP).
 
 /// The Gaussian error linear unit in its tanh form (Hendrycks & Gimpel 2016; `gelu_new` of GPT-2).

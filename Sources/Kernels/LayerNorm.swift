@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 // N: rows (tokens of a micro-batch), C: columns (embedding size).
 
 /// Layer normalisation over rows, fused with the residual additions around it (Ba et al. 2016; epsilon 1e-5 as GPT-2).

@@ -22,7 +22,8 @@ public final class Compute: @unchecked Sendable {
         var streams: [dnnl_stream_t] = []
         for _ in 0..<threadCount {
             var stream: dnnl_stream_t?
-            try check(dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
+            try check(
+                dnnl_stream_create(&stream, engine, UInt32(dnnl_stream_default_flags.rawValue)), "create a stream")
             if let stream { streams.append(stream) }
         }
         self.streams = streams

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
 /// Memory for sums over rows: each chunk of 64 rows has a sum of its own, and these are added in order.
 ///
 /// The chunks depend on the number of rows alone, so the result has the same bits at any number of threads.

@@ -44,8 +44,8 @@ extension Communicator {
         if case .failure(let error) = result { text = "\(error)" }
         let told = try broadcast(message: text, root: speaker)
         let failed = failures.indices.filter { failures[$0] != 0 }
-        let where_ = failed.count == worldSize ? "" : " (on rank \(failed.map(String.init).joined(separator: ", ")))"
-        throw AgreedError(description: told + where_, exitCode: Int32(failures[speaker]), speaker: speaker)
+        let onRanks = failed.count == worldSize ? "" : " (on rank \(failed.map(String.init).joined(separator: ", ")))"
+        throw AgreedError(description: told + onRanks, exitCode: Int32(failures[speaker]), speaker: speaker)
     }
 
     private func agreedAlone<Value>(_ result: Result<Value, any Error>) throws -> Value {

@@ -37,8 +37,9 @@ public struct Evaluator {
     ) throws -> Result {
         let batchSize = model.microBatch
         let batches = (sequences + batchSize - 1) / batchSize
-        let share = batches * communicator.rank / communicator.worldSize
-            ..< batches * (communicator.rank + 1) / communicator.worldSize
+        let share =
+            batches * communicator.rank / communicator.worldSize..<batches * (communicator.rank + 1)
+            / communicator.worldSize
         var losses: [Double] = []
         losses.reserveCapacity(share.count)
         for batch in share {

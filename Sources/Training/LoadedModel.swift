@@ -74,7 +74,8 @@ public final class TextGeneration {
         tokenizer = try Tokenizer(path: directory)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
             throw TrainingError.badInput(
-                "the tokenizer in \(directory) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)")
+                "the tokenizer in \(directory) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
+            )
         }
         let compute = try Compute(threadCount: threads ?? allowedCoreCount())
         let layout = ParameterLayout(shape)
@@ -91,7 +92,9 @@ public final class TextGeneration {
         var tokens = tokenizer.encode(prompt)
         // A model that learned on documents knows their beginning; so an empty prompt starts one.
         if tokens.isEmpty, let start = tokenizer.endOfTextID { tokens = [start] }
-        guard !tokens.isEmpty else { throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text") }
+        guard !tokens.isEmpty else {
+            throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text")
+        }
         write(Array(prompt.utf8))
         var logits: [Float] = []
         for token in tokens { logits = generator.logits(after: token) }

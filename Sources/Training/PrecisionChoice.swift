@@ -18,7 +18,8 @@ struct PrecisionChoice {
         let choice: Precision = half < full * 0.9 ? .bf16 : .fp32
         return PrecisionChoice(
             precision: choice,
-            reason: "precision \(choice.rawValue): bf16 matmuls run at \(fixed(full / half, 2)) × the speed of fp32 here")
+            reason:
+                "precision \(choice.rawValue): bf16 matmuls run at \(fixed(full / half, 2)) × the speed of fp32 here")
     }
 
     /// The best of several runs, in nanoseconds.

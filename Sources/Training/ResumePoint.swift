@@ -40,7 +40,8 @@ struct ResumePoint {
             configuration.rewarm.map { .rewarm(steps: $0) } ?? (configuration.extendSchedule ? .extend : .none)
         let resumed = try communicator.agreeing { try asked.resuming(state.scheduler, change: change) }
         scheduler = resumed.scheduler
-        reporter.line("resumed from \(CheckpointName.directory(step: state.step)), learning rate \(fixed(resumed.rate, 6))")
+        reporter.line(
+            "resumed from \(CheckpointName.directory(step: state.step)), learning rate \(fixed(resumed.rate, 6))")
         if resumed.jumps {
             reporter.line("learning rate changes with the new schedule: \(resumed.savedRate) → \(resumed.rate)")
         }

@@ -21,7 +21,8 @@ struct ThreadPlan {
         if threads > allowed {
             advice =
                 "\(threads) threads on \(allowed) allowed \(allowed == 1 ? "core" : "cores"): they will wait for each other; "
-                + (isBound ? "start mpirun with --bind-to none or --map-by slot:PE=\(threads)" : "use --threads \(share)")
+                + (isBound
+                    ? "start mpirun with --bind-to none or --map-by slot:PE=\(threads)" : "use --threads \(share)")
         } else if requested == nil, isBound, ranks * allowed < online {
             advice =
                 "each rank is bound to \(allowed) of \(online) cores and \(online - ranks * allowed) stay idle; "

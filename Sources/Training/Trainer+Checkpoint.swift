@@ -70,7 +70,8 @@ extension Trainer {
         var options = OptionList()
         for (name, value) in configuration.defining { options.set(name, value) }
         return TrainerState(
-            swiftletVersion: SwiftletVersion.current, step: step, epoch: setup.loader.order.sequence(at: position).epoch,
+            swiftletVersion: SwiftletVersion.current, step: step,
+            epoch: setup.loader.order.sequence(at: position).epoch,
             position: position, tokensSeen: position * model.configuration.contextLength, seed: configuration.seed,
             shuffle: configuration.shuffle, contextLength: model.configuration.contextLength,
             globalBatch: plan.globalBatch, microBatch: plan.microBatch, scheduler: scheduler.state,

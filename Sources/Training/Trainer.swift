@@ -86,7 +86,9 @@ public final class Trainer {
             if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
 
             let stops = try stopIsRequested()
-            if isLast || stops || step % configuration.checkpointInterval == 0 { try save(mustSucceed: isLast || stops) }
+            if isLast || stops || step % configuration.checkpointInterval == 0 {
+                try save(mustSucceed: isLast || stops)
+            }
             if stops && !isLast { return .stopped }
         }
         return .finished

@@ -45,7 +45,8 @@ extension TrainingConfiguration {
 
     /// The options that define what is computed: what a checkpoint keeps and what ranks must agree on.
     public var defining: [(name: String, value: String)] {
-        Self.options.filter { $0.onResume != .free }.compactMap { option in option.write(self).map { (option.name, $0) } }
+        Self.options.filter { $0.onResume != .free }.compactMap { option in option.write(self).map { (option.name, $0) }
+        }
     }
 
     static func rule(for name: String) -> Option.OnResume? { options.first { $0.name == name }?.onResume }

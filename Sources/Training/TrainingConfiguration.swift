@@ -97,7 +97,8 @@ public struct TrainingConfiguration: Equatable, Sendable {
     /// - Throws: `TrainingError` or `ScheduleError` (exit code 64) naming the option, its value and what was expected.
     public func validate() throws {
         guard !trainData.isEmpty else {
-            throw TrainingError.usage("--train-data is missing; give a pattern of token shards such as 'data/train_*.bin'")
+            throw TrainingError.usage(
+                "--train-data is missing; give a pattern of token shards such as 'data/train_*.bin'")
         }
         guard !runDirectory.isEmpty else {
             throw TrainingError.usage("--run-dir is missing; give a directory for checkpoints and metrics")

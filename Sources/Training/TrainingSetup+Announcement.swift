@@ -11,10 +11,12 @@ extension TrainingSetup {
         reporter.line("configuration: \(options)")
         reporter.line(
             "ranks: \(ranks) (\(communicator.implementation)), \(configuration.threads ?? 1) "
-                + "\(configuration.threads == 1 ? "thread" : "threads") each, reduction \(configuration.reduction.rawValue)")
+                + "\(configuration.threads == 1 ? "thread" : "threads") each, reduction \(configuration.reduction.rawValue)"
+        )
         reporter.line(
             "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
-                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)")
+                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
+        )
         let sequences = loader.order.sequenceCount
         let perEpoch = Double(sequences) / Double(plan.globalBatch)
         reporter.line(

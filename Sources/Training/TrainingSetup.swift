@@ -61,7 +61,9 @@ struct TrainingSetup {
         }
 
         // The run directory and the state to go on from.
-        let opened = try communicator.agreeing { isFirst ? try RunDirectory.open(path: configuration.runDirectory) : nil }
+        let opened = try communicator.agreeing {
+            isFirst ? try RunDirectory.open(path: configuration.runDirectory) : nil
+        }
         let resume = try ResumePoint(
             configuration, source: source, dataIdentity: dataIdentity, directory: opened, communicator: communicator,
             reporter: reporter)
@@ -121,7 +123,9 @@ struct TrainingSetup {
             plan: plan, contextLength: shape.contextLength)
     }
 
-    private static func makeEvaluator(_ configuration: TrainingConfiguration, _ shape: GPTConfiguration) throws -> Evaluator? {
+    private static func makeEvaluator(_ configuration: TrainingConfiguration, _ shape: GPTConfiguration) throws
+        -> Evaluator?
+    {
         guard let pattern = configuration.validationData, configuration.evalBatches > 0 else { return nil }
         let stream = try TokenStream(glob: pattern, vocabularySize: shape.vocabularySize)
         return try Evaluator(

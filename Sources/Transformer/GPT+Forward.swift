@@ -36,7 +36,8 @@ extension GPT {
                 a.branch, layer: layer)
             try observe("h.\(layer).attn.c_proj", "activation", a.branch.all)
 
-            norm(slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
+            norm(
+                slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
             try observe("h.\(layer).ln_2", "activation", a.normed.all)
             linear(products.expansion, .expansionForward, slots.expansion, a.normed, block.hidden, layer: layer)
             try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)

@@ -15,7 +15,8 @@ enum ConfigurationFile {
         do {
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             guard data.count <= sizeLimit else {
-                throw TrainingError(65, "\(path) has \(data.count) bytes, expected a configuration of at most \(sizeLimit)")
+                throw TrainingError(
+                    65, "\(path) has \(data.count) bytes, expected a configuration of at most \(sizeLimit)")
             }
             text = String(decoding: data, as: UTF8.self)
         } catch let error as TrainingError {
@@ -36,7 +37,8 @@ enum ConfigurationFile {
         }
         for (key, value) in mapping {
             guard let name = key.string, let scalar = value.scalar else {
-                throw TrainingError(65, "\(path): \(key.string ?? "a key") must have one value, expected 'option: value'")
+                throw TrainingError(
+                    65, "\(path): \(key.string ?? "a key") must have one value, expected 'option: value'")
             }
             try configuration.set(name, plain(scalar.string), source: path)
         }

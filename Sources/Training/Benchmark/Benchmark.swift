@@ -32,7 +32,8 @@ public struct Benchmark {
     }
 
     /// What `flopsPerToken` counts.
-    public static let flopsFormula = "6 × parameters without position embeddings + 12 · layers · width · context a token"
+    public static let flopsFormula =
+        "6 × parameters without position embeddings + 12 · layers · width · context a token"
 
     /// Measures ceilings, then times steps of the real trainer on random tokens. All ranks call it together.
     public static func run(

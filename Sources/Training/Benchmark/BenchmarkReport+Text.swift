@@ -24,7 +24,8 @@ extension Benchmark.Report {
             let name = part.name.padding(toLength: 20, withPad: " ", startingAt: 0)
             let share = 100 * part.milliseconds / stepMilliseconds
             lines.append(
-                "  \(name) \(column(part.milliseconds, 9, 2)) \(column(share, 7, 1)) % \(column(part.floorMilliseconds, 10, 2))")
+                "  \(name) \(column(part.milliseconds, 9, 2)) \(column(share, 7, 1)) % \(column(part.floorMilliseconds, 10, 2))"
+            )
         }
         let known = breakdown.parts.reduce(0) { $0 + $1.milliseconds }
         let rest = stepMilliseconds - known

@@ -67,7 +67,8 @@ public struct MachineCeilings: Codable, Sendable {
     private static func reduction(_ mode: ReductionMode, _ communicator: any Communicator) throws -> Double {
         let count = 4 << 20
         let gradients = Buffer<Float>(count: count)
-        let reducer = GradientReducer(communicator: communicator, gradients: gradients, mode: mode, microBatchesPerRank: 1)
+        let reducer = GradientReducer(
+            communicator: communicator, gradients: gradients, mode: mode, microBatchesPerRank: 1)
         var times: [Double] = []
         for _ in 0..<7 {
             try communicator.barrier()
