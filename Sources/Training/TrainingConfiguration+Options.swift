@@ -7,9 +7,9 @@ import Optimization
 
 extension TrainingConfiguration {
     /// An option: its name, how its value is read and how it is written.
-    struct Option: Sendable {
+    package struct Option: Sendable {
         /// What a difference between the run that saved a checkpoint and the one that resumes it means.
-        enum OnResume: Sendable {
+        package enum OnResume: Sendable {
             /// Another run: an error.
             case mustMatch
             /// The same run going on otherwise: a warning.
@@ -18,9 +18,9 @@ extension TrainingConfiguration {
             case free
         }
 
-        let name: String
-        let onResume: OnResume
-        let expected: String
+        package let name: String
+        package let onResume: OnResume
+        package let expected: String
         let read: @Sendable (inout TrainingConfiguration, String) -> Bool
         let write: @Sendable (TrainingConfiguration) -> String?
     }
@@ -51,7 +51,7 @@ extension TrainingConfiguration {
 
     static func rule(for name: String) -> Option.OnResume? { options.first { $0.name == name }?.onResume }
 
-    static let options: [Option] = [
+    package static let options: [Option] = [
         text("train-data", .free, \.trainData),
         optionalText("val-data", .free, \.validationData),
         text("run-dir", .free, \.runDirectory),
