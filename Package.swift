@@ -60,10 +60,11 @@ let package = Package(
 
         // Tests mirror Sources; `collectives-check` is the program that the tests run under mpirun.
         .target(
-            name: "TestSupport", dependencies: ["Checkpointing", "Kernels"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Checkpointing", "Collectives", "Kernels"], path: "Tests/TestSupport",
             swiftSettings: strict),
         .executableTarget(
-            name: "collectives-check", dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels"],
+            name: "collectives-check",
+            dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "TestSupport"],
             path: "Tests/collectives-check", swiftSettings: strict),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),

@@ -66,7 +66,7 @@ int cmpi_is_running(void) { return world != MPI_COMM_NULL; }
 
 _Noreturn void cmpi_abort(int code) {
     fflush(NULL);
-    if (world != MPI_COMM_NULL) MPI_Abort(world, code);
+    if (world != MPI_COMM_NULL) MPI_Abort(MPI_COMM_WORLD, code);
     _Exit(code);
 }
 

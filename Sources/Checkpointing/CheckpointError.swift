@@ -14,6 +14,8 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
         case notCommitted
         /// The checkpoint is in place, but may not survive a power cut: do not count on it (exit code 74).
         case durabilityUncertain
+        /// This program or its libraries are at fault (exit code 70).
+        case `internal`
         /// Another run holds the run directory (exit code 81).
         case inUse
     }
@@ -35,6 +37,7 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
         case .invalid: 65
         case .missing: 66
         case .cannotCreate: 73
+        case .internal: 70
         case .notCommitted, .durabilityUncertain: 74
         case .inUse: 81
         }

@@ -17,10 +17,8 @@ public protocol FileSystem: Sendable {
     func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus
     /// What is at a path; a symbolic link is not followed.
     func status(path: String) throws(FileSystemError) -> FileStatus
-    /// Makes a directory that must not be there yet.
-    func makeDirectory(_ path: String, mode: UInt32) throws(FileSystemError)
-    /// Changes the permissions.
-    func changeMode(_ path: String, mode: UInt32) throws(FileSystemError)
+    /// Makes a directory that must not be there yet, with the permissions that the user's umask leaves of 0755.
+    func makeDirectory(_ path: String) throws(FileSystemError)
     /// Renames in one step.
     func rename(_ from: String, to: String, _ mode: RenameMode) throws(FileSystemError)
     /// Removes a file.
@@ -51,9 +49,11 @@ public enum FileAccess: Equatable, Sendable {
 
 /// What a rename does when the new name is taken.
 public enum RenameMode: Equatable, Sendable {
-    /// Fails.
+    /// Fails. Not every file system can do this.
     case noReplace
-    /// Swaps the two.
+    /// Fails when the new name is a directory that is not empty, and replaces it otherwise. They all can do this.
+    case plain
+    /// Swaps the two. Not every file system can do this.
     case exchange
 }
 
@@ -74,25 +74,5 @@ public struct FileStatus: Equatable, Sendable {
     public init(kind: Kind, size: Int) {
         self.kind = kind
         self.size = size
-    }
-}
-
-/// A failed operation, with the system's own code and text.
-public struct FileSystemError: Error, Equatable, Sendable, CustomStringConvertible {
-    /// What was tried, as a verb: `open`, `write`, `fsync`.
-    public let operation: String
-    /// The file or directory; empty when only a descriptor was at hand.
-    public let path: String
-    /// The system's `errno`.
-    public let code: Int32
-
-    public init(operation: String, path: String, code: Int32) {
-        self.operation = operation
-        self.path = path
-        self.code = code
-    }
-
-    public var description: String {
-        "cannot \(operation)\(path.isEmpty ? "" : " \(path)"): \(systemErrorText(code))"
     }
 }

@@ -60,16 +60,17 @@ public struct LocalFileSystem: FileSystem {
         return FileStatus(status)
     }
 
-    public func makeDirectory(_ path: String, mode: UInt32) throws(FileSystemError) {
-        _ = try check("create", path) { mkdir(path, mode) }
-    }
-
-    public func changeMode(_ path: String, mode: UInt32) throws(FileSystemError) {
-        _ = try check("change the mode of", path) { chmod(path, mode) }
+    public func makeDirectory(_ path: String) throws(FileSystemError) {
+        _ = try check("create", path) { mkdir(path, 0o755) }
     }
 
     public func rename(_ from: String, to: String, _ mode: RenameMode) throws(FileSystemError) {
-        let flag: UInt32 = mode == .noReplace ? 1 : 2  // RENAME_NOREPLACE, RENAME_EXCHANGE
+        let flag: UInt32 =
+            switch mode {
+            case .plain: 0
+            case .noReplace: 1  // RENAME_NOREPLACE
+            case .exchange: 2  // RENAME_EXCHANGE
+            }
         _ = try check("rename", from) { renameat2(AT_FDCWD, from, AT_FDCWD, to, flag) }
     }
 

@@ -16,7 +16,7 @@ public final class SHA256 {
     deinit { EVP_MD_CTX_free(context) }
 
     private static var failure: CheckpointError {
-        CheckpointError(.notCommitted, "libcrypto cannot compute SHA-256; check the installation of OpenSSL")
+        CheckpointError(.internal, "libcrypto cannot compute SHA-256; check the installation of OpenSSL")
     }
 
     /// Adds bytes.

@@ -127,7 +127,7 @@ public final class ExactAllReduce {
 private func add(_ source: Span<Float>, into target: inout MutableSpan<Float>, at start: Int) {
     let count = source.count
     precondition(start >= 0 && start + count <= target.count)
-    for i in 0..<count { target[unchecked: start + i] += source[unchecked: i] }
+    for i in 0..<count { target[unchecked: start &+ i] += source[unchecked: i] }
 }
 
 private func copy(_ source: Span<Float>, into target: inout MutableSpan<Float>) {
@@ -138,5 +138,5 @@ private func copy(_ source: Span<Float>, into target: inout MutableSpan<Float>) 
 
 private func addInside(_ span: inout MutableSpan<Float>, from: Int, into: Int, count: Int) {
     precondition(from >= 0 && into >= 0 && max(from, into) + count <= span.count)
-    for i in 0..<count { span[unchecked: into + i] += span[unchecked: from + i] }
+    for i in 0..<count { span[unchecked: into &+ i] += span[unchecked: from &+ i] }
 }

@@ -11,6 +11,11 @@ public enum ThreadWorld {
         /// The code that it gave.
         public let exitCode: Int32
 
+        public init(rank: Int, exitCode: Int32) {
+            self.rank = rank
+            self.exitCode = exitCode
+        }
+
         public var description: String { "rank \(rank) aborted with exit code \(exitCode)" }
     }
 
@@ -94,7 +99,7 @@ extension ThreadWorld {
         private var left: [Bool]
         private var failures: [(any Error)?]
         private var first: (rank: Int, error: any Error)?
-        private var channels: [Channel]
+        private let channels: [Channel]
 
         init(size: Int) {
             precondition(size >= 1, "a world of \(size) ranks")

@@ -1,8 +1,8 @@
 /// The gradient arena cut into ranges that are reduced one by one, from its end to its start: the order in which the
 /// backward pass completes it.
 public struct GradientBuckets: Sendable, Equatable {
-    /// The ranges in the order of their completion, adjacent, the first one ends at `elementCount`. All have
-    /// `bucketElements` elements but the last, which has what is left.
+    /// The ranges in the order of their completion, adjacent, the first one ends at `elementCount`. All begin at a
+    /// multiple of the bucket size, so they keep the arena's alignment; the first one is the one that may be shorter.
     public let ranges: [Range<Int>]
     /// How many elements the arena has.
     public let elementCount: Int
@@ -20,6 +20,8 @@ public struct GradientBuckets: Sendable, Equatable {
     public init(elementCount: Int, bucketElements: Int) {
         precondition(elementCount >= 0 && bucketElements >= 1)
         self.elementCount = elementCount
-        ranges = stride(from: elementCount, to: 0, by: -bucketElements).map { max(0, $0 - bucketElements)..<$0 }
+        ranges = stride(from: 0, to: elementCount, by: bucketElements).reversed().map {
+            $0..<min($0 + bucketElements, elementCount)
+        }
     }
 }

@@ -146,16 +146,7 @@ public final class GradientReducer {
         // The bits of `index` say which levels are taken; adding one carries through the trailing ones.
         let level = (~index).trailingZeroBitCount
         for lower in 0..<level { Vector.add(partials[lower], into: gradients, range: bucket) }
-        copy(bucket, to: partials[level])
-    }
-
-    private func copy(_ range: Range<Int>, to partial: Buffer<Float>) {
-        gradients.withSpan(range) { source in
-            partial.withMutableSpan(range) { target in
-                precondition(source.count == target.count)
-                for i in 0..<source.count { target[unchecked: i] = source[unchecked: i] }
-            }
-        }
+        Vector.copy(gradients, into: partials[level], range: bucket)
     }
 
     private func reduce(_ bucket: Range<Int>) throws(CollectiveError) {

@@ -61,7 +61,10 @@ extension BFloat16: ActivationElement {
     @inline(__always)
     public static func load16(_ source: UnsafePointer<BFloat16>) -> SIMD16<Float> {
         let halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
-        return unsafeBitCast(SIMD16<UInt32>(truncatingIfNeeded: halves) &<< 16, to: SIMD16<Float>.self)
+        // Lane by lane becomes one vpmovzxwd; `init(truncatingIfNeeded:)` may become a call that splits the vector.
+        var words = SIMD16<UInt32>()
+        for lane in 0..<16 { words[lane] = UInt32(halves[lane]) }
+        return unsafeBitCast(words &<< 16, to: SIMD16<Float>.self)
     }
 
     @inline(__always)
@@ -72,8 +75,9 @@ extension BFloat16: ActivationElement {
         // Quiet NaNs stay NaNs: a payload in the low half alone would round to infinity.
         let quiet = (bits &>> 16) | SIMD16(repeating: 0x40)
         rounded.replace(with: quiet, where: values .!= values)
-        UnsafeMutableRawPointer(target).storeBytes(
-            of: SIMD16<UInt16>(truncatingIfNeeded: rounded), as: SIMD16<UInt16>.self)
+        var halves = SIMD16<UInt16>()
+        for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: rounded[lane]) }
+        UnsafeMutableRawPointer(target).storeBytes(of: halves, as: SIMD16<UInt16>.self)
     }
 }
 

@@ -120,7 +120,7 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
 func largestElement(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
     let full = count / 16 * 16
     var most = splat(-.infinity)
-    for j in stride(from: 0, to: full, by: 16) { most = pointwiseMax(most, Float.load16(x + j)) }
+    for j in stride(from: 0, to: full, by: 16) { most = larger(most, Float.load16(x + j)) }
     var result = horizontalMax(most)
     for j in full..<count { result = max(result, x[j]) }
     return result

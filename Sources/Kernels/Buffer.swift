@@ -52,6 +52,20 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
         return try body(&span)
     }
 
+    /// Lends the same range of two buffers to read and write.
+    public func withMutableSpans<R, E: Error>(
+        _ range: Range<Int>, and other: Buffer,
+        _ body: (inout MutableSpan<Element>, inout MutableSpan<Element>) throws(E) -> R
+    ) throws(E) -> R {
+        precondition(range.lowerBound >= 0 && range.upperBound <= min(count, other.count), "range \(range) outside")
+        precondition(self !== other, "one buffer cannot be lent twice")
+        let first = UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count)
+        let second = UnsafeMutableBufferPointer(start: other.base + range.lowerBound, count: range.count)
+        var span = first.mutableSpan
+        var otherSpan = second.mutableSpan
+        return try body(&span, &otherSpan)
+    }
+
     /// Copies elements out, for tests, statistics and files.
     public func array(_ range: Range<Int>? = nil) -> [Element] {
         withSpan(range ?? 0..<count) { span in

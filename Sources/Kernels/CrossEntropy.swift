@@ -57,7 +57,7 @@ public enum CrossEntropy {
     ) -> (largest: Float, total: Float) {
         let full = V / 16 * 16
         var most = splat(-.infinity)
-        for v in stride(from: 0, to: full, by: 16) { most = pointwiseMax(most, E.load16(row + v)) }
+        for v in stride(from: 0, to: full, by: 16) { most = larger(most, E.load16(row + v)) }
         var largest = horizontalMax(most)
         for v in full..<V { largest = max(largest, row[v].float) }
         // Four sums in turn, so that one addition need not wait for the last.

@@ -10,6 +10,16 @@ public enum Vector {
         }
     }
 
+    /// `sum` = `a` + `b`; may be the same memory as either.
+    public static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
+        for i in stride(from: 0, to: sum.count, by: 16) {
+            let left = sum.count - i
+            Float.store(
+                Float.load(a.pointer + i, count: left) + Float.load(b.pointer + i, count: left), to: sum.pointer + i,
+                count: left)
+        }
+    }
+
     /// Copies a range of `source` to the same range of `target`.
     public static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
         (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)
@@ -32,10 +42,13 @@ public enum Vector {
     /// Elements of a chunk whose squares are summed together; chunks are then added in order, in Double.
     static let chunk = 1 << 14
 
-    /// The sum of squares, with the same bits at any number of threads.
-    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>) -> Double {
+    /// Memory that `sumOfSquares` needs for `count` elements.
+    public static func squareSums(count: Int) -> Buffer<Double> { Buffer(count: (count + chunk - 1) / chunk) }
+
+    /// The sum of squares, with the same bits at any number of threads. `sums` comes from `squareSums(count:)`.
+    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {
         let chunks = (x.count + chunk - 1) / chunk
-        let sums = Buffer<Double>(count: chunks)
+        precondition(sums.count >= chunks, "room for \(sums.count) sums, \(chunks) needed")
         pool.split(chunks) { _, range in
             for index in range {
                 let start = index * chunk

@@ -29,7 +29,9 @@ public final class MPICommunicator: Communicator {
         localRank = Int(numbers.rank)
         localSize = Int(numbers.size)
         hostName = try Self.text("start", rank: rank) { cmpi_host_name($0, $1) }
-        implementation = try Self.text("start", rank: rank) { cmpi_version($0, $1) }
+        // `Open MPI v4.1.4, package: …`: the first part is enough.
+        let version = try Self.text("start", rank: rank) { cmpi_version($0, $1) }
+        implementation = String(version.prefix { $0 != "," })
 
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()

@@ -61,7 +61,7 @@ import Testing
         }
     }
 
-    @Test(arguments: [-1e12, -1e4, -100, 100, 1e4, 1e12])
+    @Test(arguments: [-1e30, -1e4, -100, 100, 1e4, 1e30])
     func extremes(x: Double) throws {
         let y = Buffer<Float>(count: 1)
         GELU.forward(try Compute(threadCount: 1).pool, Operand([x], Float.self).all, into: y.all)

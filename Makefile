@@ -1,0 +1,131 @@
+# Everything that is done with this tree, from an empty machine to a trained model. `make help` lists it.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.ONESHELL:
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+# What `make train` trains on and where it puts things. TEXT: your own files or folders in place of Swift's interfaces
+# (paths without blanks).
+TEXT ?=
+NAME ?= $(if $(TEXT),$(basename $(notdir $(patsubst %/,%,$(firstword $(TEXT))))),swift)
+TOKENS ?= corpus/$(NAME)-tokens
+RUN ?= runs/$(NAME)
+PROMPT ?= public func
+
+# The model and the run: small enough for a few minutes on two cores.
+RANKS ?= 2
+VOCABULARY ?= 8192
+LAYERS ?= 4
+HEADS ?= 4
+WIDTH ?= 256
+CONTEXT ?= 256
+MICRO_BATCH ?= 4
+GLOBAL_BATCH ?= 8
+STEPS ?= 600
+WARMUP ?= 50
+LEARNING_RATE ?= 1e-3
+STOP_AFTER ?= $(shell echo $$(($(STEPS) / 2)))
+INTERVAL ?= 100
+
+PACKAGES := libopenmpi-dev openmpi-bin libdnnl-dev libssl-dev pkg-config
+SWIFTLET := .build/release/swiftlet
+# Tests link the Swift runtime dynamically (a toolchain has no static Testing), the product statically. One folder for
+# both would recompile everything at each change between the two.
+TEST_BUILD := --scratch-path .build/tests -c release
+
+.PHONY: help setup build corpus train test lint bench clean
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: ## install the system packages that are missing (Debian, Ubuntu); nothing when they are there
+	@if ! command -v swift >/dev/null; then
+	    echo "swift is not installed: get a toolchain, 6.3 or later, from https://www.swift.org/install/linux" >&2
+	    exit 1
+	fi
+	if ! command -v apt-get >/dev/null; then
+	    for need in "command -v mpirun" "pkg-config --exists ompi-c libcrypto"; do
+	        $$need >/dev/null || { echo "'$$need' fails: install Open MPI, oneDNN, OpenSSL (with headers), pkg-config" >&2; exit 1; }
+	    done
+	    exit 0
+	fi
+	missing=()
+	for package in $(PACKAGES); do
+	    [[ $$(dpkg-query -W -f='$${Status}' "$$package" 2>/dev/null) == *" installed" ]] || missing+=("$$package")
+	done
+	(( $${#missing[@]} )) || exit 0
+	echo "installing $${missing[*]}"
+	sudo=$$([[ $$(id -u) == 0 ]] || echo sudo)
+	$$sudo apt-get update -qq
+	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"
+
+build: setup ## the release executable, .build/release/swiftlet, with the Swift runtime inside
+	@swift build -c release --static-swift-stdlib --product swiftlet
+
+corpus: corpus/swift/.complete ## about 4.5 MB of Swift, from the interface files that every toolchain carries
+
+# One interface of each module: no private or package copies, no second architecture. Cut into documents of some 8 kB
+# at the end of a declaration, so that validation text is a sample of everything and not one module.
+corpus/swift/.complete:
+	@resources=$$(swiftc -print-target-info | sed -n 's/.*"runtimeResourcePath": *"\(.*\)".*/\1/p')
+	[[ -d $$resources ]] || { echo "swiftc -print-target-info names no runtimeResourcePath: '$$resources'" >&2; exit 1; }
+	rm -rf $(@D) && mkdir -p $(@D)
+	for module in "$$resources"/*/*.swiftmodule; do
+	    interface=$$(find "$$module" -name '*.swiftinterface' ! -name '*.private.*' ! -name '*.package.*' | sort | sed -n 1p)
+	    [[ -n $$interface ]] || continue
+	    awk -v name="$(@D)/$$(basename "$$module" .swiftmodule)" '
+	        /^\/\/ swift-/ { next }
+	        !file || (size > 8000 && ended) { if (file) close(file); file = sprintf("%s-%04d.swift", name, ++n); size = 0 }
+	        { print > file; size += length + 1; ended = /^}/ }' "$$interface"
+	done
+	echo "corpus: $$(cat $(@D)/*.swift | wc -c) bytes in $$(ls $(@D) | wc -l) documents"
+	touch $@
+
+$(TOKENS)/tokenizer.json: $(if $(TEXT),$(wildcard $(TEXT)),corpus/swift/.complete) | build
+	@rm -rf $(@D)
+	$(SWIFTLET) tokenize --input $(or $(TEXT),corpus/swift) --output $(@D) --vocab-size $(VOCABULARY)
+
+TRAIN = launch/local -n $(RANKS) train --run-dir $(RUN) \
+    --train-data '$(TOKENS)/train_*.bin' --val-data '$(TOKENS)/val_*.bin' \
+    --layers $(LAYERS) --heads $(HEADS) --embedding-size $(WIDTH) --context-length $(CONTEXT) \
+    --micro-batch $(MICRO_BATCH) --global-batch $(GLOBAL_BATCH) \
+    --steps $(STEPS) --warmup-steps $(WARMUP) --learning-rate $(LEARNING_RATE) \
+    --eval-interval $(INTERVAL) --checkpoint-interval $(INTERVAL)
+NEWEST = $$(ls -d $(RUN)/checkpoints/step-* | grep -E '/step-[0-9]+$$' | tail -n 1)
+EVALUATE = $(SWIFTLET) evaluate --checkpoint "$(NEWEST)" --data '$(TOKENS)/val_*.bin'
+
+# Half of the run; 75 is the exit code of a stop that saved. The stamp keeps the validation loss at that point.
+$(RUN)/.stopped: $(TOKENS)/tokenizer.json | build
+	@$(TRAIN) --stop-after $(STOP_AFTER) || [[ $$? == 75 ]]
+	$(EVALUATE) >$@
+
+# The other half, from the checkpoint: the same command, without the stop.
+$(RUN)/.finished: $(RUN)/.stopped
+	@echo "--- stopped after step $(STOP_AFTER), now going on from its checkpoint"
+	$(TRAIN)
+	$(EVALUATE) >$@
+
+train: $(RUN)/.finished ## train a small GPT on RANKS ranks, stop, resume, print perplexity and a sample; TEXT=path for your own text
+	@echo
+	echo "validation, an untrained model:    ppl about $(VOCABULARY)"
+	echo "validation, where it was stopped:  $$(cat $(RUN)/.stopped)"
+	echo "validation, at the end:            $$(cat $(RUN)/.finished)"
+	echo
+	echo "$(SWIFTLET) generate --checkpoint $(NEWEST) --prompt '$(PROMPT)'"
+	$(SWIFTLET) generate --checkpoint "$(NEWEST)" --prompt '$(PROMPT)'
+
+test: setup ## every test, the ones under mpirun included
+	@swift build $(TEST_BUILD) --build-tests
+	swift test $(TEST_BUILD) --skip-build
+
+lint: ## the formatter's strict rules, and shell syntax
+	@swift format lint --strict -r Package.swift Sources Tests
+	for script in launch/* .ci/run; do bash -n "$$script"; done
+
+bench: build ## ceilings of this machine and where a training step goes
+	@launch/local -n $(RANKS) bench
+
+clean: ## remove what was built; corpus/ and runs/ stay
+	@rm -rf .build

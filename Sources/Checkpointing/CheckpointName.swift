@@ -1,0 +1,47 @@
+/// The names inside `checkpoints/`. Only names that match exactly are ever read, and only names that this program
+/// makes are ever removed.
+public enum CheckpointName {
+    /// `step-00000100`, at least eight digits.
+    public static func directory(step: Int) -> String {
+        let digits = "\(step)"
+        return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
+    }
+
+    /// A checkpoint in the making: `step-00000100.tmp-0123456789abcdef`.
+    static func temporary(step: Int) -> String { directory(step: step) + ".tmp-" + randomDigits() }
+
+    /// A checkpoint on its way out: `.trash-step-00000100-0123456789abcdef`.
+    static func trash(step: Int) -> String { ".trash-" + directory(step: step) + "-" + randomDigits() }
+
+    /// The step of `step-` and 1 to 12 digits, or nil for any other name.
+    static func step(_ name: some StringProtocol) -> Int? {
+        guard name.hasPrefix("step-") else { return nil }
+        let digits = name.dropFirst(5)
+        guard (1...12).contains(digits.utf8.count), digits.utf8.allSatisfy({ (0x30...0x39).contains($0) }) else {
+            return nil
+        }
+        return Int(digits)
+    }
+
+    /// True for what an interrupted save or removal of ours left behind.
+    static func isLeftover(_ name: String) -> Bool {
+        let middle: Substring
+        if name.hasPrefix(".trash-") {
+            middle = name.dropFirst(7)
+            guard middle.utf8.count > 17, middle.dropLast(16).hasSuffix("-") else { return false }
+            return step(middle.dropLast(17)) != nil && isRandom(middle.suffix(16))
+        }
+        middle = name[...]
+        guard middle.utf8.count > 21, middle.dropLast(16).hasSuffix(".tmp-") else { return false }
+        return step(middle.dropLast(21)) != nil && isRandom(middle.suffix(16))
+    }
+
+    private static func isRandom(_ text: Substring) -> Bool {
+        text.utf8.count == 16 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
+
+    private static func randomDigits() -> String {
+        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}

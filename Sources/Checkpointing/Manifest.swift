@@ -1,0 +1,86 @@
+/// `manifest.json`: what a checkpoint consists of. It is written last, so a directory without it is no checkpoint.
+public struct Manifest: Equatable, Sendable {
+    /// One file of the checkpoint.
+    public struct File: Equatable, Sendable {
+        public let name: String
+        /// Bytes.
+        public let size: Int
+        /// 64 hexadecimal digits.
+        public let sha256: String
+    }
+
+    /// The name of the manifest itself.
+    public static let fileName = "manifest.json"
+    static let sizeLimit = 1 << 20
+
+    /// Optimizer updates made.
+    public let step: Int
+    /// Sorted by name.
+    public let files: [File]
+
+    init(step: Int, files: [File]) {
+        self.step = step
+        self.files = files.sorted { $0.name.utf8.lexicographicallyPrecedes($1.name.utf8) }
+    }
+
+    /// The entry of a file, or nil.
+    public func file(_ name: String) -> File? { files.first { $0.name == name } }
+
+    /// The bytes of the file.
+    func json() -> [UInt8] {
+        var list = JSONObject()
+        for file in files {
+            var entry = JSONObject()
+            entry.append("size", .integer(Int64(file.size)))
+            entry.append("sha256", .string(file.sha256))
+            list.append(file.name, .object(entry))
+        }
+        var object = JSONObject()
+        object.append("format_version", .integer(Int64(TrainerState.currentFormatVersion)))
+        object.append("step", .integer(Int64(step)))
+        object.append("files", .object(list))
+        return JSONValue.object(object).bytes(pretty: true)
+    }
+
+    /// Reads a manifest; throws `.invalid` naming `path` and the value. It names nothing but plain files beside it.
+    init(json: [UInt8], path: String) throws(CheckpointError) {
+        func fail(_ what: String) -> CheckpointError { CheckpointError(.invalid, "\(path): \(what)") }
+        let value: JSONValue
+        do {
+            value = try JSONValue.parse(json, sizeLimit: Self.sizeLimit)
+        } catch {
+            throw fail("\(error)")
+        }
+        try TrainerState.checkVersion(value, file: path)
+        guard let object = value.object, object.members.map(\.name) == ["format_version", "step", "files"] else {
+            throw fail("expected the members format_version, step, files")
+        }
+        guard let step = object["step"]?.int, step >= 0 else { throw fail("step is not a whole number of 0 or more") }
+        guard let members = object["files"]?.object?.members else { throw fail("files is not an object") }
+        var files: [File] = []
+        for (name, value) in members {
+            guard Self.isPlainName(name) else { throw fail("\(quoted(name)) is not a plain file name") }
+            guard let entry = value.object, entry.members.map(\.name) == ["size", "sha256"],
+                let size = entry["size"]?.int, size >= 0, let hash = entry["sha256"]?.string, Self.isHash(hash)
+            else { throw fail("\(quoted(name)) needs a size and a SHA-256 of 64 hexadecimal digits") }
+            files.append(File(name: name, size: size, sha256: hash))
+        }
+        self.init(step: step, files: files)
+        // Nothing else protects the manifest, so not even a blank may be another one.
+        guard self.json() == json else { throw fail("it was changed after it was written") }
+    }
+
+    /// Letters, digits, `.`, `_` and `-`, not starting with a dot and not the manifest: nothing that leads elsewhere.
+    static func isPlainName(_ name: String) -> Bool {
+        name.utf8.allSatisfy { isLetterOrDigit($0) || ".-_".utf8.contains($0) } && (1...128).contains(name.utf8.count)
+            && !name.hasPrefix(".") && name != fileName
+    }
+
+    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
+        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
+    }
+
+    private static func isHash(_ text: String) -> Bool {
+        text.utf8.count == 64 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+    }
+}

@@ -1,0 +1,76 @@
+/// A tensor that a file must have.
+public struct ExpectedTensor: Equatable, Sendable {
+    public let name: String
+    public let shape: [Int]
+
+    public init(name: String, shape: [Int]) {
+        self.name = name
+        self.shape = shape
+    }
+}
+
+extension SafetensorsFile {
+    /// Checks that the file has exactly these tensors, in these shapes and in one of these types.
+    ///
+    /// Throws `.invalid` with everything that is missing, extra or of another shape or type, expected and found.
+    public func check(
+        _ expected: [ExpectedTensor], dataTypes: [TensorDataType] = [.f32]
+    ) throws(CheckpointError) {
+        try TensorDifferences(expected: expected, found: tensors, dataTypes: dataTypes).throwIfAny(in: path)
+    }
+}
+
+/// What is wrong between the tensors that a model has and those of a file.
+struct TensorDifferences {
+    private var lines: [String] = []
+
+    init(expected: [ExpectedTensor], found: [TensorEntry], dataTypes: [TensorDataType]) {
+        var rest: [JSONName: TensorEntry] = [:]
+        for tensor in found { rest[JSONName(tensor.name)] = tensor }
+        for tensor in expected {
+            guard let entry = rest.removeValue(forKey: JSONName(tensor.name)) else {
+                lines.append("\(quoted(tensor.name)) is missing, expected shape \(tensor.shape)")
+                continue
+            }
+            if entry.shape != tensor.shape {
+                lines.append("\(quoted(tensor.name)) has shape \(entry.shape), expected \(tensor.shape)")
+            }
+            if !dataTypes.contains(entry.dataType) {
+                let names = dataTypes.map(\.rawValue).joined(separator: " or ")
+                lines.append("\(quoted(tensor.name)) has dtype \(entry.dataType.rawValue), expected \(names)")
+            }
+        }
+        for tensor in found where rest[JSONName(tensor.name)] != nil {
+            lines.append("\(quoted(tensor.name)) with shape \(tensor.shape) is not expected")
+        }
+    }
+
+    func throwIfAny(in path: String) throws(CheckpointError) {
+        guard !lines.isEmpty else { return }
+        let shown = lines.prefix(8).joined(separator: "; ")
+        let more = lines.count > 8 ? "; and \(lines.count - 8) more" : ""
+        throw CheckpointError(.invalid, "\(path) does not fit the model: \(shown)\(more)")
+    }
+}
+
+/// How many values are NaN or infinite.
+public func nonFiniteCount(_ values: Span<Float>) -> Int {
+    var count = 0
+    for index in values.indices {
+        let bits = values[unchecked: index].bitPattern
+        count &+= bits & 0x7F80_0000 == 0x7F80_0000 ? 1 : 0
+    }
+    return count
+}
+
+/// Throws `.invalid`, naming file, tensor and count, when a value is NaN or infinite. A hash does not tell: such a
+/// tensor can have been saved faithfully.
+public func requireFinite(_ values: Span<Float>, tensor: String, file: String) throws(CheckpointError) {
+    let count = nonFiniteCount(values)
+    guard count == 0 else {
+        throw CheckpointError(
+            .invalid,
+            "\(file): tensor \(quoted(tensor)) has \(count) of \(values.count) values that are not finite; "
+                + "use another checkpoint")
+    }
+}

@@ -1,0 +1,63 @@
+import Kernels
+
+/// AdamW with decoupled weight decay (Loshchilov & Hutter 2019), in PyTorch's form, over flat arenas.
+///
+/// One pass reads and writes weights and both moments, applies the clip factor to the gradients on the way, and
+/// refreshes the bf16 copy of the weights.
+public final class AdamW {
+    /// What stays the same over a run.
+    public struct Hyperparameters: Codable, Equatable, Sendable {
+        /// Decay of tensors of two or more dimensions; others do not decay.
+        public var weightDecay: Double
+        /// Decay of the first moment.
+        public var beta1: Double
+        /// Decay of the second moment.
+        public var beta2: Double
+        /// Added to the root of the second moment.
+        public var epsilon: Double
+
+        public init(weightDecay: Double = 0.1, beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8) {
+            self.weightDecay = weightDecay
+            self.beta1 = beta1
+            self.beta2 = beta2
+            self.epsilon = epsilon
+        }
+    }
+
+    /// The run's constants.
+    public let hyperparameters: Hyperparameters
+    /// Running mean of gradients, laid out as the weights.
+    public let firstMoments: Buffer<Float>
+    /// Running mean of squared gradients, laid out as the weights.
+    public let secondMoments: Buffer<Float>
+    /// Updates made so far; set when a checkpoint is loaded.
+    public var step: Int
+    private let ranges: [(range: Range<Int>, decays: Bool)]
+
+    /// Moments of zero for an arena that `ranges` covers.
+    public init(_ hyperparameters: Hyperparameters, ranges: [(range: Range<Int>, decays: Bool)]) {
+        self.hyperparameters = hyperparameters
+        self.ranges = ranges
+        let count = ranges.last?.range.upperBound ?? 0
+        firstMoments = Buffer(count: count)
+        secondMoments = Buffer(count: count)
+        step = 0
+    }
+
+    /// Makes one update. Each gradient is multiplied by `gradientScale` first; `copy` is refreshed if there is one.
+    public func update(
+        _ weights: Buffer<Float>, gradients: Buffer<Float>, copy: Buffer<BFloat16>?, learningRate: Double,
+        gradientScale: Double, pool: ThreadPool
+    ) {
+        step += 1
+        for (range, decays) in ranges {
+            AdamWUpdate.apply(
+                pool, weights: weights[range], gradients: gradients[range], firstMoments: firstMoments[range],
+                secondMoments: secondMoments[range], copy: copy.map { $0[range] },
+                AdamWUpdate.Coefficients(
+                    learningRate: learningRate, weightDecay: decays ? hyperparameters.weightDecay : 0,
+                    beta1: hyperparameters.beta1, beta2: hyperparameters.beta2, epsilon: hyperparameters.epsilon,
+                    step: step, gradientScale: gradientScale))
+        }
+    }
+}

@@ -1,0 +1,60 @@
+/// Learns a byte-level BPE vocabulary: the same tokens, merges and ids as Hugging Face's `BpeTrainer`.
+///
+/// Ids: the special tokens in their order, the 256 bytes by the code points of their printable forms, then one token a
+/// merge. The next merge is the adjacent pair with the highest count; of equals the one with the smallest left id, then
+/// the smallest right id. Training stops at the vocabulary size, or when no pair occurs `minimumFrequency` times.
+public struct BPETrainer: Sendable {
+    /// The number of tokens to reach, special tokens and bytes included.
+    public let vocabularySize: Int
+    /// How often a pair must occur to be merged.
+    public let minimumFrequency: Int
+    /// Tokens that get the first ids.
+    public let specialTokens: [String]
+
+    /// - Throws: exit code 64 for a vocabulary that has no room for the special tokens and 256 bytes.
+    public init(
+        vocabularySize: Int, minimumFrequency: Int = 2, specialTokens: [String] = [Tokenizer.endOfText]
+    ) throws(TokenDataError) {
+        let least = 256 + specialTokens.count
+        guard (least...Tokenizer.maximumID).contains(vocabularySize) else {
+            throw TokenDataError(
+                .usage,
+                "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
+                    + "\(specialTokens.count) special) to \(Tokenizer.maximumID); change --vocab-size")
+        }
+        self.vocabularySize = vocabularySize
+        self.minimumFrequency = minimumFrequency
+        self.specialTokens = specialTokens
+    }
+
+    /// Trains on words.
+    ///
+    /// - Parameter progress: told the number of tokens so far now and then.
+    public func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(TokenDataError) -> Tokenizer {
+        var names = WordTable()
+        for token in specialTokens { _ = names.intern(Array(token.utf8)) }
+        let added = specialTokens.enumerated().map { index, text in
+            Tokenizer.AddedToken(id: Int32(index), content: Array(text.utf8), isSpecial: true)
+        }
+        var byteIDs = [Int32](repeating: 0, count: 256)
+        for byte in ByteAlphabet.bytesByCodePoint {
+            byteIDs[Int(byte)] = Int32(names.intern(ByteAlphabet.printable([byte])).index)
+        }
+        var merges: [(left: Int32, right: Int32)] = []
+        var table = MergeCounter(words, byteIDs)
+        while names.count < vocabularySize, let pair = table.popMostFrequent(), pair.count >= max(1, minimumFrequency) {
+            let name = Array(names[Int(pair.left)]) + Array(names[Int(pair.right)])
+            let id = Int32(names.intern(name).index)
+            merges.append((pair.left, pair.right))
+            table.merge(pair, into: id)
+            if names.count % 64 == 0 { progress(names.count) }
+        }
+        // A pair that was merged twice keeps its last rank, as in a map that is filled in order.
+        var seen = PairTable(capacity: merges.count)
+        let kept = merges.reversed().filter { seen.insert(0, forNew: PairTable.key($0.left, $0.right)).isNew }
+        return try Tokenizer(
+            vocabulary: (0..<names.count).map { (Array(names[$0]), $0) },
+            merges: kept.reversed().map { (Array(names[Int($0.left)]), Array(names[Int($0.right)])) },
+            added: added, source: "trained tokenizer")
+    }
+}

@@ -1,0 +1,58 @@
+/// How an optimizer step's global batch is cut into micro-batches and shared among ranks.
+///
+/// Step s (from 0) consumes the positions s·G ..< (s + 1)·G of the sample order at any number of ranks; global
+/// micro-batch m of it is s·G + m·B ..< s·G + (m + 1)·B; rank r computes the micro-batches r·A ..< (r + 1)·A.
+public struct BatchPlan: Sendable, Equatable {
+    /// G: sequences in an optimizer step.
+    public let globalBatch: Int
+    /// B: sequences in a micro-batch.
+    public let microBatch: Int
+    /// N: ranks.
+    public let worldSize: Int
+
+    /// - Throws: exit code 64, with the nearest valid values, unless G is a multiple of B·N.
+    public init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(TokenDataError) {
+        for (name, value) in [("--global-batch", globalBatch), ("--micro-batch", microBatch), ("ranks", worldSize)] {
+            guard (1...Int(Int32.max)).contains(value) else {
+                throw TokenDataError(.usage, "\(name) is \(value); it must be 1 to \(Int32.max)")
+            }
+        }
+        let share = microBatch * worldSize
+        guard globalBatch % share == 0 else {
+            let below = globalBatch / share * share
+            let nearest = below > 0 ? "\(below) or \(below + share)" : "\(share)"
+            var advice = "--global-batch \(nearest)"
+            if globalBatch % worldSize == 0 {
+                let own = globalBatch / worldSize
+                let fitting = (1...min(own, 2 * microBatch)).filter { own % $0 == 0 }
+                let best = fitting.min { abs($0 - microBatch) < abs($1 - microBatch) }
+                if let best { advice += ", or --micro-batch \(best)" }
+            }
+            throw TokenDataError(
+                .usage,
+                "--global-batch \(globalBatch) is not a multiple of --micro-batch \(microBatch) × "
+                    + "\(worldSize) \(worldSize == 1 ? "rank" : "ranks") = \(share); nearest valid: \(advice)")
+        }
+        self.globalBatch = globalBatch
+        self.microBatch = microBatch
+        self.worldSize = worldSize
+    }
+
+    /// A: micro-batches that one rank computes in a step.
+    public var accumulation: Int { globalBatch / (microBatch * worldSize) }
+    /// Micro-batches of a step on all ranks: G / B.
+    public var microBatchCount: Int { globalBatch / microBatch }
+
+    /// The positions in the sample order of a global micro-batch (0 ..< microBatchCount) of a step (from 0).
+    public func positions(step: Int, microBatch index: Int) -> Range<Int> {
+        precondition(step >= 0 && (0..<microBatchCount).contains(index))
+        let start = step * globalBatch + index * microBatch
+        return start..<start + microBatch
+    }
+
+    /// The global micro-batches that a rank computes.
+    public func microBatches(rank: Int) -> Range<Int> {
+        precondition((0..<worldSize).contains(rank))
+        return rank * accumulation..<(rank + 1) * accumulation
+    }
+}

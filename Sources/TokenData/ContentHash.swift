@@ -1,0 +1,88 @@
+/// A 64-bit hash of bytes that recognises changed data. Not cryptographic: it guards against mistakes, not attacks.
+///
+/// The value depends on the bytes and on nothing else (neither on the machine nor on how they were fed).
+struct ContentHash {
+    private var lanes: (UInt64, UInt64, UInt64, UInt64) = (
+        0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89
+    )
+    private var tail: [UInt8] = []
+    private var length = 0
+
+    @inline(__always)
+    private static func step(_ lane: UInt64, _ word: UInt64) -> UInt64 {
+        let mixed = (lane ^ word) &* 0x9E37_79B9_7F4A_7C15
+        return mixed ^ (mixed >> 29)
+    }
+
+    private mutating func absorb(_ bytes: Span<UInt8>, _ range: Range<Int>) {
+        let raw = bytes.bytes
+        var lanes = self.lanes
+        for offset in stride(from: range.lowerBound, to: range.upperBound, by: 32) {
+            lanes.0 = Self.step(lanes.0, raw.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
+            lanes.1 = Self.step(lanes.1, raw.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
+            lanes.2 = Self.step(lanes.2, raw.unsafeLoadUnaligned(fromByteOffset: offset + 16, as: UInt64.self))
+            lanes.3 = Self.step(lanes.3, raw.unsafeLoadUnaligned(fromByteOffset: offset + 24, as: UInt64.self))
+        }
+        self.lanes = lanes
+    }
+
+    /// Adds bytes.
+    mutating func update(_ bytes: Span<UInt8>) {
+        length += bytes.count
+        var start = 0
+        if !tail.isEmpty {
+            while tail.count < 32, start < bytes.count {
+                tail.append(bytes[start])
+                start += 1
+            }
+            guard tail.count == 32 else { return }
+            let block = tail
+            absorb(block.span, 0..<32)
+            tail.removeAll(keepingCapacity: true)
+        }
+        let end = start + (bytes.count - start) / 32 * 32
+        absorb(bytes, start..<end)
+        for index in end..<bytes.count { tail.append(bytes[index]) }
+    }
+
+    /// Adds bytes. (Not inlined: Swift 6.3's optimiser crashes on the span of a call's result.)
+    @inline(never)
+    mutating func update(_ bytes: [UInt8]) { update(bytes.span) }
+
+    /// Adds a text and its length.
+    mutating func update(_ text: String) {
+        update(Array(text.utf8))
+        update(number: text.utf8.count)
+    }
+
+    /// Adds a number.
+    mutating func update(number: Int) {
+        update((0..<8).map { UInt8(truncatingIfNeeded: UInt64(bitPattern: Int64(number)) >> (8 * UInt64($0))) })
+    }
+
+    /// The hash of everything added so far.
+    var value: UInt64 {
+        var end = self
+        let count = UInt64(end.length)
+        let block = tail + [UInt8](repeating: 0, count: 32 - tail.count)
+        end.absorb(block.span, 0..<32)
+        var result = count
+        for lane in [end.lanes.0, end.lanes.1, end.lanes.2, end.lanes.3] { result = mix(result ^ lane) }
+        return result
+    }
+
+    /// `value` as 16 hexadecimal digits.
+    var hexadecimal: String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 16 - digits.count) + digits
+    }
+}
+
+/// Spreads every bit of a number over all 64 (the finaliser of SplitMix64).
+@inline(__always)
+func mix(_ value: UInt64) -> UInt64 {
+    var mixed = value &+ 0x9E37_79B9_7F4A_7C15
+    mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
+    mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
+    return mixed ^ mixed >> 31
+}

@@ -1,0 +1,148 @@
+/// The counts of adjacent pairs while a vocabulary is learned, kept up to date merge by merge.
+struct MergeCounter {
+    /// A pair in the queue with the words where it was found. Its count may be out of date: it is checked on removal.
+    struct Pair: Comparable {
+        var count: Int
+        var left: Int32
+        var right: Int32
+        fileprivate var places: Int32
+
+        /// The pair to merge first is the smallest.
+        static func < (a: Pair, b: Pair) -> Bool {
+            if a.count != b.count { return a.count > b.count }
+            return a.left != b.left ? a.left < b.left : a.right < b.right
+        }
+    }
+
+    // All words' symbols, one word after the other; a word shrinks in place.
+    private var symbols: [Int32] = []
+    private var starts: [Int] = []
+    private var lengths: [Int32] = []
+    private let wordCounts: [Int]
+
+    // Pairs are numbered in the order of their appearance.
+    private var numbers = PairTable(capacity: 1 << 12)
+    private var pairCounts: [Int] = []
+    private var openPlaces: [Int32] = []
+
+    // Lists of words, one for each pair in the queue; `grown` are the pairs whose list is being made.
+    private var places: [[Int32]] = []
+    private var freePlaces: [Int32] = []
+    private var grown: [(left: Int32, right: Int32, number: Int)] = []
+    private var queue = BinaryHeap<Pair>()
+
+    init(_ words: WordCounts, _ byteIDs: [Int32]) {
+        wordCounts = words.counts
+        symbols.reserveCapacity(words.words.bytes.count)
+        for byte in words.words.bytes { symbols.append(byteIDs[Int(byte)]) }
+        for word in 0..<words.words.count {
+            let range = words.words.range(word)
+            starts.append(range.lowerBound)
+            lengths.append(Int32(range.count))
+            for index in range.dropLast() {
+                change(symbols[index], symbols[index + 1], by: wordCounts[word], word: word)
+            }
+        }
+        enqueueGrown()
+    }
+
+    /// Adds to a pair's count; an increase also notes the word as a place of the pair.
+    @inline(__always)
+    private mutating func change(_ left: Int32, _ right: Int32, by amount: Int, word: Int) {
+        let next = Int64(pairCounts.count)
+        let (value, isNew) = numbers.insert(next, forNew: PairTable.key(left, right))
+        let number = Int(value)
+        if isNew {
+            pairCounts.append(amount)
+            openPlaces.append(-1)
+        } else {
+            pairCounts[number] += amount
+        }
+        guard amount > 0 else { return }
+        if openPlaces[number] < 0 {
+            let list: Int32
+            if let free = freePlaces.popLast() {
+                list = free
+            } else {
+                list = Int32(places.count)
+                places.append([])
+            }
+            openPlaces[number] = list
+            grown.append((left, right, number))
+        }
+        let list = Int(openPlaces[number])
+        if places[list].last != Int32(word) { places[list].append(Int32(word)) }
+    }
+
+    private mutating func enqueueGrown() {
+        for (left, right, number) in grown {
+            let list = openPlaces[number]
+            openPlaces[number] = -1
+            if pairCounts[number] > 0 {
+                queue.push(Pair(count: pairCounts[number], left: left, right: right, places: list))
+            } else {
+                release(list)
+            }
+        }
+        grown.removeAll(keepingCapacity: true)
+    }
+
+    private mutating func release(_ list: Int32) {
+        places[Int(list)] = []
+        freePlaces.append(list)
+    }
+
+    /// Removes the most frequent pair from the queue, or returns nil when none is left.
+    ///
+    /// A pair whose count has changed since it was queued goes back with its count of now. A pair that came up in two
+    /// rounds stands in the queue twice, each time with its own words: that is the reference's way, and it shows in the
+    /// merges of very repetitive texts, where one string is reached by two pairs.
+    mutating func popMostFrequent() -> Pair? {
+        while var pair = queue.pop() {
+            let count = numbers.value(PairTable.key(pair.left, pair.right)).map { pairCounts[Int($0)] } ?? 0
+            if count <= 0 { continue }
+            if pair.count == count { return pair }
+            pair.count = count
+            queue.push(pair)
+        }
+        return nil
+    }
+
+    /// Replaces the pair by `id`, left to right without overlap, in the words where it was found.
+    mutating func merge(_ pair: Pair, into id: Int32) {
+        let words = places[Int(pair.places)]
+        release(pair.places)
+        for word in words { merge(pair, into: id, word: Int(word)) }
+        enqueueGrown()
+    }
+
+    private mutating func merge(_ pair: Pair, into id: Int32, word: Int) {
+        let start = starts[word]
+        let end = start + Int(lengths[word])
+        let count = wordCounts[word]
+        var read = start
+        var write = start
+        while read < end {
+            guard symbols[read] == pair.left, read + 1 < end, symbols[read + 1] == pair.right else {
+                symbols[write] = symbols[read]
+                read += 1
+                write += 1
+                continue
+            }
+            if write > start {
+                let before = symbols[write - 1]
+                change(before, pair.left, by: -count, word: word)
+                change(before, id, by: count, word: word)
+            }
+            if read + 2 < end {
+                let after = symbols[read + 2]
+                change(pair.right, after, by: -count, word: word)
+                change(id, after, by: count, word: word)
+            }
+            symbols[write] = id
+            write += 1
+            read += 2
+        }
+        lengths[word] = Int32(write - start)
+    }
+}

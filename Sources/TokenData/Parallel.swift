@@ -1,0 +1,54 @@
+import Dispatch
+import Glibc
+import Synchronization
+
+/// How many cores this process may use: its affinity mask, as the kernel shows it.
+public func allowedCoreCount() -> Int {
+    // Glibc's sched_getaffinity is not visible from Swift.
+    let status = try? SystemFile(reading: "/proc/self/status").nextBytes(count: 1 << 14)
+    for line in (status ?? []).split(separator: 0x0A) where line.starts(with: Array("Cpus_allowed:".utf8)) {
+        let mask = line.dropFirst(13).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
+        return max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount })
+    }
+    return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
+}
+
+/// Runs `body` for 0 ..< count on several threads and returns the results in order.
+func parallelMap<Result: Sendable>(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
+    if threads <= 1 || count <= 1 { return (0..<count).map(body) }
+    let results = Mutex<[Result?]>(Array(repeating: nil, count: count))
+    let next = Atomic<Int>(0)
+    DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
+        while true {
+            let index = next.add(1, ordering: .relaxed).oldValue
+            if index >= count { return }
+            let result = body(index)
+            results.withLock { $0[index] = result }
+        }
+    }
+    return results.withLock { $0.compactMap { $0 } }
+}
+
+/// Objects that threads borrow and give back, so that each thread's tables stay warm.
+final class Pool<Element: Sendable>: Sendable {
+    private let free = Mutex<[Element]>([])
+    private let make: @Sendable () -> Element
+
+    init(_ make: @escaping @Sendable () -> Element) { self.make = make }
+
+    /// Lends an object to `body`.
+    func with<Result: Sendable>(_ body: (inout Element) -> Result) -> Result {
+        var element = free.withLock { $0.popLast() } ?? make()
+        let result = body(&element)
+        free.withLock { [element] in $0.append(element) }
+        return result
+    }
+
+    /// Takes all the objects out.
+    func drain() -> [Element] {
+        free.withLock { elements in
+            defer { elements = [] }
+            return elements
+        }
+    }
+}

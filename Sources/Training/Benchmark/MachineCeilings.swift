@@ -1,0 +1,100 @@
+import Collectives
+import DataParallel
+import Kernels
+
+/// What this machine can do at best, measured: the floors under a step's parts.
+public struct MachineCeilings: Codable, Sendable {
+    /// Matmul GFLOP/s of one rank while the others wait.
+    public var matmulAlone: [String: Double] = [:]
+    /// Matmul GFLOP/s of one rank while all ranks work: the lowest of them.
+    public var matmulTogether: [String: Double] = [:]
+    /// Bytes read and written a second by one rank in one long pass, in GB/s, while all ranks work.
+    public var memoryGigabytes = 0.0
+    /// Bytes of gradients summed a second over ranks, in GB/s; nil at one rank.
+    public var reductionGigabytes: Double?
+
+    /// rows × inner × columns of the products that the ceiling is measured on: those of GPT-2's own layers.
+    public static let shapes = [(1024, 768, 768), (1024, 768, 3072), (1024, 3072, 768)]
+
+    /// Measures on all ranks together; every rank gets the same figures.
+    static func measure(
+        _ compute: Compute, mode: ReductionMode, on communicator: any Communicator
+    ) throws -> MachineCeilings {
+        var ceilings = MachineCeilings()
+        for precision in Precision.allCases where precision == .fp32 || Compute.hasFastBFloat16 {
+            let measure = { try precision == .bf16 ? matmul(compute, BFloat16.self) : matmul(compute, Float.self) }
+            _ = try measure()
+            let alone = communicator.rank == 0 ? try measure() : 0
+            try communicator.barrier()
+            ceilings.matmulAlone[precision.rawValue] = try communicator.allReduce(alone, .maximum)
+            try communicator.barrier()
+            ceilings.matmulTogether[precision.rawValue] = try communicator.allReduce(try measure(), .minimum)
+        }
+        try communicator.barrier()
+        ceilings.memoryGigabytes = try communicator.allReduce(memory(compute), .minimum)
+        if communicator.worldSize > 1 {
+            let speed = try reduction(mode, communicator)
+            ceilings.reductionGigabytes = try communicator.allReduce(speed, .minimum)
+        }
+        return ceilings
+    }
+
+    /// The best shape's GFLOP/s, each the median of several runs.
+    private static func matmul<E: ActivationElement>(_ compute: Compute, _ type: E.Type) throws -> Double {
+        var best = 0.0
+        for (rows, inner, columns) in shapes {
+            let product = try Matmul(
+                compute, .plain, rows: rows, inner: inner, columns: columns, input: E.precision, output: E.precision)
+            let a = Buffer<E>(count: rows * inner)
+            let b = Buffer<E>(count: inner * columns)
+            let c = Buffer<E>(count: rows * columns)
+            let seconds = medianSeconds(repetitions: 15) { product.run(a.all, b.all, into: c.all) }
+            best = max(best, 2 * Double(rows) * Double(inner) * Double(columns) / seconds / 1e9)
+        }
+        return best
+    }
+
+    /// One pass that reads two arenas and writes one, as the element-wise parts of a step do.
+    private static func memory(_ compute: Compute) -> Double {
+        let count = 16 << 20
+        let source = Buffer<Float>(count: count)
+        let target = Buffer<Float>(count: count)
+        Vector.round(compute.pool, source.all, into: target.all)
+        let seconds = medianSeconds(repetitions: 7) { Vector.round(compute.pool, source.all, into: target.all) }
+        return Double(2 * 4 * count) / seconds / 1e9
+    }
+
+    private static func reduction(_ mode: ReductionMode, _ communicator: any Communicator) throws -> Double {
+        let count = 4 << 20
+        let gradients = Buffer<Float>(count: count)
+        let reducer = GradientReducer(communicator: communicator, gradients: gradients, mode: mode, microBatchesPerRank: 1)
+        var times: [Double] = []
+        for _ in 0..<7 {
+            try communicator.barrier()
+            reducer.beginStep()
+            reducer.beginMicroBatch(0)
+            let start = Timeline.now()
+            try reducer.completed(0..<count)
+            try reducer.endMicroBatch()
+            times.append(Double(Timeline.now() - start) / 1e9)
+        }
+        return Double(4 * count) / median(times) / 1e9
+    }
+
+    private static func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
+        let times = (0..<repetitions).map { _ in
+            let start = Timeline.now()
+            body()
+            return Double(Timeline.now() - start) / 1e9
+        }
+        return median(times)
+    }
+}
+
+/// The middle value; the mean of the two middle ones where their number is even.
+func median(_ values: [Double]) -> Double {
+    guard !values.isEmpty else { return 0 }
+    let sorted = values.sorted()
+    let middle = sorted.count / 2
+    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
+}

@@ -1,0 +1,54 @@
+import Checkpointing
+import Kernels
+import Optimization
+import Transformer
+
+// Between the flat arenas and the named tensors of a checkpoint.
+
+extension ParameterLayout {
+    /// The tensors of an arena under their names, each with `prefix` before it, to be written.
+    func sources(of arena: Buffer<Float>, prefix: String = "") -> [TensorSource] {
+        parameters.map { parameter in
+            TensorSource(name: prefix + parameter.name, shape: parameter.shape) { body in
+                let result = arena.withSpan(parameter.range) { values in Result { try body(values.bytes) } }
+                try result.get()
+            }
+        }
+    }
+
+    /// The tensors of an arena, to be checked against a file.
+    func expected(prefix: String = "") -> [ExpectedTensor] {
+        parameters.map { ExpectedTensor(name: prefix + $0.name, shape: $0.shape) }
+    }
+}
+
+enum MomentPrefix {
+    static let first = "exp_avg."
+    static let second = "exp_avg_sq."
+}
+
+extension Checkpoint {
+    /// Reads weights and moments into their arenas; refuses values that are not finite.
+    func readTensors(_ model: any LanguageModel, _ optimizer: AdamW) throws {
+        let layout = model.layout
+        try self.model.check(layout.expected())
+        try self.optimizer.check(
+            layout.expected(prefix: MomentPrefix.first) + layout.expected(prefix: MomentPrefix.second))
+        try self.model.read(into: model.weights, layout, prefix: "")
+        try self.optimizer.read(into: optimizer.firstMoments, layout, prefix: MomentPrefix.first)
+        try self.optimizer.read(into: optimizer.secondMoments, layout, prefix: MomentPrefix.second)
+    }
+}
+
+extension SafetensorsFile {
+    fileprivate func read(into arena: Buffer<Float>, _ layout: ParameterLayout, prefix: String) throws {
+        for parameter in layout.parameters {
+            let name = prefix + parameter.name
+            guard let entry = tensor(name) else { throw CheckpointError(.invalid, "\(path) has no tensor \(name)") }
+            try arena.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws(CheckpointError) in
+                try readFloats(entry, into: &values)
+                try requireFinite(values.span, tensor: name, file: path)
+            }
+        }
+    }
+}

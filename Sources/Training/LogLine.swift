@@ -1,0 +1,30 @@
+import Foundation
+
+/// The line that rank 0 prints every `--log-interval` steps.
+struct LogLine {
+    var metrics: StepMetrics
+    var steps: Int
+    /// The newest evaluation's, if there was one.
+    var validationLoss: Double?
+    /// Whether matmuls run in bf16.
+    var mixedPrecision: Bool
+    /// Mean speed since the last line.
+    var tokensPerSecond: Double
+
+    var text: String {
+        var parts = [
+            "epoch \(metrics.epoch)", "step \(metrics.step) / \(steps)", "lr \(fixed(metrics.learningRate, 6))",
+            "train loss \(fixed(metrics.trainLoss, 4))",
+        ]
+        if let validationLoss {
+            parts.append("val loss \(fixed(validationLoss, 4))")
+            parts.append("val ppl \(fixed(exponential(validationLoss), 4))")
+        }
+        parts.append("amp \(mixedPrecision)")
+        parts.append("\(Int(tokensPerSecond.rounded())) tok/s")
+        return parts.joined(separator: "  ")
+    }
+}
+
+/// A number with this many decimals.
+public func fixed(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }

@@ -1,0 +1,40 @@
+import Kernels
+import Transformer
+
+/// What `--precision auto` decides on, measured on this machine in a moment.
+struct PrecisionChoice {
+    let precision: Precision
+    /// A line for the log.
+    let reason: String
+
+    /// Measures one of the model's products in both precisions.
+    static func measure(_ compute: Compute, width: Int) throws -> PrecisionChoice {
+        guard Compute.hasFastBFloat16 else {
+            return PrecisionChoice(precision: .fp32, reason: "precision fp32: this CPU has no bf16 instructions")
+        }
+        let width = min(1024, max(64, width))
+        let full = try time(compute, width, Float.self)
+        let half = try time(compute, width, BFloat16.self)
+        let choice: Precision = half < full * 0.9 ? .bf16 : .fp32
+        return PrecisionChoice(
+            precision: choice,
+            reason: "precision \(choice.rawValue): bf16 matmuls run at \(fixed(full / half, 2)) × the speed of fp32 here")
+    }
+
+    /// The best of several runs, in nanoseconds.
+    private static func time<E: ActivationElement>(_ compute: Compute, _ width: Int, _ type: E.Type) throws -> Double {
+        let rows = 256
+        let product = try Matmul(
+            compute, .plain, rows: rows, inner: width, columns: 4 * width, input: E.precision, output: E.precision)
+        let a = Buffer<E>(count: rows * width)
+        let b = Buffer<E>(count: width * 4 * width)
+        let c = Buffer<E>(count: rows * 4 * width)
+        var best = Double.infinity
+        for _ in 0..<5 {
+            let start = Timeline.now()
+            product.run(a.all, b.all, into: c.all)
+            best = min(best, Double(Timeline.now() - start))
+        }
+        return best
+    }
+}

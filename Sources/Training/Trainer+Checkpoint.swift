@@ -1,0 +1,87 @@
+import Checkpointing
+import Collectives
+import DataParallel
+import Optimization
+import Transformer
+
+extension Trainer {
+    /// Failed saves in a row after which a run ends: what it computes would be lost anyway.
+    private static let tolerableFailures = 2
+
+    /// Saves the state after the newest step. Rank 0 writes; the others learn how it went.
+    ///
+    /// A save that fails is a warning while earlier checkpoints stand; the run's last one must succeed.
+    func save(mustSucceed: Bool) throws {
+        guard lastSavedStep != step else { return }
+        try communicator.agreeing {
+            guard let directory = setup.runDirectory else { return }
+            do {
+                try write(to: directory)
+                failedSaves = 0
+                lastSavedStep = step
+            } catch let error as CheckpointError {
+                failedSaves += 1
+                guard !mustSucceed, failedSaves <= Self.tolerableFailures else { throw error }
+                reporter.warning("\(error.message); training goes on")
+            }
+        }
+    }
+
+    private func write(to directory: RunDirectory) throws {
+        metricsLog?.synchronize()
+        let source = setup.source
+        let layout = model.layout
+        var files = [
+            CheckpointFile(name: "config.json", content: .bytes(source.description.configurationJSON())),
+            CheckpointFile(
+                name: "generation_config.json", content: .bytes(source.description.generationConfigurationJSON())),
+            CheckpointFile(name: Checkpoint.FileName.model, content: .tensors(layout.sources(of: model.weights))),
+            CheckpointFile(
+                name: Checkpoint.FileName.optimizer,
+                content: .tensors(
+                    layout.sources(of: optimizer.firstMoments, prefix: MomentPrefix.first)
+                        + layout.sources(of: optimizer.secondMoments, prefix: MomentPrefix.second))),
+            CheckpointFile(name: Checkpoint.FileName.state, content: .bytes(try state.json())),
+        ]
+        if let tokenizer = source.tokenizerFile {
+            files.append(CheckpointFile(name: Checkpoint.FileName.tokenizer, content: .bytes(tokenizer)))
+            files.append(
+                CheckpointFile(
+                    name: "tokenizer_config.json",
+                    content: .bytes(source.description.tokenizerConfigurationJSON(endOfText: source.endOfTextName))))
+        }
+        let saved = try directory.checkpoints.save(step: step, files: files)
+        reporter.line("checkpoint saved \(saved.name)")
+        for warning in saved.warnings { reporter.warning(warning) }
+        do {
+            for warning in try directory.checkpoints.retain(configuration.keep, after: saved).warnings {
+                reporter.warning(warning)
+            }
+        } catch {
+            // The new checkpoint is safe; an old one that stays costs space alone.
+            reporter.warning(error.message)
+        }
+    }
+
+    /// What a resume needs besides tensors. A function of the run alone: the number of ranks is not in it.
+    private var state: TrainerState {
+        let plan = setup.loader.plan
+        let position = step * plan.globalBatch
+        var options = OptionList()
+        for (name, value) in configuration.defining { options.set(name, value) }
+        return TrainerState(
+            swiftletVersion: SwiftletVersion.current, step: step, epoch: setup.loader.order.sequence(at: position).epoch,
+            position: position, tokensSeen: position * model.configuration.contextLength, seed: configuration.seed,
+            shuffle: configuration.shuffle, contextLength: model.configuration.contextLength,
+            globalBatch: plan.globalBatch, microBatch: plan.microBatch, scheduler: scheduler.state,
+            optimizer: TrainerState.Optimizer(
+                beta1: configuration.beta1, beta2: configuration.beta2, epsilon: configuration.epsilon,
+                weightDecay: configuration.weightDecay, gradientClip: configuration.gradClip, step: optimizer.step),
+            precision: model.precision.rawValue, reduction: configuration.reduction.rawValue,
+            threadsPerRank: configuration.threads ?? 1, configuration: options, dataIdentity: setup.dataIdentity,
+            tokenizerHash: source.tokenizerHash, lastValidationLoss: newestValidationLoss,
+            bestValidationLoss: bestValidationLoss)
+    }
+
+    private var source: ModelSource { setup.source }
+}

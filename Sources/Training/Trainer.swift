@@ -1,0 +1,227 @@
+import Collectives
+import DataParallel
+import Kernels
+import Optimization
+import TokenData
+import Transformer
+
+/// The training loop. Every rank runs the same one; read it from top to bottom.
+///
+/// `Trainer` does not know how many ranks there are beyond what its communicator says, nor what carries their messages.
+public final class Trainer {
+    /// How a run ended without an error.
+    public enum Outcome: Sendable {
+        /// All steps are done and saved.
+        case finished
+        /// Somebody asked it to stop; the state is saved, and the same command goes on with it.
+        case stopped
+    }
+
+    let configuration: TrainingConfiguration
+    let communicator: any Communicator
+    let reporter: any Reporter
+    let setup: TrainingSetup
+    let model: any LanguageModel
+    let optimizer: AdamW
+    let reducer: GradientReducer
+    let gradients: Buffer<Float>
+    var scheduler: LearningRateScheduler
+    /// Optimizer steps made.
+    public internal(set) var step: Int
+    var newestValidationLoss: Double?
+    var bestValidationLoss: Double?
+    var failedSaves = 0
+    var lastSavedStep: Int?
+    let metricsLog: MetricsLog?
+    private let squareSums: Buffer<Double>
+    private let observer: DebugObserver?
+    private let tracer: Tracer?
+    private var speed = SpeedMeter()
+
+    /// Sets a run up on this rank: data, model, optimizer, resume. All ranks call it together.
+    /// - Throws: `AgreedError` on all ranks when any of them fails.
+    public init(
+        _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter
+    ) throws {
+        let setup = try TrainingSetup(configuration, communicator: communicator, reporter: reporter)
+        self.configuration = setup.configuration
+        self.communicator = communicator
+        self.reporter = reporter
+        self.setup = setup
+        model = setup.model
+        optimizer = setup.optimizer
+        scheduler = setup.scheduler
+        step = setup.scheduler.step
+        newestValidationLoss = setup.resumedState?.lastValidationLoss
+        bestValidationLoss = setup.resumedState?.bestValidationLoss
+        metricsLog = setup.metricsLog
+        gradients = Buffer(count: model.layout.count)
+        squareSums = Vector.squareSums(count: gradients.count)
+        reducer = GradientReducer(
+            communicator: communicator, gradients: gradients, mode: configuration.reduction,
+            microBatchesPerRank: setup.loader.plan.accumulation)
+        observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
+        model.observer = observer
+        tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }
+    }
+
+    /// Trains until the last step or until somebody asks it to stop.
+    public func run() throws -> Outcome {
+        try verifyRanksAgree()
+        guard step < configuration.steps else {
+            reporter.line("nothing to do: step \(step) of \(configuration.steps) is reached; give a larger --steps")
+            return .finished
+        }
+        while step < configuration.steps {
+            tracer?.begin(step: step + 1, model)
+            let result = try trainingStep()
+            try tracer?.end(step: step, model, on: communicator)
+
+            let isLast = step == configuration.steps
+            if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
+                newestValidationLoss = try evaluator.evaluate(model, on: communicator).loss
+                bestValidationLoss = min(bestValidationLoss ?? .infinity, newestValidationLoss ?? .infinity)
+            }
+            report(result)
+            if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
+
+            let stops = try stopIsRequested()
+            if isLast || stops || step % configuration.checkpointInterval == 0 { try save(mustSucceed: isLast || stops) }
+            if stops && !isLast { return .stopped }
+        }
+        return .finished
+    }
+
+    /// One optimizer step: every micro-batch's gradient, one reduction, one update.
+    func trainingStep() throws -> StepMetrics {
+        let start = Timeline.now()
+        let plan = setup.loader.plan
+        let tokens = plan.globalBatch * model.configuration.contextLength
+        observer?.step = step + 1
+        observer?.shows = step == 0 || (step + 1) % configuration.logInterval == 0
+
+        // Gradients of summed token losses: micro-batches add up, and one division by all tokens ends it.
+        var losses: [Double] = []
+        let own = plan.microBatches(rank: communicator.rank)
+        reducer.beginStep()
+        for (index, microBatch) in own.enumerated() {
+            try setup.loader.load(step: step, microBatch: microBatch, into: model)
+            reducer.beginMicroBatch(index)
+            losses.append(
+                try model.lossAndGradients(into: gradients) { range in
+                    // On the last micro-batch this sums over ranks, bucket by bucket, while the bucket is in the cache.
+                    try model.timed(.reduction) { try reducer.completed(range) }
+                })
+            try reducer.endMicroBatch()
+        }
+        let allLosses = try model.timed(.waiting) {
+            try CanonicalSum.sumOfMicroBatches(
+                losses, firstIndex: own.lowerBound, total: plan.microBatchCount, on: communicator)
+        }
+        let loss = allLosses.reduce(0, +) / Double(tokens)
+        let norm = model.timed(.gradientNorm) {
+            Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: squareSums).squareRoot() / Double(tokens)
+        }
+        // Both numbers are the same on all ranks, so all stop here or none does, before the update.
+        try requireFinite(loss: loss, norm: norm, microBatchLosses: allLosses)
+
+        let clip = GradientClipping(maximumNorm: configuration.gradClip).factor(norm: norm)
+        model.timed(.optimizer) {
+            optimizer.update(
+                model.weights, gradients: gradients, copy: model.operandCopy, learningRate: scheduler.learningRate,
+                gradientScale: clip / Double(tokens), pool: setup.compute.pool)
+        }
+        scheduler.advance()
+        step += 1
+
+        let seconds = Double(Timeline.now() - start) / 1e9
+        speed.add(tokens: tokens, seconds: seconds)
+        return StepMetrics(
+            step: step, epoch: setup.loader.epoch(before: step * plan.globalBatch) + 1,
+            learningRate: scheduler.learningRate, trainLoss: loss, gradientNorm: norm, tokens: step * tokens,
+            tokensPerSecond: Double(tokens) / seconds, stepMilliseconds: seconds * 1000, validationLoss: nil)
+    }
+
+    /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them.
+    private func report(_ result: StepMetrics) {
+        var metrics = result
+        let evaluated = step == configuration.steps || step % configuration.evalInterval == 0
+        if evaluated { metrics.validationLoss = setup.evaluator == nil ? nil : newestValidationLoss }
+        metricsLog?.append(metrics)
+        if let metricsLog, metricsLog.lostLines == 1 {
+            reporter.warning("a line of metrics.jsonl could not be written; is the disk full?")
+        }
+        if scheduler.schedule.isPastHorizon(step) {
+            reporter.warning("step \(step) is past the schedule's end; the learning rate stays")
+        }
+        if step % configuration.logInterval == 0 || step == configuration.steps {
+            let line = LogLine(
+                metrics: metrics, steps: configuration.steps, validationLoss: newestValidationLoss,
+                mixedPrecision: model.precision == .bf16, tokensPerSecond: speed.takeMean())
+            reporter.line(line.text)
+        }
+        reporter.progress(
+            RunProgress(
+                step: step, steps: configuration.steps, trainLoss: metrics.trainLoss,
+                tokensPerSecond: metrics.tokensPerSecond,
+                secondsLeft: Double(configuration.steps - step) * metrics.stepMilliseconds / 1000))
+    }
+
+    /// Whether any rank was asked to stop.
+    private func stopIsRequested() throws -> Bool {
+        let asked = StopRequest.isSet || configuration.stopAfter == step
+        return try Verdict.worst(asked ? 1 : 0, on: communicator) > 0
+    }
+
+    private func requireFinite(loss: Double, norm: Double, microBatchLosses: [Double]) throws {
+        guard !(loss.isFinite && norm.isFinite) else { return }
+        let bad = microBatchLosses.firstIndex { !$0.isFinite }
+        let place = bad.map { ", first in the micro-batch of rank \($0 / setup.loader.plan.accumulation)" } ?? ""
+        throw AgreedError(
+            description:
+                "step \(step + 1): \(loss.isFinite ? "the gradient norm is \(norm)" : "the loss is \(loss)")\(place); "
+                + "no update was made; lower --learning-rate, or find the layer with one rank and --debug",
+            exitCode: 79, speaker: 0)
+    }
+
+    /// All ranks hold the same weights, or the run stops and names tensor and ranks.
+    private func verifyRanksAgree() throws {
+        guard communicator.worldSize > 1 else { return }
+        let layout = model.layout
+        let prints = layout.parameters.map { Fingerprint.compute(model.weights[$0.range]) }
+        do {
+            try RankAgreement.verifySameWeights(
+                fingerprints: prints, names: layout.parameters.map(\.name), step: step, on: communicator)
+        } catch let error as RankDisagreement {
+            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
+        }
+    }
+}
+
+extension LanguageModel {
+    /// Runs a piece of a step, on the record if there is one.
+    @inline(__always)
+    func timed<R>(_ phase: Phase, _ body: () throws -> R) rethrows -> R {
+        guard let timeline else { return try body() }
+        let start = Timeline.now()
+        defer { timeline.record(phase, since: start) }
+        return try body()
+    }
+}
+
+/// Tokens and seconds of the steps since the last log line.
+struct SpeedMeter {
+    private var tokens = 0
+    private var seconds = 0.0
+
+    mutating func add(tokens: Int, seconds: Double) {
+        self.tokens += tokens
+        self.seconds += seconds
+    }
+
+    /// The mean speed, and a new start.
+    mutating func takeMean() -> Double {
+        defer { self = SpeedMeter() }
+        return seconds > 0 ? Double(tokens) / seconds : 0
+    }
+}

@@ -1,0 +1,76 @@
+import ArgumentParser
+import Collectives
+import Foundation
+import MPICollectives
+import Training
+
+/// How the process ends: one line on standard error, printed by one rank, and an exit code of DESIGN section 6.
+enum Exit {
+    /// An error found before MPI runs: every rank has it, rank 0 prints it.
+    static func beforeMPI(_ error: any Error) -> Never {
+        let environment = MPICommunicator.launcherEnvironment()
+        let rank = MPICommunicator.launcherRank(environment: environment) ?? 0
+        let code = isOurs(error) ? exitCode(of: error) : Swiftlet.exitCode(for: error).rawValue
+        if rank > 0 {
+            // mpirun ends the other ranks when the first one fails; rank 0 must be that one, or its line is lost.
+            if code != 0 { Thread.sleep(forTimeInterval: 5) }
+            exit(code)
+        }
+        if isOurs(error) {
+            writeError("\(error)")
+            exit(code)
+        }
+        let text = Swiftlet.fullMessage(for: error)
+        if code == 0 { print(text) } else { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+        exit(code)
+    }
+
+    /// An error of a rank that has a communicator.
+    static func after(_ error: any Error, on communicator: any Communicator) -> Never {
+        if let agreed = error as? AgreedError {
+            // All ranks are here: one speaks, all leave in good order.
+            if communicator.rank == agreed.speaker { writeError(agreed.description) }
+            try? shutdown(communicator)
+            exit(agreed.exitCode)
+        }
+        let place =
+            communicator.worldSize > 1 ? "rank \(communicator.rank) on \(communicator.hostName): " : ""
+        writeError("\(place)\(error)")
+        let code = exitCode(of: error)
+        if communicator.worldSize > 1 { communicator.abort(code: code) }
+        exit(code)
+    }
+
+    /// Ends MPI where it runs.
+    static func shutdown(_ communicator: any Communicator) throws {
+        if let mpi = communicator as? MPICommunicator { try mpi.shutdown() }
+    }
+
+    /// One line on standard error.
+    static func writeError(_ text: String) {
+        FileHandle.standardError.write(Data("swiftlet: error: \(text)\n".utf8))
+    }
+
+    private static func isOurs(_ error: any Error) -> Bool {
+        error is any ExitCoded || error is AgreedError || error is CollectiveError
+    }
+}
+
+extension ParsableCommand {
+    /// Runs `body` with the communicator that fits how the process was started, and ends the process if it throws.
+    func withCommunicator(_ body: (any Communicator) throws -> Void) throws {
+        let environment = MPICommunicator.launcherEnvironment()
+        let communicator: any Communicator
+        if MPICommunicator.isLaunchedByMPI(environment: environment) {
+            communicator = try MPICommunicator(environment: environment)
+        } else {
+            communicator = SingleProcess()
+        }
+        do {
+            try body(communicator)
+        } catch {
+            Exit.after(error, on: communicator)
+        }
+        try Exit.shutdown(communicator)
+    }
+}

@@ -1,0 +1,145 @@
+import ArgumentParser
+import Glibc
+import TokenData
+
+/// `swiftlet tokenize`: text in, tokenizer and token shards out.
+struct TokenizeCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "tokenize",
+        abstract: "Turn text into a tokenizer and token shards.",
+        discussion: """
+            Trains a byte-level BPE tokenizer on the text (or takes the one of --tokenizer), and writes \
+            tokenizer.json, train_000000.bin, … and val_000000.bin, … in llm.c's format. Each file is a document, \
+            with <|endoftext|> before it. Hidden files, and files with NUL bytes, are left out.
+            """)
+
+    @Option(parsing: .upToNextOption, help: "Files, directories (taken recursively) or - for standard input.")
+    var input: [String] = []
+
+    @Option(help: "Directory for the tokenizer and the shards; made if need be.")
+    var output: String
+
+    @Option(help: "Tokens that the tokenizer learns: 256 bytes, <|endoftext|> and merges.")
+    var vocabSize = 8192
+
+    @Option(help: "Directory or file of a tokenizer to use as it is, instead of training one.")
+    var tokenizer: String?
+
+    @Option(help: "Share of the text that becomes validation data.")
+    var valFraction = 0.1
+
+    func validate() throws {
+        if input.isEmpty { throw ValidationError("--input needs at least one file, directory or -") }
+        if !(0..<1).contains(valFraction) {
+            throw ValidationError("--val-fraction is \(valFraction); it must be 0 or more and less than 1")
+        }
+        do { _ = try BPETrainer(vocabularySize: vocabSize) } catch { throw ValidationError(error.description) }
+    }
+
+    func run() throws {
+        do throws(TokenDataError) {
+            try tokenize()
+        } catch {
+            exitWith(error)
+        }
+    }
+
+    private func tokenize() throws(TokenDataError) {
+        let clock = ContinuousClock()
+        let start = clock.now
+        let given = try tokenizer.map { path throws(TokenDataError) in try Tokenizer(path: path) }
+        try makeDirectory(output)
+        let source = try CorpusSource(paths: input, outputDirectory: output)
+        let work = try CorpusTokenizer(
+            source: source, outputDirectory: output, validationFraction: valFraction)
+        let display = ProgressDisplay()
+        let summary = try work.run(
+            tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize), progress: display.show)
+        display.clear()
+        report(summary, source, clock.now - start)
+    }
+
+    private func report(_ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration) {
+        let tokens = summary.trainTokens + summary.validationTokens
+        let bytesPerToken = Double(source.byteCount) / Double(tokens)
+        let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
+        print("documents   \(source.documents.count), \(source.byteCount) bytes")
+        if !source.binaryPaths.isEmpty {
+            let names = source.binaryPaths.prefix(3).joined(separator: ", ")
+            print(
+                "left out    \(source.binaryPaths.count) binary: \(names)\(source.binaryPaths.count > 3 ? ", …" : "")")
+        }
+        if source.emptyCount + source.repeatedCount > 0 {
+            print("left out    \(source.emptyCount) empty, \(source.repeatedCount) given twice")
+        }
+        if source.unreachableCount > 0 {
+            print("left out    \(source.unreachableCount) broken links or names that are not UTF-8")
+        }
+        let size = summary.tokenizer.vocabularySize
+        if tokenizer == nil, size < vocabSize {
+            print("vocabulary  \(size) tokens, not \(vocabSize): no pair of tokens occurs twice any more")
+        } else {
+            print("vocabulary  \(size) tokens\(tokenizer == nil ? "" : " (given)")")
+        }
+        print(
+            "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
+                + "\(rounded(bytesPerToken, 2)) bytes a token")
+        if summary.validationTokens == 0, valFraction > 0 { print("validation  none: the text is too short to divide") }
+        print("time        \(rounded(seconds, 2)) s")
+        print(
+            "shards      \(output)/train_*.bin (\(summary.trainPaths.count))"
+                + (summary.validationPaths.isEmpty ? "" : ", \(output)/val_*.bin (\(summary.validationPaths.count))"))
+    }
+
+    private func rounded(_ value: Double, _ places: Int) -> String {
+        let scale = places == 2 ? 100.0 : 10.0
+        let number = Int((value * scale).rounded())
+        let fraction = String(number % Int(scale))
+        let zeros = String(repeating: "0", count: places - fraction.count)
+        return "\(number / Int(scale)).\(zeros)\(fraction)"
+    }
+
+    /// Makes a directory with those above it.
+    private func makeDirectory(_ path: String) throws(TokenDataError) {
+        var prefix = path.hasPrefix("/") ? "/" : ""
+        for part in path.split(separator: "/") {
+            prefix += part
+            var status = stat()
+            if mkdir(prefix, 0o755) != 0 {
+                let reason = String(cString: strerror(errno))
+                guard stat(prefix, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
+                    throw TokenDataError(.cannotCreate, "cannot create directory '\(prefix)': \(reason)")
+                }
+            }
+            prefix += "/"
+        }
+        guard access(path, W_OK | X_OK) == 0 else {
+            throw TokenDataError(
+                .cannotCreate, "cannot write to directory '\(path)': \(String(cString: strerror(errno)))")
+        }
+    }
+
+    /// Prints the error once and ends the process with its code.
+    private func exitWith(_ error: TokenDataError) -> Never {
+        let line = Array("swiftlet: error: \(error.description)\n".utf8)
+        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress!, $0.count) }
+        Glibc.exit(error.exitCode)
+    }
+}
+
+/// One line on standard error that says how far it is; silent where that is no terminal.
+private struct ProgressDisplay {
+    private let isTerminal = isatty(STDERR_FILENO) == 1
+
+    func show(_ phase: CorpusTokenizer.Phase, _ fraction: Double) {
+        put("\r\u{1B}[K\(phase.rawValue) \(Int(fraction * 100)) %")
+    }
+
+    func clear() { put("\r\u{1B}[K") }
+
+    private func put(_ text: String) {
+        guard isTerminal else { return }
+        let bytes = Array(text.utf8)
+        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress!, $0.count) }
+    }
+}

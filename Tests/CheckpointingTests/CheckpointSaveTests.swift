@@ -1,0 +1,163 @@
+import Checkpointing
+import Glibc
+import Testing
+
+/// A save under every fault: what was acknowledged stays, and nothing half-written is ever taken for a checkpoint.
+@Suite struct CheckpointSaveTests {
+    private let root: TemporaryDirectory
+    private var path: String { root.path }
+
+    init() throws { root = try TemporaryDirectory() }
+
+    private func operations(of work: (CheckpointDirectory) throws -> Void) throws -> Int {
+        let directory = try TemporaryDirectory()
+        let files = FaultyFileSystem()
+        try CheckpointDirectory(path: directory.path).saveSample(step: 1)
+        try work(CheckpointDirectory(path: directory.path, fileSystem: files))
+        return files.count
+    }
+
+    @Test func savesWhatVerifies() throws {
+        let directory = CheckpointDirectory(path: path, fileSystem: FaultyFileSystem(longestWrite: 7))
+        let saved = try directory.saveSample(step: 100)
+        #expect(saved.name == "step-00000100")
+        #expect(saved.warnings.isEmpty)
+        let checkpoint = try Checkpoint(verifying: saved.path)
+        #expect(checkpoint.state == (try Sample.state(step: 100)))
+        #expect(checkpoint.manifest == saved.manifest)
+        let weight = try #require(checkpoint.model.tensor("transformer.wte.weight"))
+        #expect(try checkpoint.model.floats(weight) == [Float](repeating: 100, count: 10))
+        #expect(try checkpoint.contents(of: "tokenizer.json") == Array("{}".utf8))
+        #expect(try checkpoint.contents(of: "other.json") == nil)
+        #expect(try LocalFileSystem().names(in: path) == ["step-00000100"])
+    }
+
+    @Test(arguments: [ENOSPC, EIO, EDQUOT])
+    func anErrorAtAnyOperationChangesNothing(code: Int32) throws {
+        let count = try operations { try $0.saveSample(step: 2) }
+        #expect(count > 20)
+        for place in 0..<count {
+            let root = try TemporaryDirectory()
+            try CheckpointDirectory(path: root.path).saveSample(step: 1)
+            let faulty = CheckpointDirectory(path: root.path, fileSystem: FaultyFileSystem(.error(code), at: place))
+            do {
+                _ = try faulty.saveSample(step: 2)
+                Issue.record("operation \(place) failed and nobody noticed")
+            } catch let error as CheckpointError {
+                #expect(error.exitCode == 74)
+                let newest = try #require(try CheckpointDirectory(path: root.path).newestVerified().checkpoint)
+                if error.kind == .durabilityUncertain {
+                    #expect(newest.state.step == 2)
+                } else {
+                    #expect(error.kind == .notCommitted)
+                    #expect(error.message.hasPrefix("checkpoint step-00000002 not saved: "))
+                    #expect(error.message.hasSuffix("step-00000001 is kept"))
+                    #expect(error.message.contains("(need ") == (code != EIO))
+                    #expect(newest.state.step == 1)
+                    #expect(try LocalFileSystem().names(in: root.path) == ["step-00000001"])
+                }
+            }
+        }
+    }
+
+    @Test func aFailedSyncOfTheParentIsUncertain() throws {
+        let count = try operations { try $0.saveSample(step: 2) }
+        let faulty = CheckpointDirectory(path: path, fileSystem: FaultyFileSystem(.error(EIO), at: count - 1))
+        try CheckpointDirectory(path: path).saveSample(step: 1)
+        let error = try #require(throws: CheckpointError.self) { try faulty.saveSample(step: 2) }
+        #expect(error.kind == .durabilityUncertain)
+    }
+
+    @Test func deathAtAnyOperationOfSavingAndRetiring() throws {
+        let work: (CheckpointDirectory) throws -> Bool = { directory in
+            let saved = try directory.saveSample(step: 2)
+            _ = try directory.retain(1, after: saved)
+            return true
+        }
+        let count = try operations { _ = try work($0) }
+        for place in 0...count {
+            let root = try TemporaryDirectory()
+            let path = root.path + "/checkpoints"
+            try LocalFileSystem().makeDirectory(path)
+            try CheckpointDirectory(path: path).saveSample(step: 1)
+            let files = FaultyFileSystem(.dead, at: place)
+            let saved = try? CheckpointDirectory(path: path, fileSystem: files).saveSample(step: 2)
+            if let saved { _ = try? CheckpointDirectory(path: path, fileSystem: files).retain(1, after: saved) }
+            let (newest, warnings) = try CheckpointDirectory(path: path).newestVerified()
+            #expect(warnings.isEmpty)
+            #expect(try #require(newest).state.step >= (saved == nil ? 1 : 2), "operation \(place)")
+            // The next run sweeps what is left, and nothing else.
+            _ = try RunDirectory.open(path: root.path)
+            #expect(try LocalFileSystem().names(in: path).allSatisfy { $0.utf8.count == 13 })
+        }
+    }
+
+    /// The process really ends, at every third operation; the lock dies with it.
+    @Test(arguments: Array(stride(from: 0, to: 60, by: 3)))
+    func theProcessEndsInTheMiddle(place: Int) async throws {
+        let path = self.path
+        do {
+            let run = try RunDirectory.open(path: path)
+            try run.checkpoints.saveSample(step: 1)
+        }
+        await #expect(processExitsWith: .exitCode(9)) { [path = path as String, place = place as Int] in
+            let files = FaultyFileSystem(.exit(9), at: place)
+            let run = try RunDirectory.open(path: path, fileSystem: files)
+            let saved = try run.checkpoints.saveSample(step: 2)
+            _ = try run.checkpoints.retain(1, after: saved)
+            _exit(9)
+        }
+        let run = try RunDirectory.open(path: path)
+        #expect(try run.checkpoints.newestVerified().checkpoint != nil)
+        #expect(try LocalFileSystem().names(in: path + "/checkpoints").allSatisfy { $0.utf8.count == 13 })
+    }
+
+    @Test func sameStepAgain() throws {
+        let directory = CheckpointDirectory(path: path)
+        let first = try directory.saveSample(step: 3)
+        #expect(try directory.saveSample(step: 3) == first)  // the same bytes: kept
+        let other = try directory.saveSample(step: 3, value: 8)  // other bytes: swapped
+        #expect(try Checkpoint(verifying: other.path).manifest == other.manifest)
+        #expect(other.manifest != first.manifest)
+        try writeFile(other.path + "/model.safetensors", [1, 2, 3])  // damaged: replaced
+        try directory.saveSample(step: 3)
+        #expect(try Checkpoint(verifying: first.path).manifest == first.manifest)
+        #expect(try LocalFileSystem().names(in: path) == ["step-00000003"])
+    }
+
+    @Test func retentionKeepsCompleteOnes() throws {
+        let directory = CheckpointDirectory(path: path)
+        for step in 1...5 { try directory.saveSample(step: step) }
+        try LocalFileSystem().removeFile(path + "/step-00000004/config.json")  // no longer complete
+        try LocalFileSystem().makeDirectory(path + "/step-7-notes")
+        let saved = try directory.saveSample(step: 6)
+        try directory.saveSample(step: 9)  // of another course of the run
+        #expect(try directory.retain(2, after: saved).removed == ["step-00000003", "step-00000002", "step-00000001"])
+        #expect(
+            try LocalFileSystem().names(in: path) == [
+                "step-00000004", "step-00000005", "step-00000006", "step-00000009", "step-7-notes",
+            ])
+        #expect(try #require(throws: CheckpointError.self) { try directory.retain(0, after: saved) }.exitCode == 64)
+    }
+
+    @Test func aTensorOfAnotherSizeIsNotSaved() throws {
+        let files = [
+            CheckpointFile(
+                name: "model.safetensors", content: .tensors([TensorSource(name: "a", shape: [3], floats: [1, 2])]))
+        ]
+        let error = try #require(throws: CheckpointError.self) {
+            try CheckpointDirectory(path: path).save(step: 1, files: files)
+        }
+        #expect(error.message.contains("\"a\" gave 8 bytes, expected 12"))
+        #expect(try LocalFileSystem().names(in: path).isEmpty)
+    }
+
+    @Test func aDirectoryThatIsGone() throws {
+        let error = try #require(throws: CheckpointError.self) {
+            try CheckpointDirectory(path: path + "/gone").saveSample(step: 1)
+        }
+        #expect(error.kind == .notCommitted)
+        #expect(error.message.hasSuffix("there is no earlier one"))
+        #expect(try LocalFileSystem().names(in: path).isEmpty)
+    }
+}

@@ -1,0 +1,85 @@
+import Checkpointing
+import Glibc
+import Optimization
+import Testing
+
+/// A directory of its own for one test, removed with everything in it.
+final class TemporaryDirectory {
+    let path: String
+
+    init() throws {
+        var template = Array("/tmp/swiftlet-checkpointing-XXXXXX".utf8CString)
+        path = try #require(mkdtemp(&template).map { String(cString: $0) })
+    }
+
+    deinit { Self.remove(path) }
+
+    static func remove(_ path: String) {
+        let files = LocalFileSystem()
+        if (try? files.status(path: path).kind) == .directory {
+            for name in (try? files.names(in: path)) ?? [] { remove(path + "/" + name) }
+            try? files.removeDirectory(path)
+        } else {
+            try? files.removeFile(path)
+        }
+    }
+}
+
+func writeFile(_ path: String, _ bytes: [UInt8]) throws {
+    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    try #require(descriptor >= 0)
+    defer { close(descriptor) }
+    try #require(write(descriptor, bytes, bytes.count) == bytes.count)
+}
+
+func readFile(_ path: String) throws -> [UInt8] { try InputFile(path: path).contents(limit: 1 << 30) }
+
+/// A whole checkpoint of a few hundred bytes, different at every step.
+enum Sample {
+    static let description = GPT2ModelDescription(
+        vocabularySize: 5, contextLength: 4, embeddingSize: 2, layerCount: 0, headCount: 1)
+
+    static func tensors(_ prefix: String, _ value: Float) -> [TensorSource] {
+        description.tensors.map { tensor in
+            TensorSource(
+                name: prefix + tensor.name, shape: tensor.shape,
+                floats: Array(repeating: value, count: tensor.shape.reduce(1, *)))
+        }
+    }
+
+    static func state(step: Int) throws -> TrainerState {
+        let schedule = try LearningRateSchedule(base: 3e-4, warmupSteps: 2, totalSteps: 100)
+        var configuration = OptionList()
+        configuration.set("steps", "100")
+        configuration.set("layers", "0")
+        return TrainerState(
+            swiftletVersion: "0.1.0", step: step, epoch: 0, position: 16 * step, tokensSeen: 64 * step,
+            seed: .max, shuffle: true, contextLength: 4, globalBatch: 16, microBatch: 8,
+            scheduler: LearningRateScheduler(schedule: schedule, step: step).state,
+            optimizer: .init(
+                beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, gradientClip: 1, step: step),
+            precision: "fp32", reduction: "exact", threadsPerRank: 1, worldSize: 2, configuration: configuration,
+            dataIdentity: ["0123456789abcdef"],
+            lastValidationLoss: 5.25)
+    }
+
+    static func files(step: Int, value: Float? = nil, state: [UInt8]? = nil) throws -> [CheckpointFile] {
+        let value = value ?? Float(step)
+        return [
+            CheckpointFile(name: "config.json", content: .bytes(description.configurationJSON())),
+            CheckpointFile(name: "model.safetensors", content: .tensors(tensors("", value))),
+            CheckpointFile(
+                name: "optimizer.safetensors",
+                content: .tensors(tensors("exp_avg.", value / 2) + tensors("exp_avg_sq.", value / 4))),
+            CheckpointFile(name: "trainer_state.json", content: .bytes(try state ?? Self.state(step: step).json())),
+            CheckpointFile(name: "tokenizer.json", content: .bytes(Array("{}".utf8))),
+        ]
+    }
+}
+
+extension CheckpointDirectory {
+    @discardableResult
+    func saveSample(step: Int, value: Float? = nil) throws -> SavedCheckpoint {
+        try save(step: step, files: Sample.files(step: step, value: value))
+    }
+}

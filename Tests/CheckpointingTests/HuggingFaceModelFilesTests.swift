@@ -1,0 +1,148 @@
+import Checkpointing
+import Testing
+
+/// GPT-2 directories as `transformers` of several ages writes them.
+@Suite struct HuggingFaceModelFilesTests {
+    private let root: TemporaryDirectory
+    private let description = GPT2ModelDescription(
+        vocabularySize: 7, contextLength: 3, embeddingSize: 4, layerCount: 1, headCount: 2)
+
+    init() throws { root = try TemporaryDirectory() }
+
+    private func write(_ name: String, _ tensors: [TensorSource]) throws {
+        var bytes: [UInt8] = []
+        try SafetensorsWriter.write(tensors) { piece in piece.withUnsafeBytes { bytes += $0 } }
+        try writeFile(root.path + "/" + name, bytes)
+    }
+
+    private func writeConfiguration(_ old: String = "", _ new: String = "") throws {
+        let text = String(decoding: description.configurationJSON(), as: UTF8.self)
+        try #require(old.isEmpty || text.contains(old))
+        try writeFile(root.path + "/config.json", Array((old.isEmpty ? text : text.replacing(old, with: new)).utf8))
+    }
+
+    /// Every element of tensor i is i.
+    private func tensors(rename: (String) -> String = { $0 }) -> [TensorSource] {
+        description.tensors.enumerated().map { index, tensor in
+            TensorSource(
+                name: rename(tensor.name), shape: tensor.shape,
+                floats: [Float](repeating: Float(index), count: tensor.shape.reduce(1, *)))
+        }
+    }
+
+    private func expectAllTensors(_ files: HuggingFaceModelFiles) throws {
+        for (index, tensor) in description.tensors.enumerated() {
+            var values = [Float](repeating: -1, count: tensor.shape.reduce(1, *))
+            var span = values.mutableSpan
+            try files.read(tensor.name, into: &span)
+            #expect(values.allSatisfy { $0 == Float(index) }, "\(tensor.name)")
+        }
+    }
+
+    @Test func knowsTheTensorsOfGPT2() {
+        let small = GPT2ModelDescription(
+            vocabularySize: 50257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
+        #expect(small.parameterCount == 124_439_808)
+        #expect(small.tensors.count == 148)
+    }
+
+    @Test func readsItsOwnConfiguration() throws {
+        var full = description
+        full.beginTokenID = 0
+        full.endTokenID = 6
+        full.dataType = .bf16
+        #expect(try GPT2ModelDescription(configurationJSON: full.configurationJSON(), file: "x") == full)
+        #expect(
+            String(decoding: full.generationConfigurationJSON(), as: UTF8.self).contains("\"eos_token_id\": 6"))
+    }
+
+    @Test func oneFileWithThePrefix() throws {
+        try writeConfiguration()
+        try write("model.safetensors", tensors())
+        let files = try HuggingFaceModelFiles(path: root.path)
+        #expect(files.description == description)
+        try expectAllTensors(files)
+    }
+
+    @Test func theOriginalRepositorysNamesAndBuffers() throws {
+        try writeConfiguration()
+        let mask = TensorSource(name: "h.0.attn.bias", shape: [1, 1, 3, 3], floats: [Float](repeating: 1, count: 9))
+        let masked = TensorSource(name: "h.0.attn.masked_bias", shape: [], floats: [-1e4])
+        let head = TensorSource(name: "lm_head.weight", shape: [7, 4], floats: [Float](repeating: 0, count: 28))
+        try write("model.safetensors", tensors { String($0.dropFirst(12)) } + [mask, masked, head])
+        try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+    }
+
+    @Test func theHeadAlone() throws {
+        try writeConfiguration()
+        try write("model.safetensors", tensors { $0.hasSuffix("wte.weight") ? "lm_head.weight" : $0 })
+        try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+    }
+
+    @Test func shards() throws {
+        try writeConfiguration()
+        let all = tensors()
+        try write("model-00001-of-00002.safetensors", Array(all.prefix(5)))
+        try write("model-00002-of-00002.safetensors", Array(all.dropFirst(5)))
+        let map = all.enumerated().map { "\"\($1.name)\":\"model-0000\($0 < 5 ? 1 : 2)-of-00002.safetensors\"" }
+        let index = "{\"metadata\":{},\"weight_map\":{\(map.joined(separator: ","))}}"
+        let path = root.path + "/model.safetensors.index.json"
+        try writeFile(path, Array(index.utf8))
+        try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+        for name in ["../x.safetensors", "/x.safetensors", "a/../../x.safetensors", "..", "x.bin"] {
+            try writeFile(path, Array("{\"weight_map\":{\"a\":\"\(name)\"}}".utf8))
+            let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+            #expect(error.exitCode == 65)
+            #expect(error.message.contains("weight_map gives \"\(name)\""))
+        }
+    }
+
+    @Test func sixteenBitWeights() throws {
+        try writeConfiguration()
+        let narrow = description.tensors.enumerated().map { index, tensor in
+            TensorSource(name: tensor.name, dataType: index % 2 == 0 ? .bf16 : .f16, shape: tensor.shape) { body in
+                let wide = Float(index)
+                let bits = index % 2 == 0 ? UInt16(wide.bitPattern >> 16) : Float16(wide).bitPattern
+                try body([UInt16](repeating: bits, count: tensor.shape.reduce(1, *)).span.bytes)
+            }
+        }
+        try write("model.safetensors", narrow)
+        try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+    }
+
+    @Test(arguments: [
+        ("\"gelu_new\"", "\"relu\"", "activation_function is \"relu\", expected \"gelu_new\""),
+        ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "tie_word_embeddings is false"),
+        ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "model_type is \"llama\", expected \"gpt2\""),
+        ("1e-05", "1e-06", "layer_norm_epsilon is 1e-06, expected 1e-05"),
+        ("\"n_head\": 2", "\"n_head\": 3", "n_embd 4 is not divisible by n_head 3"),
+        ("\"n_head\": 2", "\"n_head\": 0", "n_head is 0"), ("\"n_embd\": 4", "\"n_embd\": 4.5", "n_embd is 4.5"),
+        ("\"n_inner\": null", "\"n_inner\": 5", "n_inner is 5"),
+        ("\"vocab_size\": 7", "\"vocab_size\": 8", "has shape [7, 4], expected [8, 4]"),
+        ("\"n_layer\": 1", "\"n_layer\": 2", "\"transformer.h.1.ln_1.weight\" is missing"),
+        ("\"n_layer\": 1", "\"n_layer\": 9223372036854775807", "n_layer is 9223372036854775807"),
+    ])
+    func refusesWhatItCannotCompute(old: String, new: String, reason: String) throws {
+        try writeConfiguration(old, new)
+        try write("model.safetensors", tensors())
+        let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+        #expect(error.exitCode == 65)
+        #expect(error.message.contains(reason), "\(error)")
+    }
+
+    @Test func missingFilesAndWrongNumbers() throws {
+        #expect(
+            try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
+        try writeConfiguration()
+        #expect(
+            try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
+        var all = tensors()
+        all[0] = TensorSource(name: all[0].name, shape: [7, 4], floats: [Float](repeating: .infinity, count: 28))
+        try write("model.safetensors", all)
+        let files = try HuggingFaceModelFiles(path: root.path)
+        var values = [Float](repeating: 0, count: 28)
+        var span = values.mutableSpan
+        let error = #expect(throws: CheckpointError.self) { try files.read("wte.weight", into: &span) }
+        #expect(error?.message.contains("28 of 28 values") == true)
+    }
+}

@@ -1,0 +1,199 @@
+import Checkpointing
+import Glibc
+
+/// A disk in memory that forgets, when its power is cut, what was not put on it by fsync. For one thread.
+///
+/// A directory keeps the changes since its last fsync as a list, so that a cut can keep any first part of them; a
+/// file's data since its last fsync can be kept, lost or torn.
+final class SimulatedDisk: FileSystem, @unchecked Sendable {
+    /// What a power cut leaves of the changes that were not put on the disk.
+    struct Cut: Sendable {
+        enum Data: CaseIterable, Sendable { case kept, lost, torn }
+        /// How much of each directory's list survives.
+        var share: Double
+        var data: Data
+    }
+
+    private final class Node {
+        let kind: FileStatus.Kind
+        var data: [UInt8] = []
+        var durableData: [UInt8] = []
+        var entries: [String: Node] = [:]
+        var durableEntries: [String: Node] = [:]
+        var pending: [(inout [String: Node]) -> Void] = []
+
+        init(_ kind: FileStatus.Kind) { self.kind = kind }
+
+        func change(_ operation: @escaping (inout [String: Node]) -> Void) {
+            pending.append(operation)
+            operation(&entries)
+        }
+
+        func synchronize() {
+            durableData = data
+            durableEntries = entries
+            pending = []
+        }
+
+        func cut(_ cut: Cut) {
+            entries = durableEntries
+            for operation in pending.prefix(Int((Double(pending.count) * cut.share).rounded())) { operation(&entries) }
+            if data != durableData {
+                switch cut.data {
+                case .kept: break
+                case .lost: data = durableData
+                case .torn: data = Array(data.prefix(data.count / 2)) + [UInt8](repeating: 0, count: data.count / 2)
+                }
+            }
+            synchronize()
+            for node in entries.values { node.cut(cut) }
+        }
+    }
+
+    private let root = Node(.directory)
+    private var open: [Int32: Node] = [:]
+    private var nextDescriptor: Int32 = 100
+    /// Operations that change something are possible as long as this is above 0.
+    var operationsLeft = Int.max
+    private(set) var operations = 0
+    /// Whether renames can swap, and fail when the new name is taken.
+    var hasModernRename = true
+
+    /// Cuts the power and starts again.
+    func cutPower(_ cut: Cut) {
+        root.cut(cut)
+        open = [:]
+        operationsLeft = .max
+    }
+
+    private func fail(_ operation: String, _ path: String, _ code: Int32) -> FileSystemError {
+        FileSystemError(operation: operation, path: path, code: code)
+    }
+
+    private func step(_ path: String) throws(FileSystemError) {
+        operations += 1
+        guard operationsLeft > 0 else { throw fail("reach", path, ECANCELED) }
+        operationsLeft -= 1
+    }
+
+    private func node(_ path: String) throws(FileSystemError) -> Node {
+        var node = root
+        for name in path.split(separator: "/") {
+            guard let next = node.entries[String(name)] else { throw fail("open", path, ENOENT) }
+            node = next
+        }
+        return node
+    }
+
+    private func parent(_ path: String) throws(FileSystemError) -> (Node, String) {
+        let names = path.split(separator: "/").map(String.init)
+        guard let last = names.last else { throw fail("open", path, EINVAL) }
+        return (try node("/" + names.dropLast().joined(separator: "/")), last)
+    }
+
+    private func node(_ descriptor: Int32) throws(FileSystemError) -> Node {
+        guard let node = open[descriptor] else { throw fail("use", "", EBADF) }
+        return node
+    }
+
+    func open(_ path: String, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+        let result: Node
+        if let existing = try? node(path) {
+            if access == .create { throw fail("open", path, EEXIST) }
+            result = existing
+        } else {
+            let (parent, name) = try parent(path)
+            guard access == .create || access == .lockFile else { throw fail("open", path, ENOENT) }
+            try step(path)
+            let made = Node(.file)
+            parent.change { $0[name] = made }
+            result = made
+        }
+        nextDescriptor += 1
+        open[nextDescriptor] = result
+        return nextDescriptor
+    }
+
+    func close(_ descriptor: Int32) throws(FileSystemError) { open[descriptor] = nil }
+
+    func read(
+        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int
+    ) throws(FileSystemError) -> Int {
+        let data = try node(descriptor).data
+        let count = max(0, min(part.count, data.count - offset))
+        for index in 0..<count {
+            bytes.storeBytes(of: data[offset + index], toByteOffset: part.lowerBound + index, as: UInt8.self)
+        }
+        return count
+    }
+
+    func write(_ descriptor: Int32, _ bytes: RawSpan) throws(FileSystemError) -> Int {
+        let node = try node(descriptor)
+        try step("")
+        bytes.withUnsafeBytes { node.data += $0 }
+        return bytes.byteCount
+    }
+
+    func synchronize(_ descriptor: Int32) throws(FileSystemError) {
+        let node = try node(descriptor)
+        try step("")
+        node.synchronize()
+    }
+
+    func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
+        let node = try node(descriptor)
+        return FileStatus(kind: node.kind, size: node.data.count)
+    }
+
+    func status(path: String) throws(FileSystemError) -> FileStatus {
+        let node = try node(path)
+        return FileStatus(kind: node.kind, size: node.data.count)
+    }
+
+    func makeDirectory(_ path: String) throws(FileSystemError) {
+        let (parent, name) = try parent(path)
+        guard parent.entries[name] == nil else { throw fail("create", path, EEXIST) }
+        try step(path)
+        let made = Node(.directory)
+        parent.change { $0[name] = made }
+    }
+
+    func rename(_ from: String, to: String, _ mode: RenameMode) throws(FileSystemError) {
+        if mode != .plain, !hasModernRename { throw fail("rename", from, EINVAL) }
+        let (parent, old) = try parent(from)
+        let (_, new) = try self.parent(to)
+        let moved = try node(from)
+        let target = parent.entries[new]
+        if mode == .noReplace, target != nil { throw fail("rename", from, EEXIST) }
+        if mode == .plain, target?.kind == .directory, target?.entries.isEmpty == false {
+            throw fail("rename", from, ENOTEMPTY)
+        }
+        try step(from)
+        parent.change {
+            $0[old] = mode == .exchange ? target : nil
+            $0[new] = moved
+        }
+    }
+
+    func removeFile(_ path: String) throws(FileSystemError) {
+        let (parent, name) = try parent(path)
+        guard try node(path).kind == .file else { throw fail("remove", path, EISDIR) }
+        try step(path)
+        parent.change { $0[name] = nil }
+    }
+
+    func removeDirectory(_ path: String) throws(FileSystemError) {
+        let (parent, name) = try parent(path)
+        guard try node(path).entries.isEmpty else { throw fail("remove", path, ENOTEMPTY) }
+        try step(path)
+        parent.change { $0[name] = nil }
+    }
+
+    func names(in directory: String) throws(FileSystemError) -> [String] { try node(directory).entries.keys.sorted() }
+
+    func freeBytes(at path: String) throws(FileSystemError) -> Int { 1 << 30 }
+
+    func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool { true }
+
+    func truncate(_ descriptor: Int32) throws(FileSystemError) { try node(descriptor).data = [] }
+}

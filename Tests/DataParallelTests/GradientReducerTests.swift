@@ -1,0 +1,185 @@
+import Collectives
+import DataParallel
+import Kernels
+import TestSupport
+import Testing
+
+struct GradientReducerTests {
+    /// What one rank ends with.
+    struct Outcome: Sendable {
+        var gradients: [Float]
+        var collectives: Int
+        var bytes: Int
+    }
+
+    private static let count = 1003
+
+    private static func micro(_ index: Int, step: Int = 0) -> [Float] {
+        CanonicalTree.values(count: count, seed: UInt64(index + 1000 * step))
+    }
+
+    /// Runs steps on threads: the backward pass is played by `CanonicalTree.values`, seeded with the global micro-batch.
+    private func run(
+        worldSize: Int, microBatches: Int, mode: ReductionMode = .exact, overlap: Bool = false,
+        bucketElements: Int = 100,
+        pieces: Int = 37, steps: Int = 1
+    ) throws -> [Outcome] {
+        try ThreadWorld.run(worldSize: worldSize) { communicator in
+            let count = Self.count
+            let gradients = Buffer<Float>(count: count)
+            let reducer = GradientReducer(
+                communicator: communicator, gradients: gradients, bucketElements: bucketElements, mode: mode,
+                microBatchesPerRank: microBatches, overlap: overlap)
+            for step in 0..<steps {
+                reducer.beginStep()
+                for index in 0..<microBatches {
+                    reducer.beginMicroBatch(index)
+                    let values = Self.micro(communicator.rank * microBatches + index, step: step)
+                    var end = count
+                    while end > 0 {
+                        let start = max(0, end - pieces)
+                        gradients.set(Array(values[start..<end]), at: start)
+                        try reducer.completed(start..<end)
+                        end = start
+                    }
+                    try reducer.endMicroBatch()
+                }
+            }
+            return Outcome(
+                gradients: gradients.array(), collectives: reducer.collectiveCount, bytes: reducer.bytesReduced)
+        }
+    }
+
+    private func expectSame(_ a: [Float], _ b: [Float], _ what: String) {
+        #expect(a.map(\.bitPattern) == b.map(\.bitPattern), "\(what)")
+    }
+
+    @Test(arguments: 1...8, 1...4)
+    func `Micro-batches combine along the tree inside a rank, then over ranks`(microBatches: Int, worldSize: Int) throws
+    {
+        let expected = CanonicalTree.sum(
+            (0..<worldSize).map { rank in
+                CanonicalTree.sum((0..<microBatches).map { Self.micro(rank * microBatches + $0) })
+            })
+        for outcome in try run(worldSize: worldSize, microBatches: microBatches) {
+            expectSame(outcome.gradients, expected, "\(microBatches) micro-batches on \(worldSize) ranks")
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `The same bits at every number of ranks when A is a power of two`(overlap: Bool) throws {
+        for total in [8, 6, 3] {
+            let expected = CanonicalTree.sum((0..<total).map { Self.micro($0) })
+            for worldSize in 1...total where total % worldSize == 0 {
+                let microBatches = total / worldSize
+                guard microBatches & (microBatches - 1) == 0 || worldSize == 1 else { continue }
+                for outcome in try run(worldSize: worldSize, microBatches: microBatches, overlap: overlap) {
+                    expectSame(outcome.gradients, expected, "\(total) micro-batches on \(worldSize) ranks")
+                }
+            }
+        }
+    }
+
+    @Test(arguments: [1, 2, 3], [1, 3])
+    func `One reduction a step, whatever the accumulation`(microBatches: Int, steps: Int) throws {
+        let buckets = 11  // 1003 elements in buckets of 100
+        for overlap in [false, true] {
+            let outcomes = try run(worldSize: 2, microBatches: microBatches, overlap: overlap, steps: steps)
+            for outcome in outcomes {
+                #expect(outcome.collectives == buckets)
+                #expect(outcome.bytes == 4 * Self.count)
+            }
+        }
+    }
+
+    @Test func `A world of one rank sends nothing`() throws {
+        let outcome = try run(worldSize: 1, microBatches: 3)[0]
+        #expect(outcome.collectives == 0 && outcome.bytes == 0)
+    }
+
+    @Test func `A later step does not see an earlier one`() throws {
+        let outcomes = try run(worldSize: 2, microBatches: 3, steps: 3)
+        let expected = CanonicalTree.sum(
+            (0..<2).map { rank in CanonicalTree.sum((0..<3).map { Self.micro(rank * 3 + $0, step: 2) }) })
+        for outcome in outcomes { expectSame(outcome.gradients, expected, "third step") }
+    }
+
+    @Test(arguments: [1, 7, 100, 1003, 5000], [1, 100, 1003])
+    func `Buckets and pieces of any size give the same bits`(bucketElements: Int, pieces: Int) throws {
+        let expected = CanonicalTree.sum((0..<4).map { Self.micro($0) })
+        for outcome in try run(worldSize: 2, microBatches: 2, bucketElements: bucketElements, pieces: pieces) {
+            expectSame(outcome.gradients, expected, "buckets of \(bucketElements), pieces of \(pieces)")
+        }
+    }
+
+    @Test func `Reduction by MPI's own order is one reduction a step with the same value on all ranks`() throws {
+        let outcomes = try run(worldSize: 3, microBatches: 2, mode: .mpi)
+        let exact = try run(worldSize: 3, microBatches: 2)
+        for outcome in outcomes {
+            expectSame(outcome.gradients, outcomes[0].gradients, "ranks in mode mpi")
+            #expect(outcome.collectives == 11)
+            for (a, b) in zip(outcome.gradients, exact[0].gradients) { #expect(abs(a - b) <= 1e-2) }
+        }
+    }
+
+    @Test(arguments: [false, true])
+    func `A failing rank makes the others' reduction throw`(overlap: Bool) {
+        struct Broken: Error {}
+        let outcomes = ThreadWorld.outcomes(worldSize: 3) { communicator in
+            let gradients = Buffer<Float>(count: 1000)
+            let reducer = GradientReducer(
+                communicator: communicator, gradients: gradients, bucketElements: 100, mode: .exact,
+                microBatchesPerRank: 1, overlap: overlap)
+            reducer.beginStep()
+            reducer.beginMicroBatch(0)
+            try reducer.completed(500..<1000)
+            if communicator.rank == 1 { throw Broken() }
+            try reducer.completed(0..<500)
+            try reducer.endMicroBatch()
+        }
+        for outcome in outcomes { #expect(throws: (any Error).self) { try outcome.get() } }
+    }
+
+    @Test func `Ranges out of order are a bug`() async {
+        await #expect(processExitsWith: .failure) {
+            let reducer = GradientReducer(
+                communicator: SingleProcess(), gradients: Buffer<Float>(count: 10), mode: .exact, microBatchesPerRank: 1
+            )
+            reducer.beginStep()
+            reducer.beginMicroBatch(0)
+            try reducer.completed(0..<5)
+        }
+    }
+
+    @Test func `A micro-batch that ends early is a bug`() async {
+        await #expect(processExitsWith: .failure) {
+            let reducer = GradientReducer(
+                communicator: SingleProcess(), gradients: Buffer<Float>(count: 10), mode: .exact, microBatchesPerRank: 1
+            )
+            reducer.beginStep()
+            reducer.beginMicroBatch(0)
+            try reducer.completed(5..<10)
+            try reducer.endMicroBatch()
+        }
+    }
+}
+
+struct GradientBucketsTests {
+    @Test(arguments: [0, 1, 99, 100, 101, 1003], [1, 100, 5000])
+    func `Buckets cover the arena once from its end to its start`(elements: Int, size: Int) {
+        let ranges = GradientBuckets(elementCount: elements, bucketElements: size).ranges
+        var end = elements
+        for range in ranges {
+            #expect(range.upperBound == end && !range.isEmpty && range.count <= size)
+            #expect(range.lowerBound % size == 0)
+            end = range.lowerBound
+        }
+        #expect(end == 0)
+        #expect(ranges.count == (elements + size - 1) / size)
+    }
+
+    @Test func `Sizes are given in bytes`() {
+        #expect(GradientBuckets(elementCount: 1 << 20).ranges.count == 4)
+        #expect(GradientBuckets(elementCount: 10, bucketBytes: 1).ranges.count == 10)
+    }
+}

@@ -1,0 +1,111 @@
+import Optimization
+import Testing
+
+/// The formula of docs/schedule.md: the published log, the edges, and PyTorch's numbers bit for bit.
+@Suite struct LearningRateScheduleTests {
+    private func schedule(
+        _ kind: LearningRateSchedule.Kind = .cosine, base: Double = 1, warmup: Int, total: Int, minimum: Double = 0,
+        decay: Int? = nil
+    ) throws -> LearningRateSchedule {
+        try LearningRateSchedule(
+            kind: kind, base: base, warmupSteps: warmup, totalSteps: total, minimum: minimum, decaySteps: decay)
+    }
+
+    /// Six decimals, as the log prints them.
+    private func sixDecimals(_ rate: Double) -> String {
+        let millionths = "\(Int((rate * 1e6).rounded()))"
+        return "0." + String(repeating: "0", count: 6 - millionths.count) + millionths
+    }
+
+    @Test(arguments: [
+        (10, "0.000033"), (20, "0.000063"), (50, "0.000153"), (90, "0.000273"), (100, "0.000300"), (350, "0.000300"),
+        (360, "0.000299"), (540, "0.000299"), (550, "0.000298"), (590, "0.000298"),
+    ])
+    func printsThePublishedLog(step: Int, expected: String) throws {
+        var scheduler = LearningRateScheduler(schedule: try schedule(base: 3e-4, warmup: 100, total: 10_000))
+        for _ in 0..<step { scheduler.advance() }
+        #expect(sixDecimals(scheduler.learningRate) == expected)
+    }
+
+    @Test func hasTheRatesOfLambdaLR() throws {
+        var compared = 0
+        for golden in scheduleGoldens {
+            let kind = try #require(LearningRateSchedule.Kind(rawValue: golden.kind))
+            let schedule = try schedule(kind, base: golden.base, warmup: golden.warmup, total: golden.total)
+            for (step, bits) in golden.rates {
+                #expect(
+                    schedule.rate(at: step).bitPattern == bits,
+                    "\(golden.kind) W \(golden.warmup) S \(golden.total) step \(step)")
+                compared += 1
+            }
+        }
+        #expect(compared > 150)
+    }
+
+    @Test func edgesOfACosine() throws {
+        let schedule = try schedule(base: 2, warmup: 4, total: 12, minimum: 0.5)
+        #expect(schedule.rate(at: 0) == 0.5)  // 2 · 1/4
+        #expect(schedule.rate(at: 3) == 2)  // the last warm-up step has the peak
+        #expect(schedule.rate(at: 4) == 2)  // and so has the first of the decay
+        #expect(schedule.rate(at: 8) == 1.25)  // halfway from 2 to 0.5
+        #expect(schedule.rate(at: 11) > 0.5)
+        #expect(schedule.rate(at: 12) == 0.5)
+        #expect(schedule.rate(at: 13) == 0.5)
+        #expect(schedule.rate(at: Int.max) == 0.5)
+        #expect(!schedule.isPastHorizon(12))
+        #expect(schedule.isPastHorizon(13))
+    }
+
+    @Test func warmupOfNothingAllAndMore() throws {
+        #expect(try schedule(warmup: 0, total: 10).rate(at: 0) == 1)
+        let all = try schedule(warmup: 10, total: 10)
+        #expect(all.rate(at: 9) == 1)
+        #expect(all.rate(at: 10) == 1)
+        #expect(all.rate(at: 11) == 1)
+        let more = try schedule(warmup: 20, total: 10)
+        #expect(more.rate(at: 9) == 0.5)
+        #expect(more.rate(at: 10) == 0.55)
+        #expect(more.rate(at: 11) == 0.55)  // past S the value at S holds
+    }
+
+    @Test func linearConstantAndStableDecay() throws {
+        let linear = try schedule(.linear, base: 8, warmup: 2, total: 10)
+        #expect((0...11).map(linear.rate) == [4, 8, 8, 7, 6, 5, 4, 3, 2, 1, 0, 0])
+        #expect(try schedule(.linear, warmup: 10, total: 10).rate(at: 10) == 1)
+
+        let constant = try schedule(.constant, base: 8, warmup: 2, total: 6, minimum: 1)
+        #expect((0...7).map(constant.rate) == [4, 8, 8, 8, 8, 8, 8, 8])
+
+        let stable = try schedule(.wsd, base: 8, warmup: 2, total: 10, decay: 4)
+        #expect((0...6).map(stable.rate) == [4, 8, 8, 8, 8, 8, 8])
+        #expect(stable.rate(at: 7) == 4)  // 8 · (1 − √¼)
+        #expect(stable.rate(at: 10) == 0)
+        #expect(stable.rate(at: 11) == 0)
+        #expect(try schedule(.wsd, warmup: 2, total: 100).decaySteps == 20)  // a fifth
+        #expect(try schedule(.wsd, warmup: 95, total: 100).decaySteps == 5)  // what the warm-up leaves
+        #expect(try schedule(.wsd, warmup: 100, total: 100).rate(at: 100) == 1)
+        #expect(try schedule(.wsd, warmup: 2, total: 10, decay: 0).rate(at: 10) == 1)
+        #expect(try schedule(.wsd, base: 8, warmup: 0, total: 4, minimum: 2, decay: 4).rate(at: 1) == 5)
+    }
+
+    @Test(arguments: [
+        ("--learning-rate", Double.nan, 0, 10, 0.0), ("--learning-rate", -1, 0, 10, 0),
+        ("--learning-rate", .infinity, 0, 10, 0), ("--steps", 1, 0, 0, 0), ("--steps", 1, 0, -3, 0),
+        ("--steps", 1, 0, Int.max, 0), ("--warmup-steps", 1, -1, 10, 0), ("--warmup-steps", 1, .max, 10, 0),
+        ("--min-learning-rate", 1, 0, 10, -0.1), ("--min-learning-rate", 1, 0, 10, 2),
+        ("--min-learning-rate", 1, 0, 10, .nan),
+    ])
+    func namesAWrongValue(option: String, base: Double, warmup: Int, total: Int, minimum: Double) throws {
+        let error = try #require(throws: ScheduleError.self) {
+            try schedule(base: base, warmup: warmup, total: total, minimum: minimum)
+        }
+        #expect(error.exitCode == 64)
+        #expect(error.description.hasPrefix(option + " is "))
+    }
+
+    @Test func decayStepsBelongToStableDecayOnly() {
+        #expect(throws: ScheduleError.self) { try schedule(.cosine, warmup: 0, total: 10, decay: 3) }
+        #expect(throws: ScheduleError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: 6) }
+        #expect(throws: ScheduleError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: -1) }
+    }
+}

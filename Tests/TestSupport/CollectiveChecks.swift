@@ -1,0 +1,182 @@
+import Collectives
+
+/// Checks every operation of a communicator against results worked out without it. All ranks call it together; the same
+/// checks run on threads and under mpirun.
+public struct CollectiveChecks {
+    /// A check that failed on this rank.
+    public struct Failure: Error, CustomStringConvertible, Sendable {
+        public let description: String
+    }
+
+    private let world: any Communicator
+    private var size: Int { world.worldSize }
+    /// Sizes with empty, tiny, uneven and larger than any chunk limit of the tests.
+    private var counts: [Int] { [0, 1, size - 1, size, 17, 1000] }
+
+    public init(_ communicator: any Communicator) {
+        world = communicator
+    }
+
+    /// Runs them all.
+    public func run() throws {
+        try identity()
+        try floatSums()
+        try doubles()
+        try integers()
+        try broadcasts()
+        try gathers()
+        try exchanges()
+        try exactSums()
+        try world.barrier()
+    }
+
+    private func identity() throws {
+        try require((0..<size).contains(world.rank), "rank \(world.rank) of \(size)")
+        try require((0..<world.localSize).contains(world.localRank), "local \(world.localRank) of \(world.localSize)")
+        try require(!world.hostName.isEmpty && !world.implementation.isEmpty, "a name is empty")
+        let sum = try world.allReduce(Int64(world.rank), .sum)
+        try require(sum == Int64(size * (size - 1) / 2), "the ranks add up to \(sum)")
+    }
+
+    private func floatSums() throws {
+        for count in counts {
+            // Small whole numbers: every order of additions gives the same sum.
+            var values = (0..<count).map { Float($0 % 100 + world.rank) }
+            var span = values.mutableSpan
+            try world.allReduceSum(&span)
+            let expected = (0..<count).map { Float($0 % 100 * size + size * (size - 1) / 2) }
+            try require(values == expected, "allReduceSum of \(count) elements")
+        }
+    }
+
+    private func doubles() throws {
+        for count in counts {
+            for operation in ReductionOperation.allCases {
+                let all = (0..<size).map { rank in small(count, rank).map { Double($0) } }
+                var values = all[world.rank]
+                var span = values.mutableSpan
+                try world.allReduce(&span, operation)
+                let expected = (0..<count).map { index in reduce(all.map { $0[index] }, operation, +) }
+                try require(values == expected, "allReduce of \(count) Doubles, \(operation)")
+            }
+        }
+    }
+
+    private func integers() throws {
+        for count in counts {
+            for operation in ReductionOperation.allCases {
+                // Above 2^53, so that a detour over Double would show.
+                let large = Int64(1) << 54
+                let all = (0..<size).map { rank in small(count, rank).map { large + Int64($0) } }
+                var values = all[world.rank]
+                var span = values.mutableSpan
+                try world.allReduce(&span, operation)
+                let expected = (0..<count).map { index in reduce(all.map { $0[index] }, operation, &+) }
+                try require(values == expected, "allReduce of \(count) Int64, \(operation)")
+            }
+        }
+    }
+
+    private func broadcasts() throws {
+        for root in 0..<size {
+            for count in counts {
+                let expected = (0..<count).map { UInt8(truncatingIfNeeded: $0 * 3 + root) }
+                var bytes = world.rank == root ? expected : [UInt8](repeating: 255, count: count)
+                var span = bytes.mutableSpan
+                var raw = span.mutableBytes
+                try world.broadcast(&raw, root: root)
+                try require(bytes == expected, "broadcast of \(count) bytes from rank \(root)")
+            }
+            let text = try world.broadcast(message: world.rank == root ? "from rank \(root)" : "", root: root)
+            try require(text == "from rank \(root)", "broadcast of a message gave \(text)")
+        }
+    }
+
+    private func gathers() throws {
+        for root in 0..<size {
+            for scale in [0, 1, 400] {
+                // Rank 0 has nothing to give.
+                func bytes(_ rank: Int) -> [UInt8] {
+                    (0..<rank * scale).map { UInt8(truncatingIfNeeded: $0 + rank) }
+                }
+                let gathered = try world.gather(bytes(world.rank), root: root)
+                let expected = world.rank == root ? (0..<size).map(bytes) : []
+                try require(gathered == expected, "gather at rank \(root)")
+            }
+        }
+    }
+
+    private func exchanges() throws {
+        for round in 0..<size {
+            let peer = (round - world.rank + size) % size
+            guard peer != world.rank else { continue }
+            for scale in [0, 1, 333] {
+                func values(from: Int, to: Int) -> [Float] {
+                    (0..<scale * (from + 1)).map { Float($0 + 1000 * from + 100 * to) }
+                }
+                let outgoing = values(from: world.rank, to: peer)
+                let expected = values(from: peer, to: world.rank)
+
+                var incoming = [Float](repeating: -1, count: expected.count)
+                var span = incoming.mutableSpan
+                try world.exchange(sending: outgoing.span, receiving: &span, with: peer)
+                try require(incoming == expected, "exchange with rank \(peer)")
+
+                var both = [-2] + outgoing + [-3] + [Float](repeating: -1, count: expected.count) + [-4]
+                let sending = 1..<1 + outgoing.count
+                let receiving = sending.upperBound + 1..<sending.upperBound + 1 + expected.count
+                var all = both.mutableSpan
+                try world.exchange(in: &all, sending: sending, receiving: receiving, with: peer)
+                try require(
+                    both == [-2] + outgoing + [-3] + expected + [-4], "exchange inside a buffer with rank \(peer)")
+            }
+        }
+    }
+
+    private func exactSums() throws {
+        for count in [0, 1, size - 1, 17, 100_003] {
+            try require(
+                try Self.exactSum(count: count, on: world).map(\.bitPattern)
+                    == CanonicalTree.sum(
+                        (0..<size).map { CanonicalTree.values(count: count, seed: UInt64($0)) }
+                    ).map(\.bitPattern),
+                "exact sum of \(count) elements differs from the canonical tree")
+        }
+    }
+
+    /// The exact sum over ranks of `CanonicalTree.values`, seeded with the rank.
+    public static func exactSum(count: Int, on world: any Communicator) throws -> [Float] {
+        // More room than needed, and used twice: what an earlier call left behind must not matter.
+        let exact = ExactAllReduce(maximumCount: count + 5, worldSize: world.worldSize)
+        var values: [Float] = []
+        for _ in 0..<2 {
+            values = CanonicalTree.values(count: count, seed: UInt64(world.rank))
+            var span = values.mutableSpan
+            try exact.sum(&span, on: world)
+        }
+        return values
+    }
+
+    /// Whole numbers from -5 to 5 that differ from rank to rank.
+    private func small(_ count: Int, _ rank: Int) -> [Int] {
+        (0..<count).map { ($0 * 7 + rank * 5) % 11 - 5 }
+    }
+
+    private func reduce<Value: Comparable>(
+        _ values: [Value], _ operation: ReductionOperation, _ plus: (Value, Value) -> Value
+    ) -> Value {
+        values.dropFirst().reduce(values[0]) { a, b in
+            switch operation {
+            case .sum: plus(a, b)
+            case .minimum: min(a, b)
+            case .maximum: max(a, b)
+            }
+        }
+    }
+
+    private func require(_ condition: Bool, _ what: @autoclosure () -> String) throws {
+        if !condition {
+            throw Failure(description: "check failed on rank \(world.rank) of \(size): \(what())")
+        }
+    }
+}

@@ -1,0 +1,127 @@
+import Collectives
+import DataParallel
+import Kernels
+import MPICollectives
+import TestSupport
+
+/// The exit code that an error stands for.
+func exitCode(of error: any Error) -> Int32 {
+    switch error {
+    case let error as Stop: error.exitCode
+    case let error as RankDisagreement: error.exitCode
+    case let error as CollectiveError: error.exitCode
+    default: 70
+    }
+}
+
+/// Every check; rank 0 prints the hashes of the exact results, for the caller to compare.
+func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator) throws {
+    guard communicator.worldSize == expected else {
+        throw Stop(
+            exitCode: 70,
+            description: "the world has \(communicator.worldSize) ranks, expected \(expected): nothing was checked")
+    }
+    if let chunkLimit { try MPICommunicator.setChunkLimit(chunkLimit) }
+    try CollectiveChecks(communicator).run()
+    try checkNonBlocking(on: communicator)
+
+    for count in [17, 100_003] {
+        let here = CanonicalTree.hash(try CollectiveChecks.exactSum(count: count, on: communicator))
+        let threads = try ThreadWorld.run(worldSize: expected) {
+            CanonicalTree.hash(try CollectiveChecks.exactSum(count: count, on: $0))
+        }
+        guard threads.allSatisfy({ $0 == here }) else {
+            throw Stop(exitCode: 70, description: "the exact sum of \(count) elements is another one on threads")
+        }
+        tell("exact \(count) \(String(here, radix: 16))", on: communicator)
+    }
+    for overlap in [false, true] {
+        let here = CanonicalTree.hash(try reducedGradients(on: communicator, overlap: overlap))
+        let threads = try ThreadWorld.run(worldSize: expected) {
+            CanonicalTree.hash(try reducedGradients(on: $0, overlap: overlap))
+        }
+        guard threads.allSatisfy({ $0 == here }) else {
+            throw Stop(exitCode: 70, description: "the reduced gradients are others on threads")
+        }
+        tell("gradients overlap=\(overlap) \(String(here, radix: 16))", on: communicator)
+    }
+    try checkParameterBroadcast(on: communicator)
+    tell("all checks passed on \(expected) ranks, \(communicator.implementation)", on: communicator)
+}
+
+/// Three micro-batches a rank through the gradient reducer.
+func reducedGradients(on communicator: any Communicator, overlap: Bool) throws -> [Float] {
+    let count = 10_007
+    let gradients = Buffer<Float>(count: count)
+    let reducer = GradientReducer(
+        communicator: communicator, gradients: gradients, bucketElements: 1000, mode: .exact, microBatchesPerRank: 3,
+        overlap: overlap)
+    reducer.beginStep()
+    for index in 0..<3 {
+        reducer.beginMicroBatch(index)
+        let values = CanonicalTree.values(count: count, seed: UInt64(communicator.rank * 3 + index))
+        var end = count
+        while end > 0 {
+            let range = max(0, end - 777)..<end
+            gradients.withMutableSpan(range) { span in
+                for i in span.indices { span[i] = values[range.lowerBound + i] }
+            }
+            try reducer.completed(range)
+            end = range.lowerBound
+        }
+        try reducer.endMicroBatch()
+    }
+    return gradients.withSpan(0..<count) { span in span.indices.map { span[$0] } }
+}
+
+private func checkParameterBroadcast(on communicator: MPICommunicator) throws {
+    let buffer = Buffer<Float>(count: 1003)
+    let expected = CanonicalTree.values(count: 1003, seed: 5)
+    if communicator.rank == 0 {
+        buffer.withMutableSpan(0..<1003) { span in for i in span.indices { span[i] = expected[i] } }
+    }
+    try ParameterBroadcast.broadcast(buffer, chunkElements: 100, on: communicator)
+    let values = buffer.withSpan(0..<1003) { span in span.indices.map { span[$0] } }
+    guard values == expected else { throw Stop(exitCode: 70, description: "rank 0's parameters did not arrive") }
+}
+
+private func checkNonBlocking(on communicator: MPICommunicator) throws {
+    let size = communicator.worldSize
+    // Several at once, finished in another order than started, one of them empty.
+    for count in [0, 1, 1000] {
+        var first = [Float](repeating: Float(communicator.rank), count: count)
+        var second = [Float](repeating: 1, count: count)
+        try first.withUnsafeMutableBufferPointer { first in
+            try second.withUnsafeMutableBufferPointer { second in
+                let one = try communicator.startAllReduceSum(first)
+                let two = try communicator.startAllReduceSum(second)
+                try communicator.finish(two)
+                while try !communicator.isFinished(one) {}
+            }
+        }
+        guard first == Array(repeating: Float(size * (size - 1) / 2), count: count),
+            second == Array(repeating: Float(size), count: count)
+        else { throw Stop(exitCode: 70, description: "a non-blocking sum of \(count) elements is wrong") }
+    }
+}
+
+/// One rank throws while the others wait in a collective.
+func failOnPurpose(rank: Int, code: Int32, on communicator: MPICommunicator) throws {
+    try communicator.barrier()
+    if communicator.rank == rank {
+        throw Stop(exitCode: code, description: "rank \(rank) fails on purpose")
+    }
+    try communicator.barrier()
+}
+
+/// Prints on rank 0 alone.
+func tell(_ line: String, on communicator: any Communicator) {
+    if communicator.rank == 0 { print(line) }
+}
+
+/// The highest rank has another configuration; every rank throws the same error.
+func disagreeOnPurpose(on communicator: MPICommunicator) throws {
+    let isLast = communicator.rank == communicator.worldSize - 1
+    try RankAgreement.verifySameConfiguration(
+        [("--seed", "1337"), ("--global-batch", isLast ? "8" : "16")], on: communicator)
+}
