@@ -27,7 +27,9 @@ import Testing
         let sums = try (1...3).map { threads in
             // The pool's threads end with the object that owns it.
             let compute = try Compute(threadCount: threads)
-            return withExtendedLifetime(compute) { Vector.sumOfSquares(compute.pool, x.all, sums: Vector.squareSums(count: count)) }
+            return withExtendedLifetime(compute) {
+                Vector.sumOfSquares(compute.pool, x.all, sums: Vector.squareSums(count: count))
+            }
         }
         #expect((sums[0] - expected).magnitude <= 1e-13 * expected)
         #expect(Set(sums.map(\.bitPattern)).count == 1)

@@ -39,7 +39,7 @@ import Transformer
         for token in inputs[12..<24] { expected = short.logits(after: token) }
         #expect(logits == expected)
         for token in inputs[24..<69] { logits = long.logits(after: token) }
-        #expect(logits.allSatisfy(\.isFinite))
+        #expect(logits.allSatisfy { $0.isFinite })
     }
 
     @Test func contextOfOne() throws {

@@ -6,10 +6,10 @@ import Transformer
 /// bf16 gradients against fp32 ones on a model of real proportions: four layers, heads of 32, new and trained weights.
 ///
 /// Each stored activation and operand is off by up to 2⁻⁸ of itself (0.39 %, 0.17 % root mean square); a gradient
-/// passes some thirty such roundings on its way through four layers, which add up as independent errors do: 1 %.
+/// passes some thirty such roundings on its way through four layers, which add up as independent errors do: 1 %. Measured: 0.8 %.
 @Suite struct PrecisionTests {
     @Test(arguments: [(64, 2, 0), (128, 4, 0), (128, 4, 40)])
-    func everyGradientWithinTwoPercent(width: Int, heads: Int, steps: Int) throws {
+    func everyGradientStaysNear(width: Int, heads: Int, steps: Int) throws {
         let exact = try model(width, heads, .fp32)
         try train(exact, steps: steps)
         exact.setLearnableBatch(seed: 500)
@@ -24,7 +24,7 @@ import Transformer
         for parameter in exact.model.layout.parameters {
             let error = relativeError(
                 Array(roundedGradients[parameter.range]), gradients[parameter.range].map(Double.init))
-            #expect(error < 0.02, "\(parameter.name) after \(steps) steps")
+            #expect(error < 0.012, "\(parameter.name) after \(steps) steps")
         }
     }
 

@@ -79,7 +79,8 @@ struct ReferenceGPT {
         let mean = x.reduce(0, +) / Double(x.count)
         let variance = x.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(x.count)
         return x.indices.map {
-            (x[$0] - mean) / (variance + 1e-5).squareRoot() * weight[weight.startIndex + $0] + bias[bias.startIndex + $0]
+            (x[$0] - mean) / (variance + 1e-5).squareRoot() * weight[weight.startIndex + $0]
+                + bias[bias.startIndex + $0]
         }
     }
 
