@@ -1,5 +1,5 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
-// Capital letters are the dimensions of the legend below, as in the literature.
+// Capital letters are dimensions, as in the literature. N: rows, C: columns.
 
 /// Memory for sums over rows: each chunk of 64 rows has a sum of its own, and these are added in order.
 ///

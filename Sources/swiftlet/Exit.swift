@@ -20,8 +20,12 @@ enum Exit {
             writeError("\(error)")
             exit(code)
         }
-        let text = Swiftlet.fullMessage(for: error)
-        if code == 0 { print(text) } else { FileHandle.standardError.write(Data((text + "\n").utf8)) }
+        if code == 0 {
+            print(Swiftlet.fullMessage(for: error))
+        } else {
+            let line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
+            writeError("\(line); --help lists the options")
+        }
         exit(code)
     }
 

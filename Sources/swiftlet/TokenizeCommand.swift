@@ -37,11 +37,7 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        do throws(TokenDataError) {
-            try tokenize()
-        } catch {
-            exitWith(error)
-        }
+        try tokenize()
     }
 
     private func tokenize() throws(TokenDataError) {
@@ -117,13 +113,6 @@ struct TokenizeCommand: ParsableCommand {
             throw TokenDataError(
                 .cannotCreate, "cannot write to directory '\(path)': \(String(cString: strerror(errno)))")
         }
-    }
-
-    /// Prints the error once and ends the process with its code.
-    private func exitWith(_ error: TokenDataError) -> Never {
-        let line = Array("swiftlet: error: \(error.description)\n".utf8)
-        _ = line.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress!, $0.count) }
-        Glibc.exit(error.exitCode)
     }
 }
 

@@ -1,0 +1,62 @@
+import Kernels
+import Testing
+
+@Suite struct BFloat16Tests {
+    static let allPatterns = (0...UInt16.max).map { BFloat16(bitPattern: $0) }
+
+    /// Rounds one by one and sixteen at a time; both must give the same.
+    private func round(_ values: [Float], sourceLocation: SourceLocation = #_sourceLocation) throws -> [BFloat16] {
+        let source = Buffer<Float>(count: values.count)
+        source.set(values)
+        let target = Buffer<BFloat16>(count: values.count)
+        Vector.round(try Compute(threadCount: 1).pool, source.all, into: target.all)
+        let rounded = target.array()
+        let differences = zip(values, rounded).filter { BFloat16(rounding: $0) != $1 }
+        #expect(differences.isEmpty, "scalar and vector rounding differ", sourceLocation: sourceLocation)
+        return rounded
+    }
+
+    /// Every number that bf16 can hold stays as it is, infinities and both zeros included.
+    @Test func everyPatternReturns() throws {
+        let values = Self.allPatterns.map(\.float)
+        let rounded = try round(values)
+        for (pattern, result) in zip(Self.allPatterns, rounded) {
+            if pattern.float.isNaN {
+                #expect(result.float.isNaN)
+                #expect((result.bitPattern ^ pattern.bitPattern) & 0x8000 == 0)
+            } else {
+                #expect(result == pattern)
+            }
+        }
+    }
+
+    /// Around every number: just below and above the middle to the next, and the middle itself, which goes to even.
+    @Test func nearestTiesToEven() throws {
+        var values: [Float] = []
+        var wanted: [UInt16] = []
+        for pattern in Self.allPatterns where pattern.float.isFinite {
+            let bits = UInt32(pattern.bitPattern) << 16
+            for (low, up) in [(1, 0), (0x7fff, 0), (0x8000, pattern.bitPattern & 1), (0x8001, 1), (0xffff, 1)] {
+                values.append(Float(bitPattern: bits | UInt32(low)))
+                // One step away from zero; past the largest number this is infinity.
+                wanted.append(pattern.bitPattern + UInt16(up))
+            }
+        }
+        expectSame(try round(values).map(\.bitPattern), wanted, "rounded")
+    }
+
+    /// NaNs whose payload lies in the low half alone, or would carry into the sign.
+    @Test func nanStaysNaN() throws {
+        let bits: [UInt32] = [
+            0x7f80_0001, 0xff80_0001, 0x7fff_ffff, 0xffff_ffff, 0x7fc0_0000, 0x7f80_8000, 0xffc0_ffff,
+        ]
+        // Eighteen of them: sixteen lanes and a tail.
+        let values = (0..<18).map { Float(bitPattern: bits[$0 % bits.count]) }
+        #expect(try round(values).allSatisfy { $0.float.isNaN })
+    }
+
+    @Test func overflowIsInfinite() throws {
+        let rounded = try round([.greatestFiniteMagnitude, -.greatestFiniteMagnitude, .infinity, -.infinity])
+        #expect(rounded.map(\.float) == [.infinity, -.infinity, .infinity, -.infinity])
+    }
+}
