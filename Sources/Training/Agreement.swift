@@ -22,7 +22,7 @@ public func exitCode(of error: any Error) -> Int32 {
     switch error {
     case let error as AgreedError: error.exitCode
     case let error as any ExitCoded: error.exitCode
-    case is CollectiveError: 76
+    case let error as CollectiveError: error.exitCode
     default: 70
     }
 }

@@ -49,6 +49,13 @@ extension TrainingConfiguration {
         }
     }
 
+    /// The options that all ranks must have alike: those that define what is computed or when ranks meet. Paths may
+    /// differ from host to host; what they lead to is compared by its contents.
+    var shared: [(name: String, value: String)] {
+        let own: Set = ["train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress"]
+        return effective.filter { !own.contains($0.name) }
+    }
+
     static func rule(for name: String) -> Option.OnResume? { options.first { $0.name == name }?.onResume }
 
     package static let options: [Option] = [

@@ -98,7 +98,7 @@ extension EndToEnd {
                 name: "checkpoint that does not verify", code: 65, says: ["step-00000003", "model.safetensors"],
                 options: ["--resume", "broken/checkpoints/step-00000003"],
                 prepare: { workspace in
-                    #expect(try workspace.train("broken", ["--stop-after", "3"]).status == 75)
+                    try #expect(workspace.train("broken", ["--stop-after", "3"]).status == 75)
                     let path = workspace.checkpoint("broken", 3) + "/model.safetensors"
                     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
                     bytes[bytes.count - 1] ^= 0x80
@@ -107,7 +107,7 @@ extension EndToEnd {
             Mistake(
                 name: "checkpoint of another model", code: 65, says: ["--embedding-size is 64, the checkpoint has 32"],
                 options: ["--resume", "small/checkpoints/step-00000003", "--embedding-size", "64"],
-                prepare: { #expect(try $0.train("small", ["--stop-after", "3"]).status == 75) }, mayOpenRun: true),
+                prepare: { try #expect($0.train("small", ["--stop-after", "3"]).status == 75) }, mayOpenRun: true),
             Mistake(
                 name: "model directory that is not there", code: 66, says: ["nowhere"],
                 options: ["--init-from", "nowhere"]),

@@ -63,9 +63,9 @@ final class Workspace: Sendable {
     /// The corpus that every test copies, tokenized once.
     private static let corpus: Result<String, any Error> = Result {
         let home = try shared.get()
-        let text = try home.write("text/all.txt", Self.text.utf8)
+        let text = try home.write("text/all.txt", Workspace.text.utf8)
         let outcome = try home.run(["tokenize", "--input", text, "--output", home.data, "--vocab-size", "300"])
-        guard outcome.status == 0 else { throw Subprocess.Failure(description: "tokenize: \(outcome)") }
+        guard outcome.status == 0 else { throw CorpusFailure(description: "\(outcome)") }
         atexit { try? FileManager.default.removeItem(atPath: (try? Workspace.shared.get().path) ?? "") }
         return home.data
     }
@@ -114,6 +114,9 @@ final class Workspace: Sendable {
         file(run) + "/checkpoints/" + CheckpointName.directory(step: step)
     }
 }
+
+/// The corpus of the tests could not be made.
+struct CorpusFailure: Error, CustomStringConvertible { let description: String }
 
 /// What must be equal, digit by digit, whatever the number of ranks and however often the run was stopped.
 struct RunRecord: Equatable {

@@ -165,7 +165,7 @@ import Transformer
         ("seed", "7"), ("micro-batch", "2"), ("learning-rate", "0.001"), ("steps", "60"), ("warmup-steps", "11"),
         ("schedule", "linear"), ("weight-decay", "0.2"), ("beta2", "0.99"), ("grad-clip", "2.0"),
         ("precision", "bf16"), ("reduction", "mpi"), ("eval-interval", "3"), ("eval-batches", "3"),
-        ("checkpoint-interval", "7"), ("fingerprint-interval", "7"), ("stop-after", "4"), ("resume", "never"),
+        ("checkpoint-interval", "7"), ("fingerprint-interval", "7"), ("stop-after", "4"), ("threads", "2"),
         ("val-data", Curve.tokens),
     ])
     func aRankWithAnotherOptionIsFoundAtStart(name: String, value: String) throws {
