@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are dimensions, as in the literature and in the kernels.
+
 import Kernels
 import TestSupport
 import Testing

@@ -1,3 +1,6 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are dimensions, as in the literature and in the kernels.
+
 import Foundation
 
 /// Attention over whole T × T matrices, one sequence and head at a time.
