@@ -15,6 +15,8 @@ enum Exit {
             if rank == 0 { print(Swiftlet.fullMessage(for: error)) }
             exit(code)
         }
+        // The command has said what there is to say.
+        if error is ExitCode { exit(code) }
         var line = "\(error)"
         if !isOurs(error) {
             line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")

@@ -20,9 +20,6 @@ struct InspectCommand: ParsableCommand {
         } catch let error as InspectionFailure {
             print(error.lines.joined(separator: "\n"))
             throw ExitCode(65)
-        } catch let error as CheckpointError {
-            printError("swiftlet: \(error.message)")
-            throw ExitCode(error.exitCode)
         }
     }
 }

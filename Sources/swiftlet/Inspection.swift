@@ -152,9 +152,3 @@ func printable(_ text: String) -> String {
     }
     return shown.joined() + (text.unicodeScalars.count > 200 ? "…" : "")
 }
-
-/// One line on standard error.
-func printError(_ line: String) {
-    let bytes = Array((line + "\n").utf8)
-    _ = bytes.withUnsafeBytes { write(2, $0.baseAddress, $0.count) }
-}
