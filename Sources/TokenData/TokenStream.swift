@@ -46,7 +46,8 @@ public struct TokenStream: Sendable {
         guard status == 0 || status == GLOB_NOMATCH else {
             throw TokenDataError(
                 .missingInput,
-                "cannot list '\(pattern)': \(status == GLOB_ABORTED ? SystemFile.lastError : "no memory")")
+                "cannot list '\(pattern)': \(status == GLOB_ABORTED ? SystemFile.lastError : "no memory"); check the path"
+            )
         }
         let paths = (0..<Int(result.gl_pathc)).compactMap { result.gl_pathv[$0].map { String(cString: $0) } }
         guard !paths.isEmpty else {

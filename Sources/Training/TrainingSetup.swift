@@ -45,13 +45,19 @@ struct TrainingSetup {
         }
 
         // Shape and data.
-        let source = try communicator.agreeing { try ModelSource(wanted) }
+        let source = try communicator.agreeing {
+            // Missing data is the first thing to say, before what would have been found beside it.
+            _ = try TokenStream(glob: wanted.trainData, vocabularySize: nil)
+            return try ModelSource(wanted)
+        }
         let shape = source.shape
         configuration.adopt(shape)
         let loader = try communicator.agreeing {
             try Self.makeLoader(configuration, shape, communicator: communicator)
         }
-        let evaluator = try communicator.agreeing { try Self.makeEvaluator(configuration, shape) }
+        let evaluator = try communicator.agreeing {
+            try Self.makeEvaluator(configuration, shape, communicator: communicator)
+        }
         dataIdentity = [loader.stream.identity]
         do {
             try RankAgreement.verifySameConfiguration(
@@ -126,11 +132,12 @@ struct TrainingSetup {
             plan: plan, contextLength: shape.contextLength)
     }
 
-    private static func makeEvaluator(_ configuration: TrainingConfiguration, _ shape: GPTConfiguration) throws
-        -> Evaluator?
-    {
+    private static func makeEvaluator(
+        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, communicator: any Communicator
+    ) throws -> Evaluator? {
         guard let pattern = configuration.validationData, configuration.evalBatches > 0 else { return nil }
         let stream = try TokenStream(glob: pattern, vocabularySize: shape.vocabularySize)
+        if communicator.localRank == 0 { try stream.validateTokenIDs(vocabularySize: shape.vocabularySize) }
         return try Evaluator(
             stream: stream, contextLength: shape.contextLength, batchSize: configuration.microBatch,
             batches: configuration.evalBatches)
