@@ -31,7 +31,7 @@ package struct LogLine {
             parts.append("val ppl \(fixed(exponential(validationLoss), 4))")
         }
         parts.append("amp \(mixedPrecision)")
-        parts.append("\(Int(tokensPerSecond.rounded())) tok/s")
+        parts.append("\(fixed(tokensPerSecond, 0)) tok/s")
         return parts.joined(separator: "  ")
     }
 }

@@ -32,7 +32,7 @@ final class ConsoleReporter: Reporter {
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
         let text =
             "\(bar) \(progress.step)/\(progress.steps)  loss \(fixed(progress.trainLoss, 4))  "
-            + "\(Int(progress.tokensPerSecond)) tok/s  \(duration(progress.secondsLeft)) left"
+            + "\(fixed(progress.tokensPerSecond, 0)) tok/s  \(duration(progress.secondsLeft)) left"
         try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
         isShowing = true
     }
