@@ -72,14 +72,17 @@ final class Workspace: Sendable {
 
     /// Runs the executable, under mpirun if there are several ranks.
     func run(_ arguments: [String], ranks: Int = 1, timeout: Double = 120) throws -> Subprocess.Outcome {
-        try start(arguments, ranks: ranks).wait(timeout: timeout)
+        // mpirun gives ranks a second to end after the first one has failed; these all know that they end.
+        try start(arguments, ranks: ranks, launcherArguments: ["--mca", "odls_base_sigkill_timeout", "0"]).wait(
+            timeout: timeout)
     }
 
-    func start(_ arguments: [String], ranks: Int = 1) throws -> Subprocess {
+    func start(_ arguments: [String], ranks: Int = 1, launcherArguments: [String] = []) throws -> Subprocess {
         ranks == 1
             ? try Subprocess(executable, arguments, workingDirectory: path)
             : try Subprocess.startMPI(
-                ranks: ranks, executable: executable, arguments: arguments, workingDirectory: path)
+                ranks: ranks, executable: executable, arguments: arguments, launcherArguments: launcherArguments,
+                workingDirectory: path)
     }
 
     /// A run of 20 steps of a model with 36,096 weights; later options win over these.

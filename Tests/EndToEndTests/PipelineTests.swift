@@ -27,9 +27,10 @@ extension EndToEnd {
             let logLine =
                 /^epoch \d+  step \d+ \/ 200  lr \d\.\d{6}  train loss \d+\.\d{4}  val loss \d+\.\d{4}  val ppl \d+\.\d{4}  amp false  \d+ tok\/s$/
             #expect(trained.lines.filter { $0.wholeMatch(of: logLine) != nil }.count == 4, "\(trained)")
-            #expect(trained.lines.filter { $0.hasPrefix("checkpoint saved ") }.map(String.init) == [
-                "checkpoint saved step-00000100", "checkpoint saved step-00000200",
-            ])
+            #expect(
+                trained.lines.filter { $0.hasPrefix("checkpoint saved ") }.map(String.init) == [
+                    "checkpoint saved step-00000100", "checkpoint saved step-00000200",
+                ])
 
             // By run directory and by checkpoint, alone and on ranks: the same line, near the newest validation loss.
             let arguments = ["evaluate", "--data", data + "/val_*.bin", "--checkpoint"]

@@ -25,7 +25,7 @@ extension EndToEnd {
         func anotherScheduleIsRefused(options: [String], difference: String) throws {
             let workspace = try started()
             let before = try workspace.tree("run")
-            for ranks in [1, 2] {
+            for ranks in options == ["--steps", "40"] ? [1, 2] : [1] {
                 let outcome = try workspace.train("run", options, ranks: ranks)
                 #expect(outcome.status == 64, "\(outcome)")
                 #expect(outcome.errorLines.count == 1, "\(outcome)")
@@ -111,7 +111,7 @@ extension EndToEnd {
         func anotherRunsCheckpointIsRefused(name: String, value: String, difference: String) throws {
             let workspace = try started()
             let before = try workspace.tree("run")
-            for ranks in [1, 2] {
+            for ranks in name == "--precision" ? [1, 2] : [1] {
                 let outcome = try workspace.train("run", [name, value], ranks: ranks)
                 #expect(outcome.status == 65, "\(outcome)")
                 #expect(outcome.errorLines.count == 1, "\(outcome)")
@@ -125,7 +125,8 @@ extension EndToEnd {
             let before = try workspace.tree("run")
             let outcome = try workspace.train("run", ["--train-data", workspace.data + "/val_*.bin"])
             #expect(outcome.status == 65, "\(outcome)")
-            #expect(outcome.errorLines.first?.contains("training data is not what step-00000010 was trained on") == true)
+            #expect(
+                outcome.errorLines.first?.contains("training data is not what step-00000010 was trained on") == true)
             #expect(try workspace.tree("run") == before)
         }
 

@@ -21,7 +21,7 @@ import Transformer
         let expectedLosses = try golden.doubles("loss")
         let expectedNorms = try golden.doubles("grad_norm")
         // Update k uses the golden's rate k; the line of step k + 1 shows the rate after it. The last one is lr(S) = 0.
-        let expectedRates = try golden.doubles("learning_rate").dropFirst() + [0]
+        let expectedRates = Array(try golden.doubles("learning_rate").dropFirst()) + [0]
         try #require(losses.count == Curve.steps)
         for k in 0..<Curve.steps {
             #expect((losses[k] - expectedLosses[k]).magnitude <= 1e-5 * expectedLosses[k], "loss of step \(k + 1)")

@@ -97,7 +97,9 @@ import Transformer
         let verdicts = verdicts(outcomes)
         #expect(verdicts.allSatisfy { $0 != nil && $0 == verdicts[0] })
         #expect(verdicts[0]?.exitCode == 79)
-        #expect(verdicts[0]?.description.contains(/^step 2: the loss is -?nan, first in the micro-batch of rank 1;/) == true)
+        #expect(
+            verdicts[0]?.description.contains(/^step 2: the loss is -?nan, first in the micro-batch of rank 1;/) == true
+        )
     }
 
     /// A run that explodes ends with 79 and its last good checkpoint.
@@ -174,7 +176,7 @@ import Transformer
         var other = configuration
         try other.set(name, value)
         let changed = other
-        let outcomes = ThreadWorld.outcomes(worldSize: 3) { communicator in
+        let outcomes = ThreadWorld.outcomes(worldSize: 4) { communicator in
             _ = try Trainer(
                 communicator.rank == 1 ? changed : configuration, communicator: communicator,
                 reporter: SilentReporter()
