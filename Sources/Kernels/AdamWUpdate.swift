@@ -40,36 +40,68 @@ public enum AdamWUpdate {
         firstMoments: BufferSlice<Float>, secondMoments: BufferSlice<Float>, copy: BufferSlice<BFloat16>?,
         _ coefficients: Coefficients
     ) {
-        let step = Double(coefficients.step)
-        let correction1 = 1 - power(coefficients.beta1, step)
-        let correction2 = 1 - power(coefficients.beta2, step)
-        let scale = splat(Float(coefficients.gradientScale))
-        let keep = splat(Float(1 - coefficients.learningRate * coefficients.weightDecay))
-        let beta1 = splat(Float(coefficients.beta1))
-        let rest1 = splat(Float(1 - coefficients.beta1))
-        let beta2 = splat(Float(coefficients.beta2))
-        let rest2 = splat(Float(1 - coefficients.beta2))
-        let rootCorrection = splat(Float(1 / correction2.squareRoot()))
-        let epsilon = splat(Float(coefficients.epsilon))
-        let stepSize = splat(Float(-coefficients.learningRate / correction1))
+        let factors = Factors(coefficients)
         pool.split(weights.count, grain: 4096) { _, range in
             let w = weights.pointer
             let g = gradients.pointer
             let m = firstMoments.pointer
             let v = secondMoments.pointer
-            for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
-                let left = range.upperBound - i
-                let gradient = Float.load(g + i, count: left) * scale
-                let first = (Float.load(m + i, count: left) * beta1).addingProduct(gradient, rest1)
-                let second = (Float.load(v + i, count: left) * beta2).addingProduct(gradient * gradient, rest2)
-                let denominator = epsilon.addingProduct(second.squareRoot(), rootCorrection)
-                let updated = (Float.load(w + i, count: left) * keep).addingProduct(first / denominator, stepSize)
-                Float.store(first, to: m + i, count: left)
-                Float.store(second, to: v + i, count: left)
-                Float.store(updated, to: w + i, count: left)
-                if let copy { BFloat16.store(updated, to: copy.pointer + i, count: left) }
+            let full = range.lowerBound + range.count / 16 * 16
+            for i in stride(from: range.lowerBound, to: full, by: 16) {
+                let updated = updateVector(w + i, g + i, m + i, v + i, factors, 16)
+                if let copy { BFloat16.store16(updated, to: copy.pointer + i) }
+            }
+            if full < range.upperBound {
+                let left = range.upperBound - full
+                let updated = updateVector(w + full, g + full, m + full, v + full, factors, left)
+                if let copy { BFloat16.store(updated, to: copy.pointer + full, count: left) }
             }
         }
+    }
+
+    /// The coefficients as vectors.
+    private struct Factors {
+        let scale: SIMD16<Float>
+        let keep: SIMD16<Float>
+        let beta1: SIMD16<Float>
+        let rest1: SIMD16<Float>
+        let beta2: SIMD16<Float>
+        let rest2: SIMD16<Float>
+        let rootCorrection: SIMD16<Float>
+        let epsilon: SIMD16<Float>
+        let stepSize: SIMD16<Float>
+
+        init(_ coefficients: Coefficients) {
+            let step = Double(coefficients.step)
+            let correction1 = 1 - power(coefficients.beta1, step)
+            let correction2 = 1 - power(coefficients.beta2, step)
+            scale = splat(Float(coefficients.gradientScale))
+            keep = splat(Float(1 - coefficients.learningRate * coefficients.weightDecay))
+            beta1 = splat(Float(coefficients.beta1))
+            rest1 = splat(Float(1 - coefficients.beta1))
+            beta2 = splat(Float(coefficients.beta2))
+            rest2 = splat(Float(1 - coefficients.beta2))
+            rootCorrection = splat(Float(1 / correction2.squareRoot()))
+            epsilon = splat(Float(coefficients.epsilon))
+            stepSize = splat(Float(-coefficients.learningRate / correction1))
+        }
+    }
+
+    // Transparent, so that `left` is a constant in the loop over whole vectors.
+    @_transparent
+    private static func updateVector(
+        _ w: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
+        _ v: UnsafeMutablePointer<Float>, _ f: Factors, _ left: Int
+    ) -> SIMD16<Float> {
+        let gradient = Float.load(g, count: left) * f.scale
+        let first = (Float.load(m, count: left) * f.beta1).addingProduct(gradient, f.rest1)
+        let second = (Float.load(v, count: left) * f.beta2).addingProduct(gradient * gradient, f.rest2)
+        let denominator = f.epsilon.addingProduct(second.squareRoot(), f.rootCorrection)
+        let updated = (Float.load(w, count: left) * f.keep).addingProduct(first / denominator, f.stepSize)
+        Float.store(first, to: m, count: left)
+        Float.store(second, to: v, count: left)
+        Float.store(updated, to: w, count: left)
+        return updated
     }
 
     /// base^exponent for a whole exponent, by squaring: the same bits with every C library.

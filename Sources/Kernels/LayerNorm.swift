@@ -100,35 +100,29 @@ public enum LayerNorm {
                     let r = rstd.pointer[n]
                     var total = SIMD16<Float>()
                     var totalX = SIMD16<Float>()
-                    for c in stride(from: 0, to: C, by: 16) {
-                        let g = E.load(dy + c, count: C - c)
-                        let gw = g * Float.load(w + c, count: C - c)
-                        // Lanes past the end have g = 0, so whatever xhat is there adds nothing.
-                        let xhat = (Float.load(xRow + c, count: C - c) - splat(m)) * splat(r)
-                        total += gw
-                        totalX.addProduct(gw, xhat)
-                        let left = C - c
-                        Float.store(
-                            Float.load(dw + c, count: left).addingProduct(g, xhat), to: dw + c, count: left)
-                        Float.store(Float.load(db + c, count: left) + g, to: db + c, count: left)
+                    let full = C / 16 * 16
+                    for c in stride(from: 0, to: full, by: 16) {
+                        sumVector(dy + c, xRow + c, w + c, m, r, dw + c, db + c, &total, &totalX, 16)
+                    }
+                    if full < C {
+                        sumVector(
+                            dy + full, xRow + full, w + full, m, r, dw + full, db + full, &total, &totalX, C - full)
                     }
                     let meanG = horizontalSum(total) / Float(C)
                     let meanGX = horizontalSum(totalX) / Float(C)
                     let dx = residualGradient.pointer + n * C
                     let y = output.pointer + n * C
-                    for c in stride(from: 0, to: C, by: 16) {
-                        let left = C - c
-                        let wc = Float.load(w + c, count: left)
-                        let xhat = (Float.load(xRow + c, count: left) - splat(m)) * splat(r)
-                        E.store(Float.load(b + c, count: left).addingProduct(xhat, wc), to: y + c, count: left)
-                        let gw = E.load(dy + c, count: left) * wc
-                        var d = (gw - splat(meanG) - xhat * splat(meanGX)) * splat(r)
-                        if !overwrites { d += Float.load(dx + c, count: left) }
-                        Float.store(d, to: dx + c, count: left)
-                        if let branchGradient { E.store(d, to: branchGradient.pointer + n * C + c, count: left) }
-                        if branchBiasGradient != nil {
-                            Float.store(Float.load(ds + c, count: left) + d, to: ds + c, count: left)
-                        }
+                    let branch = branchGradient.map { $0.pointer + n * C }
+                    for c in stride(from: 0, to: full, by: 16) {
+                        let d = gradientVector(
+                            dy + c, xRow + c, w + c, b + c, m, r, meanG, meanGX, dx + c, overwrites, y + c, ds + c, 16)
+                        if let branch { E.store16(d, to: branch + c) }
+                    }
+                    if full < C {
+                        let d = gradientVector(
+                            dy + full, xRow + full, w + full, b + full, m, r, meanG, meanGX, dx + full, overwrites,
+                            y + full, ds + full, C - full)
+                        if let branch { E.store(d, to: branch + full, count: C - full) }
                     }
                 }
             }
@@ -138,5 +132,42 @@ public enum LayerNorm {
         if let branchBiasGradient {
             partials.combine(pool, rows: N, columns: 3 * C, from: 2 * C, count: C, into: branchBiasGradient)
         }
+    }
+
+    // Transparent, so that `left` is a constant in the loops over whole vectors.
+
+    /// Adds to the row's two sums and to the gradients of weight and bias.
+    @_transparent
+    private static func sumVector<E: ActivationElement>(
+        _ dy: UnsafePointer<E>, _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, _ m: Float, _ r: Float,
+        _ dw: UnsafeMutablePointer<Float>, _ db: UnsafeMutablePointer<Float>, _ total: inout SIMD16<Float>,
+        _ totalX: inout SIMD16<Float>, _ left: Int
+    ) {
+        let g = E.load(dy, count: left)
+        let gw = g * Float.load(w, count: left)
+        // Lanes past the end have g = 0, so whatever xhat is there adds nothing.
+        let xhat = (Float.load(x, count: left) - splat(m)) * splat(r)
+        total += gw
+        totalX.addProduct(gw, xhat)
+        Float.store(Float.load(dw, count: left).addingProduct(g, xhat), to: dw, count: left)
+        Float.store(Float.load(db, count: left) + g, to: db, count: left)
+    }
+
+    /// Writes the norm's output again and the gradient of the residual stream, which it returns and adds to `ds`.
+    @_transparent
+    private static func gradientVector<E: ActivationElement>(
+        _ dy: UnsafePointer<E>, _ x: UnsafePointer<Float>, _ w: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
+        _ m: Float, _ r: Float, _ meanG: Float, _ meanGX: Float, _ dx: UnsafeMutablePointer<Float>,
+        _ overwrites: Bool, _ y: UnsafeMutablePointer<E>, _ ds: UnsafeMutablePointer<Float>, _ left: Int
+    ) -> SIMD16<Float> {
+        let wc = Float.load(w, count: left)
+        let xhat = (Float.load(x, count: left) - splat(m)) * splat(r)
+        E.store(Float.load(b, count: left).addingProduct(xhat, wc), to: y, count: left)
+        let gw = E.load(dy, count: left) * wc
+        var d = (gw - splat(meanG) - xhat * splat(meanGX)) * splat(r)
+        if !overwrites { d += Float.load(dx, count: left) }
+        Float.store(d, to: dx, count: left)
+        Float.store(Float.load(ds, count: left) + d, to: ds, count: left)
+        return d
     }
 }

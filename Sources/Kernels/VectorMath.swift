@@ -1,21 +1,22 @@
 /// Elementary functions on sixteen fp32 lanes.
 ///
 /// Rounding adds 1.5 · 2²³ instead of calling `rounded()`, and maxima are a comparison and a blend (one vmaxps) instead
-/// of `pointwiseMax`: both would split the vector into scalar code.
+/// of `pointwiseMax`: both would split the vector into scalar code. All are transparent, since the optimiser does not
+/// always follow `@inline(__always)` into specialised code, and a call passes a vector in four pieces.
 
-@inline(__always)
+@_transparent
 func splat(_ value: Float) -> SIMD16<Float> { SIMD16(repeating: value) }
 
 /// The larger of two numbers, lane by lane; of a NaN and a number, `b`.
-@inline(__always)
+@_transparent
 func larger(_ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> { b.replacing(with: a, where: a .> b) }
 
 /// The smaller of two numbers, lane by lane; of a NaN and a number, `b`.
-@inline(__always)
+@_transparent
 func smaller(_ a: SIMD16<Float>, _ b: SIMD16<Float>) -> SIMD16<Float> { b.replacing(with: a, where: a .< b) }
 
 /// e^x to 2 ULP for −87 ≤ x ≤ 88; below that a number under 1.7e-38, above it the value at 88. NaN stays NaN.
-@inline(__always)
+@_transparent
 package func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
     let clamped = smaller(splat(88.3), larger(splat(-87.3), x))
     let magic = splat(12_582_912)
@@ -36,7 +37,7 @@ package func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> {
 }
 
 /// The sum of the lanes, always in the same order.
-@inline(__always)
+@_transparent
 func horizontalSum(_ v: SIMD16<Float>) -> Float {
     let a = v.lowHalf + v.highHalf
     let b = a.lowHalf + a.highHalf
@@ -45,7 +46,7 @@ func horizontalSum(_ v: SIMD16<Float>) -> Float {
 }
 
 /// The largest lane.
-@inline(__always)
+@_transparent
 func horizontalMax(_ v: SIMD16<Float>) -> Float {
     let a = v.highHalf.replacing(with: v.lowHalf, where: v.lowHalf .> v.highHalf)
     let b = a.highHalf.replacing(with: a.lowHalf, where: a.lowHalf .> a.highHalf)

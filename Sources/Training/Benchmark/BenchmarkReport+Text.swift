@@ -19,12 +19,12 @@ extension Benchmark.Report {
         lines.append(
             "step: \(parameters) parameters, \(precision), \(ranks) ranks × \(threadsPerRank) threads, "
                 + "\(globalBatch) sequences of \(contextLength), median of \(steps)")
-        lines.append("  part                       ms    share    floor ms")
+        lines.append("  part                       ms    share     best ms    floor ms")
         for part in breakdown.parts {
             let name = part.name.padding(toLength: 20, withPad: " ", startingAt: 0)
             let share = 100 * part.milliseconds / stepMilliseconds
             lines.append(
-                "  \(name) \(column(part.milliseconds, 9, 2)) \(column(share, 7, 1)) % \(column(part.floorMilliseconds, 10, 2))"
+                "  \(name) \(column(part.milliseconds, 9, 2)) \(column(share, 7, 1)) % \(column(part.bestMilliseconds, 11, 2)) \(column(part.floorMilliseconds, 10, 2))"
             )
         }
         let known = breakdown.parts.reduce(0) { $0 + $1.milliseconds }

@@ -9,6 +9,8 @@ public struct StepBreakdown: Codable, Sendable {
         public var name: String
         /// Median milliseconds of a step.
         public var milliseconds: Double
+        /// The least milliseconds of any step: what a noisy machine hides.
+        public var bestMilliseconds: Double
         /// What the ceilings allow.
         public var floorMilliseconds: Double
     }
@@ -30,7 +32,9 @@ public struct StepBreakdown: Codable, Sendable {
             let time = median(perStep)
             if time > 0 {
                 parts.append(
-                    Part(name: group.name, milliseconds: time, floorMilliseconds: floors.milliseconds(group.phases)))
+                    Part(
+                        name: group.name, milliseconds: time, bestMilliseconds: perStep.min() ?? time,
+                        floorMilliseconds: floors.milliseconds(group.phases)))
             }
         }
     }
