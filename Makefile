@@ -23,11 +23,11 @@ WIDTH ?= 256
 CONTEXT ?= 256
 MICRO_BATCH ?= 4
 GLOBAL_BATCH ?= 8
-STEPS ?= 1200
+STEPS ?= 2000
 WARMUP ?= 100
 LEARNING_RATE ?= 1e-3
 STOP_AFTER ?= $(shell echo $$(($(STEPS) / 2)))
-INTERVAL ?= 200
+INTERVAL ?= 250
 
 PACKAGES := libopenmpi-dev openmpi-bin libdnnl-dev libssl-dev pkg-config
 SWIFTLET := .build/release/swiftlet
