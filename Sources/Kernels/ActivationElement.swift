@@ -48,12 +48,9 @@ extension BFloat16: ActivationElement {
 
     public init(rounding value: Float) {
         let bits = value.bitPattern
-        // A NaN must not round up into an infinity or a zero.
-        if value.isNaN {
-            bitPattern = UInt16(truncatingIfNeeded: bits >> 16) | 0x40
-        } else {
-            bitPattern = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
-        }
+        let rounded = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+        // Rounding could carry a NaN's payload over into an infinity or a zero.
+        bitPattern = value.isNaN ? 0x7fc0 : rounded
     }
 
     public var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
@@ -71,9 +68,8 @@ extension BFloat16: ActivationElement {
     public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<BFloat16>) {
         let bits = unsafeBitCast(values, to: SIMD16<UInt32>.self)
         let odd = (bits &>> 16) & SIMD16(repeating: 1)
-        // A NaN that arithmetic made has a zero low half and stays one. Only a payload that fills all bits would not,
-        // and none can come in: weights are checked when they are read.
-        let rounded = (bits &+ SIMD16(repeating: 0x7fff) &+ odd) &>> 16
+        var rounded = (bits &+ SIMD16(repeating: 0x7fff) &+ odd) &>> 16
+        rounded.replace(with: 0x7fc0, where: values .!= values)
         var halves = SIMD16<UInt16>()
         for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: rounded[lane]) }
         UnsafeMutableRawPointer(target).storeBytes(of: halves, as: SIMD16<UInt16>.self)

@@ -50,6 +50,7 @@ public final class ThreadPool: @unchecked Sendable {
     /// Calls `body` once for each thread number and returns when all are done.
     public func run(_ body: (Int) -> Void) {
         if threadCount == 1 { return body(0) }
+        precondition(!threads.isEmpty, "the pool was shut down")
         withoutActuallyEscaping(body) { escaping in
             work = escaping
             pending.store(threadCount - 1, ordering: .relaxed)

@@ -47,7 +47,7 @@ import Transformer
         #expect(relativeError(logits.map { $0 - mean }, expected.map { $0 - expectedMean }) < 5e-6)
     }
 
-    /// bf16 keeps 8 bits of significand: each stored activation is off by up to 2⁻⁹ of itself, and some twenty
+    /// bf16 keeps 8 bits of significand: each stored activation is off by up to 2⁻⁸ of itself, and some twenty
     /// roundings lie on the way from the loss to the first layer's gradients. This model's random weights are ten
     /// times the usual size, so the limits are wide; `PrecisionTests` has the tight ones.
     @Test func bf16StaysNear() throws {

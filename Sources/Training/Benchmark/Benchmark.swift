@@ -54,9 +54,6 @@ public struct Benchmark {
         }
 
         let trainer = try Trainer(configuration, communicator: communicator, reporter: SilentReporter())
-        let ceilings = try MachineCeilings.measure(
-            trainer.setup.compute, mode: configuration.reduction, on: communicator)
-
         // Speed without a recording, then a recording for the breakdown.
         for _ in 0..<3 { _ = try trainer.trainingStep() }
         var times: [Double] = []
@@ -70,12 +67,17 @@ public struct Benchmark {
             timelines.append(timeline.events)
         }
         trainer.model.timeline = nil
-        return try report(trainer, ceilings, times: times, timelines: timelines, on: communicator)
+        // Before the measurement of ceilings takes memory of its own.
+        let memory = try communicator.allReduce(peakMemory(), .maximum)
+        let ceilings = try MachineCeilings.measure(
+            trainer.setup.compute, mode: configuration.reduction, on: communicator)
+        return try report(
+            trainer, ceilings, times: times, timelines: timelines, peakMemory: memory, on: communicator)
     }
 
     private static func report(
         _ trainer: Trainer, _ ceilings: MachineCeilings, times: [Double], timelines: [[Timeline.Event]],
-        on communicator: any Communicator
+        peakMemory: Double, on communicator: any Communicator
     ) throws -> Report {
         let shape = trainer.model.configuration
         let plan = trainer.setup.loader.plan
@@ -95,7 +97,7 @@ public struct Benchmark {
             globalBatch: plan.globalBatch, contextLength: shape.contextLength, steps: times.count, ceilings: ceilings,
             stepMilliseconds: milliseconds, tokensPerSecond: speed, modelGigaflops: flops,
             modelFlopsUtilization: ceiling > 0 ? flops / ceiling : 0, averagingShare: averaging / milliseconds,
-            peakMemoryMegabytes: try communicator.allReduce(peakMemory(), .maximum), breakdown: breakdown)
+            peakMemoryMegabytes: peakMemory, breakdown: breakdown)
     }
 
     /// Random tokens in llm.c's format.

@@ -48,7 +48,7 @@ public struct MachineCeilings: Codable, Sendable {
             let a = Buffer<E>(count: rows * inner)
             let b = Buffer<E>(count: inner * columns)
             let c = Buffer<E>(count: rows * columns)
-            let seconds = medianSeconds(repetitions: 15) { product.run(a.all, b.all, into: c.all) }
+            let seconds = medianSeconds(repetitions: 40) { product.run(a.all, b.all, into: c.all) }
             best = max(best, 2 * Double(rows) * Double(inner) * Double(columns) / seconds / 1e9)
         }
         return best

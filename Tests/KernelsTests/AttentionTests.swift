@@ -1,0 +1,134 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are dimensions, as in the literature and in the kernels.
+
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct AttentionTests {
+    struct Shape: CustomTestStringConvertible {
+        var context: Int
+        var headSize: Int
+        var heads: Int
+        var sequences: Int
+        var testDescription: String { "T \(context) D \(headSize) H \(heads) B \(sequences)" }
+    }
+
+    /// Every context at an odd head size, every head size at an odd context; 600 has three tiles of keys.
+    static let shapes =
+        [1, 7, 63, 64, 65, 257, 300].map { Shape(context: $0, headSize: 24, heads: 2, sequences: 2) }
+        + [8, 10, 16, 64, 80, 128].map { Shape(context: 65, headSize: $0, heads: 3, sequences: 1) }
+        + [
+            Shape(context: 257, headSize: 80, heads: 1, sequences: 1),
+            Shape(context: 600, headSize: 16, heads: 1, sequences: 1),
+            Shape(context: 256, headSize: 64, heads: 2, sequences: 1),
+        ]
+
+    @Test(arguments: shapes, Precision.allCases)
+    func agreesWithWholeMatrices(shape: Shape, precision: Precision) throws {
+        switch precision {
+        case .fp32: try check(shape, Float.self)
+        case .bf16: try check(shape, BFloat16.self)
+        }
+    }
+
+    /// Scores that grow along the keys, up to some 80 apart: every tile of keys has a new maximum.
+    @Test(arguments: Precision.allCases)
+    func largeScores(precision: Precision) throws {
+        let shape = Shape(context: 600, headSize: 16, heads: 1, sequences: 1)
+        switch precision {
+        case .fp32: try check(shape, Float.self, growth: 80)
+        case .bf16: try check(shape, BFloat16.self, growth: 80)
+        }
+    }
+
+    private func check<E: ActivationElement>(_ shape: Shape, _: E.Type, growth: Double = 0) throws {
+        let (T, H, D, B) = (shape.context, shape.heads, shape.headSize, shape.sequences)
+        let (N, C) = (B * T, H * D)
+        var random = TestRandom(UInt64(T * 1000 + D))
+        var values = random.normal(N * 3 * C)
+        if growth > 0 {
+            for t in 0..<T {
+                values[t * 3 * C] = 4
+                values[t * 3 * C + C] = growth * Double(t) / Double(T)
+            }
+        }
+        let qkv = Operand(values, E.self)
+        let outputGradient = Operand(random.normal(N * C), E.self)
+        let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D)
+        let expected = reference.forward(qkv.values)
+        let gradient = reference.backward(qkv.values, expected, outputGradient: outputGradient.values)
+        let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
+            let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
+            let output = Buffer<E>(count: N * C)
+            let logSumExp = Buffer<Float>(count: N * H)
+            let qkvGradient = Buffer<E>(count: N * 3 * C)
+            // Twice: the second run must not see what the first left in the working memory.
+            for _ in 0..<2 {
+                attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all)
+                attention.backward(
+                    qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, outputGradient: outputGradient.all,
+                    qkvGradient: qkvGradient.all)
+            }
+            return ["output": output.floats, "logSumExp": logSumExp.array(), "gradient": qkvGradient.floats]
+        }
+        expectClose(results["logSumExp"], expected.logSumExp, scaled: 2e-6, "log-sum-exp of \(shape)")
+        // fp32: sums of up to T products, and powers whose argument's error grows with the scores.
+        // bf16: the output and each probability are rounded (2⁻⁸ at most, independent of each other), and in the
+        // backward pass the score gradients too, which are differences of larger numbers.
+        let exact = growth > 0 ? 2e-5 : 1e-6
+        let limit = E.precision == .fp32 ? exact : 0x1p-8
+        #expect(relativeError(results["output"] ?? [], expected.output) < limit)
+        for part in 0..<3 {
+            let columns = { (i: Int) in i / C % 3 == part }
+            let actual = (results["gradient"] ?? []).enumerated().filter { columns($0.offset) }.map(\.element)
+            let wanted = gradient.enumerated().filter { columns($0.offset) }.map(\.element)
+            // With one token the softmax is constant: queries and keys have no gradient but rounding.
+            if T == 1, part < 2 {
+                #expect(actual.allSatisfy { $0.magnitude < (E.precision == .fp32 ? 1e-5 : 0.1) })
+            } else {
+                // Score gradients of a row add up to zero, so where all keys are large in one element, that element of
+                // the query's gradient is what is left of large numbers: rounded to bf16, some 3 % of it is noise.
+                let cancels = growth > 0 && part == 0 && E.precision == .bf16
+                #expect(
+                    relativeError(actual, wanted) < (cancels ? 0x1p-4 : 2 * limit),
+                    "gradient of \(["q", "k", "v"][part])")
+            }
+        }
+    }
+
+    /// The forward pass alone, planned without a backward pass, has the same bits.
+    @Test func plannedForEvaluation() throws {
+        let compute = try Compute(threadCount: 1)
+        var random = TestRandom(3)
+        let qkv = Operand(random.normal(2 * 70 * 3 * 24), BFloat16.self)
+        let outputs = try [true, false].map { training in
+            let attention = try Attention<BFloat16>(
+                compute, sequences: 2, context: 70, heads: 3, headSize: 8, training: training)
+            let output = Buffer<BFloat16>(count: 2 * 70 * 24)
+            attention.forward(qkv: qkv.all, output: output.all, logSumExp: Buffer(count: 2 * 70 * 3).all)
+            return output.array()
+        }
+        expectSame(outputs[0], outputs[1], "output")
+    }
+
+    @Test(arguments: [(1, 8), (3, 24), (2, 80), (1, 10)])
+    func cachedAttentionAgrees(heads: Int, headSize: Int) throws {
+        let T = 70
+        let C = heads * headSize
+        var random = TestRandom(UInt64(headSize))
+        let qkv = Operand(random.normal(T * 3 * C), Float.self)
+        let expected = ReferenceAttention(sequences: 1, context: T, heads: heads, headSize: headSize)
+            .forward(qkv.values)
+        let keys = Buffer<Float>(count: T * C)
+        let values = Buffer<Float>(count: T * C)
+        let scores = Buffer<Float>(count: 80)
+        let output = Buffer<Float>(count: T * C)
+        for t in 0..<T {
+            CachedAttention.forward(
+                qkv: qkv.buffer[t * 3 * C..<(t + 1) * 3 * C], keys: keys.all, values: values.all, position: t,
+                heads: heads, headSize: headSize, scores: scores.all, output: output[t * C..<(t + 1) * C])
+        }
+        #expect(relativeError(output.array(), expected.output) < 2e-6)
+    }
+}

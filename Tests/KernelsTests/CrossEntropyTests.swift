@@ -1,0 +1,80 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are dimensions, as in the literature and in the kernels.
+
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct CrossEntropyTests {
+    @Test(arguments: [(1, 5, 5), (7, 5, 96), (63, 97, 160), (65, 1000, 1056), (9, 16, 16), (3, 64, 128)])
+    func agrees(rows: Int, vocabulary: Int, stride: Int) throws {
+        try check(rows, vocabulary, stride, scale: 3, Float.self)
+        try check(rows, vocabulary, stride, scale: 3, BFloat16.self)
+        // Almost all probability on one token.
+        try check(rows, vocabulary, stride, scale: 40, Float.self)
+        try check(rows, vocabulary, stride, scale: 40, BFloat16.self)
+    }
+
+    private func check<E: ActivationElement>(
+        _ R: Int, _ V: Int, _ rowStride: Int, scale: Double, _: E.Type
+    ) throws {
+        var random = TestRandom(UInt64(R * 1000 + V))
+        let dense = Operand(random.normal(R * V, scale: scale), E.self)
+        let targets = Buffer<Int32>(count: R)
+        // The first and the last token are among the targets.
+        targets.set([Int32(V - 1)] + Array(([0] + random.tokens(R, below: V)).prefix(R - 1)))
+        let expected = ReferenceKernels.crossEntropy(
+            logits: dense.values, targets: targets.array(), vocabulary: V)
+        // What lies between the rows must not be read.
+        var padded = [E](repeating: E(rounding: .nan), count: R * rowStride)
+        for (i, logit) in dense.buffer.array().enumerated() { padded[i / V * rowStride + i % V] = logit }
+        let what = "[\(R), \(V)] \(E.precision), logits around \(scale)"
+        let results = try onEachThreadCount(what) { compute in
+            let logits = Buffer<E>(count: R * rowStride)
+            logits.set(padded)
+            let losses = Buffer<Float>(count: R)
+            let again = Buffer<Float>(count: R)
+            let scratch = Buffer<Float>(count: compute.pool.threadCount * ((V + 15) / 16 * 16))
+            CrossEntropy.loss(
+                compute.pool, logits: logits.all, stride: rowStride, targets: targets.all, losses: again.all,
+                vocabulary: V, scratch: scratch.all)
+            let unchanged = logits.floats.map(\.bitPattern) == padded.map(\.float.bitPattern)
+            #expect(unchanged, "evaluation changed the logits")
+            CrossEntropy.lossAndGradient(
+                compute.pool, logits: logits.all, stride: rowStride, targets: targets.all, losses: losses.all,
+                vocabulary: V, scratch: scratch.all)
+            return ["gradient": logits.floats, "losses": losses.array(), "again": again.array()]
+        }
+        // A loss is a difference of logits, so that its error is in proportion to them.
+        let largest = dense.values.reduce(0) { max($0, $1.magnitude) }
+        expectClose(results["losses"], expected.losses, scaled: 0, absolute: 5e-7 * largest, "losses of \(what)")
+        expectSame(results["again"], results["losses"], "losses alone")
+        var gradient: [Float] = []
+        var between = 0
+        for (i, value) in (results["gradient"] ?? []).enumerated() {
+            if i % rowStride < V { gradient.append(value) } else if value != 0 { between += 1 }
+        }
+        #expect(between == 0, "numbers between the rows of \(what)")
+        // Between −1 and 1, and the difference of a probability and 1 for the target. Exponents grow with the logits,
+        // and with them the error of the powers.
+        let absolute = scale > 10 ? 1e-5 : 1e-6
+        expectClose(
+            gradient, expected.gradient, relative: storageError(E.precision), scaled: 0, absolute: absolute, what)
+    }
+
+    /// A model that has left the numbers must not look as if it learned: the loss shows it.
+    @Test(arguments: [0, 5, 16, 70, 96], [Double.nan, .infinity])
+    func nonFiniteLogitShows(place: Int, bad: Double) throws {
+        var values = [Double](repeating: 0.5, count: 97)
+        values[place] = bad
+        let targets = Buffer<Int32>(count: 1)
+        targets.set([3])
+        let losses = Buffer<Float>(count: 1)
+        let logits = Operand(values, Float.self)
+        let scratch = Buffer<Float>(count: 112)
+        CrossEntropy.loss(
+            try Compute(threadCount: 1).pool, logits: logits.all, stride: 97, targets: targets.all, losses: losses.all,
+            vocabulary: 97, scratch: scratch.all)
+        #expect(!losses.array()[0].isFinite)
+    }
+}

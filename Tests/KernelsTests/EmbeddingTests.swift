@@ -1,0 +1,45 @@
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct EmbeddingTests {
+    /// Vocabularies smaller than the batch, so that tokens repeat.
+    @Test(arguments: [(1, 1, 5, 5), (1, 7, 20, 3), (3, 64, 48, 97), (2, 65, 130, 1000)])
+    func agrees(sequences: Int, context: Int, columns: Int, vocabulary: Int) throws {
+        let (N, C) = (sequences * context, columns)
+        var random = TestRandom(UInt64(N + C))
+        let tokens = Buffer<Int32>(count: N)
+        tokens.set(random.tokens(N, below: vocabulary))
+        let table = Operand(random.normal(vocabulary * C), Float.self)
+        let positions = Operand(random.normal((context + 2) * C), Float.self)
+        let gradient = Operand(random.normal(N * C), Float.self)
+        let before = Operand(random.normal(vocabulary * C), Float.self)
+        var output: [Double] = []
+        var tokenGradient = before.values
+        var positionGradient = [Double](repeating: 0, count: (context + 2) * C)
+        for (n, token) in tokens.array().enumerated() {
+            for c in 0..<C {
+                output.append(table.values[Int(token) * C + c] + positions.values[n % context * C + c])
+                tokenGradient[Int(token) * C + c] += gradient.values[n * C + c]
+                positionGradient[n % context * C + c] += gradient.values[n * C + c]
+            }
+        }
+        let results = try onEachThreadCount("[\(sequences), \(context), \(columns)]") { compute in
+            let y = Buffer<Float>(count: N * C)
+            Embedding.forward(
+                compute.pool, tokens: tokens.all, tokenTable: table.all, positionTable: positions.all, output: y.all,
+                context: context, columns: C)
+            let tokenSums = Buffer<Float>(count: vocabulary * C)
+            tokenSums.set(before.buffer.array())
+            let positionSums = Buffer<Float>(count: (context + 2) * C)
+            positionSums.set(random.normal((context + 2) * C).map { Float($0) })
+            Embedding.backward(
+                compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: tokenSums.all,
+                positionGradient: positionSums.all, context: context, columns: C)
+            return ["output": y.array(), "tokens": tokenSums.array(), "positions": positionSums.array()]
+        }
+        expectClose(results["output"], output, scaled: 1e-7, "output")
+        expectClose(results["tokens"], tokenGradient, scaled: 1e-6, "token gradient")
+        expectClose(results["positions"], positionGradient, scaled: 1e-6, "position gradient")
+    }
+}

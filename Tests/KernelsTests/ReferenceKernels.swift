@@ -1,0 +1,115 @@
+import Foundation
+
+/// The kernels' mathematics in plain loops of Double, one loop a formula, nothing fused.
+enum ReferenceKernels {
+    struct NormForward {
+        var sum: [Double]
+        var output: [Double]
+        var mean: [Double]
+        var rstd: [Double]
+    }
+
+    static func layerNorm(
+        residual: [Double], branch: [Double]?, weight: [Double], bias: [Double], rows: Int, columns: Int
+    ) -> NormForward {
+        var x = residual
+        if let branch { for i in x.indices { x[i] += branch[i] } }
+        var result = NormForward(sum: x, output: x, mean: [], rstd: [])
+        for n in 0..<rows {
+            let row = x[n * columns..<(n + 1) * columns]
+            let mean = row.reduce(0, +) / Double(columns)
+            let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
+            let rstd = 1 / (variance + 1e-5).squareRoot()
+            for c in 0..<columns {
+                result.output[n * columns + c] = (x[n * columns + c] - mean) * rstd * weight[c] + bias[c]
+            }
+            result.mean.append(mean)
+            result.rstd.append(rstd)
+        }
+        return result
+    }
+
+    struct NormBackward {
+        var input: [Double]
+        var weight: [Double]
+        var bias: [Double]
+    }
+
+    static func layerNormBackward(
+        outputGradient: [Double], x: [Double], weight: [Double], mean: [Double], rstd: [Double], rows: Int,
+        columns: Int
+    ) -> NormBackward {
+        var result = NormBackward(
+            input: x, weight: [Double](repeating: 0, count: columns), bias: [Double](repeating: 0, count: columns))
+        for n in 0..<rows {
+            var xhat = [Double](repeating: 0, count: columns)
+            var gradient = xhat
+            for c in 0..<columns {
+                let dy = outputGradient[n * columns + c]
+                xhat[c] = (x[n * columns + c] - mean[n]) * rstd[n]
+                gradient[c] = dy * weight[c]
+                result.weight[c] += dy * xhat[c]
+                result.bias[c] += dy
+            }
+            let meanGradient = gradient.reduce(0, +) / Double(columns)
+            let meanProduct = zip(gradient, xhat).reduce(0) { $0 + $1.0 * $1.1 } / Double(columns)
+            for c in 0..<columns {
+                result.input[n * columns + c] = (gradient[c] - meanGradient - xhat[c] * meanProduct) * rstd[n]
+            }
+        }
+        return result
+    }
+
+    static func gelu(_ x: Double) -> Double {
+        0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    }
+
+    static func geluDerivative(_ x: Double) -> Double {
+        let root = (2 / Double.pi).squareRoot()
+        let t = tanh(root * (x + 0.044715 * x * x * x))
+        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x)
+    }
+
+    static func columnSums(_ x: [Double], columns: Int) -> [Double] {
+        var sums = [Double](repeating: 0, count: columns)
+        for (i, value) in x.enumerated() { sums[i % columns] += value }
+        return sums
+    }
+
+    /// a[rows, inner] · b[inner, columns].
+    static func matmul(_ a: [Double], _ b: [Double], rows: Int, inner: Int, columns: Int) -> [Double] {
+        var c = [Double](repeating: 0, count: rows * columns)
+        for m in 0..<rows {
+            for k in 0..<inner {
+                for n in 0..<columns { c[m * columns + n] += a[m * inner + k] * b[k * columns + n] }
+            }
+        }
+        return c
+    }
+
+    static func transposed(_ a: [Double], rows: Int, columns: Int) -> [Double] {
+        var result = a
+        for m in 0..<rows { for n in 0..<columns { result[n * rows + m] = a[m * columns + n] } }
+        return result
+    }
+
+    struct CrossEntropy {
+        var losses: [Double]
+        var gradient: [Double]
+    }
+
+    /// `logits` [R, V] without gaps.
+    static func crossEntropy(logits: [Double], targets: [Int32], vocabulary: Int) -> CrossEntropy {
+        var result = CrossEntropy(losses: [], gradient: [])
+        for (r, target) in targets.enumerated() {
+            let row = logits[r * vocabulary..<(r + 1) * vocabulary]
+            let largest = row.max() ?? 0
+            let total = row.reduce(0) { $0 + exp($1 - largest) }
+            result.losses.append(log(total) + largest - logits[r * vocabulary + Int(target)])
+            for (v, x) in row.enumerated() {
+                result.gradient.append(exp(x - largest) / total - (v == Int(target) ? 1 : 0))
+            }
+        }
+        return result
+    }
+}

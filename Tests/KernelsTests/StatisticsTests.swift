@@ -1,0 +1,79 @@
+import Kernels
+import TestSupport
+import Testing
+
+@Suite struct StatisticsTests {
+    @Test func figures() {
+        let statistics = TensorStatistics(Operand([1, -3, 5, 1], Float.self).all)
+        #expect(statistics.mean == 1)
+        #expect((statistics.standardDeviation - 8.0.squareRoot()).magnitude < 1e-12)
+        #expect(statistics.largestMagnitude == 5)
+        #expect(statistics.nonFiniteCount == 0)
+    }
+
+    @Test func nonFiniteValuesAreCountedAndLeftOut() {
+        let statistics = TensorStatistics(Operand([.nan, 2, .infinity, 4, -.infinity], BFloat16.self).all)
+        #expect(statistics.mean == 3)
+        #expect(statistics.standardDeviation == 1)
+        #expect(statistics.largestMagnitude == 4)
+        #expect(statistics.nonFiniteCount == 3)
+    }
+}
+
+@Suite struct FingerprintTests {
+    /// Every bit of every element, at lengths with and without a tail behind the eight lanes.
+    @Test(arguments: [1, 2, 15, 16, 17, 64, 100])
+    func everyBitCounts(count: Int) {
+        var random = TestRandom(UInt64(count))
+        let values = random.normal(count).map { Float($0) }
+        let buffer = Buffer<Float>(count: count)
+        buffer.set(values)
+        var seen: Set<UInt64> = [Fingerprint.compute(buffer.all)]
+        for place in 0..<count {
+            for bit in 0..<32 {
+                buffer.set([Float(bitPattern: values[place].bitPattern ^ 1 << UInt32(bit))], at: place)
+                seen.insert(Fingerprint.compute(buffer.all))
+            }
+            buffer.set([values[place]], at: place)
+        }
+        // All different from the first and from each other.
+        #expect(seen.count == 1 + 32 * count)
+    }
+
+    /// Single bits of a large arena, at several thousand places.
+    @Test func bitsOfALargeArena() {
+        var random = TestRandom(7)
+        let count = 10_007
+        let values = random.normal(count).map { Float($0) }
+        let buffer = Buffer<Float>(count: count)
+        buffer.set(values)
+        var seen: Set<UInt64> = [Fingerprint.compute(buffer.all)]
+        for place in stride(from: 0, to: count, by: 3) {
+            let bit = UInt32.random(in: 0..<32, using: &random)
+            buffer.set([Float(bitPattern: values[place].bitPattern ^ 1 << bit)], at: place)
+            seen.insert(Fingerprint.compute(buffer.all))
+            buffer.set([values[place]], at: place)
+        }
+        #expect(seen.count == 1 + (count + 2) / 3)
+    }
+
+    /// What a plain sum of words would miss: order, length, signs of zero.
+    @Test func orderAndLengthCount() {
+        func hash(_ values: [Double]) -> UInt64 { Fingerprint.compute(Operand(values, Float.self).all) }
+        var values = (0..<64).map { Double($0) }
+        let first = hash(values)
+        values.swapAt(3, 19)
+        #expect(hash(values) != first)
+        #expect(hash([]) != hash([0]))
+        #expect(hash([0]) != hash([0, 0]))
+        #expect(hash([0]) != hash([-0.0]))
+        #expect(hash([1, 2, 3]) == hash([1, 2, 3]))
+    }
+
+    @Test func combineDependsOnBothAndOnOrder() {
+        let hashes = [
+            Fingerprint.combine(1, 2), Fingerprint.combine(2, 1), Fingerprint.combine(1, 3), Fingerprint.combine(0, 0),
+        ]
+        #expect(Set(hashes).count == 4)
+    }
+}

@@ -1,0 +1,59 @@
+import Kernels
+import TestSupport
+import Testing
+import Transformer
+
+/// Our gradients against central differences of a plain model in Double: no formula for a gradient is involved.
+@Suite struct FiniteDifferenceTests {
+    struct Shape: CustomTestStringConvertible {
+        var vocabulary: Int
+        var context: Int
+        var width: Int
+        var layers: Int
+        var heads: Int
+        var batch: Int
+        /// Elements of each tensor that are tried.
+        var samples: Int
+        var testDescription: String { "V \(vocabulary) T \(context) C \(width) L \(layers) H \(heads) B \(batch)" }
+    }
+
+    static let shapes = [
+        Shape(vocabulary: 11, context: 7, width: 12, layers: 2, heads: 3, batch: 2, samples: 12),
+        Shape(vocabulary: 5, context: 1, width: 16, layers: 1, heads: 2, batch: 3, samples: 8),
+        Shape(vocabulary: 97, context: 40, width: 6, layers: 1, heads: 1, batch: 1, samples: 8),
+        Shape(vocabulary: 13, context: 257, width: 8, layers: 1, heads: 2, batch: 1, samples: 2),
+    ]
+
+    @Test(arguments: shapes)
+    func everyTensor(shape: Shape) throws {
+        let test = try TestModel(
+            vocabulary: shape.vocabulary, context: shape.context, width: shape.width, layers: shape.layers,
+            heads: shape.heads, batch: shape.batch)
+        test.setBatch(seed: 1)
+        let (loss, gradients) = try test.lossAndGradients()
+        var reference = test.reference
+        let inputs = test.model.inputs.array()
+        let targets = test.model.targets.array()
+        let expected = reference.loss(inputs, targets)
+        #expect((loss - expected).magnitude < 1e-6 * expected)
+        var random = TestRandom(9)
+        for parameter in test.model.layout.parameters {
+            let largest = gradients[parameter.range].reduce(0) { max($0, Double($1.magnitude)) }
+            for _ in 0..<shape.samples {
+                let place = Int.random(in: parameter.range, using: &random)
+                let weight = reference.weights[place]
+                // The difference's own error: step² of the third derivative, and 1e-16 of the loss over the step.
+                let step = 1e-4
+                reference.weights[place] = weight + step
+                let above = reference.loss(inputs, targets)
+                reference.weights[place] = weight - step
+                let below = reference.loss(inputs, targets)
+                reference.weights[place] = weight
+                let difference = (above - below) / (2 * step)
+                #expect(
+                    (Double(gradients[place]) - difference).magnitude < 2e-5 * largest + 1e-6 * expected,
+                    "\(parameter.name)[\(place - parameter.offset)]")
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+import Kernels
+import TestSupport
+import Testing
+import Transformer
+
+@Suite struct ParameterLayoutTests {
+    private func gpt2() throws -> GPTConfiguration {
+        try GPTConfiguration(
+            vocabularySize: 50257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
+    }
+
+    @Test func gpt2HasItsNumbers() throws {
+        let configuration = try gpt2()
+        let layout = ParameterLayout(configuration)
+        #expect(configuration.parameterCount == 124_439_808)
+        #expect(layout.parameters.reduce(0) { $0 + $1.count } == 124_439_808)
+        #expect(layout.parameters.count == 148)
+        // Every tensor's size is a multiple of 16, so that there are no gaps.
+        #expect(layout.count == 124_439_808)
+        // 6 · (parameters − positions) + 12 · L · C · T.
+        #expect(configuration.flopsPerToken == 6 * 123_653_376 + 12 * 12 * 768 * 1024)
+    }
+
+    @Test func namesAndShapesOfTheFixture() throws {
+        let fixture = try GPT2Fixture()
+        let golden = try Golden("gpt2-tiny/model.safetensors")
+        #expect(Set(fixture.model.layout.parameters.map(\.name)) == golden.names)
+        for parameter in fixture.model.layout.parameters {
+            #expect(parameter.shape == golden.shape(parameter.name))
+        }
+    }
+
+    @Test func forwardOrder() throws {
+        let layout = ParameterLayout(try gpt2())
+        let block = [
+            "ln_1.weight", "ln_1.bias", "attn.c_attn.weight", "attn.c_attn.bias", "attn.c_proj.weight",
+            "attn.c_proj.bias", "ln_2.weight", "ln_2.bias", "mlp.c_fc.weight", "mlp.c_fc.bias", "mlp.c_proj.weight",
+            "mlp.c_proj.bias",
+        ]
+        let names =
+            ["wte.weight", "wpe.weight"] + (0..<12).flatMap { layer in block.map { "h.\(layer).\($0)" } }
+            + ["ln_f.weight", "ln_f.bias"]
+        #expect(layout.parameters.map(\.name) == names.map { "transformer." + $0 })
+    }
+
+    @Test(arguments: [(11, 3, 5, 2, 1), (97, 23, 30, 2, 3), (2, 1, 1, 1, 1), (1000, 64, 48, 3, 4)])
+    func tensorsStandOnCacheLinesWithoutOverlap(
+        vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int
+    ) throws {
+        let configuration = try GPTConfiguration(
+            vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
+            headCount: heads)
+        let layout = ParameterLayout(configuration)
+        var end = 0
+        for parameter in layout.parameters {
+            #expect(parameter.offset % 16 == 0)
+            #expect(parameter.offset >= end && parameter.offset < end + 16)
+            #expect(parameter.decays == (parameter.shape.count == 2))
+            end = parameter.range.upperBound
+        }
+        #expect(layout.count >= end && layout.count < end + 16)
+        #expect(layout.parameters.reduce(0) { $0 + $1.count } == configuration.parameterCount)
+        var start = 0
+        for (range, decays) in layout.decayRanges {
+            #expect(range.lowerBound == start)
+            start = range.upperBound
+            for parameter in layout.parameters where range.contains(parameter.offset) {
+                #expect(parameter.decays == decays)
+                #expect(parameter.range.upperBound <= range.upperBound)
+            }
+        }
+        #expect(start == layout.count)
+    }
+
+    @Test func newWeights() throws {
+        let configuration = try GPTConfiguration(
+            vocabularySize: 500, contextLength: 64, embeddingSize: 96, layerCount: 8, headCount: 4)
+        let layout = ParameterLayout(configuration)
+        let weights = Buffer<Float>(count: layout.count)
+        weights.set([Float](repeating: 7, count: layout.count))
+        layout.initialize(weights, seed: 1337)
+        for parameter in layout.parameters {
+            let values = weights.array(parameter.range).map(Double.init)
+            let mean = values.reduce(0, +) / Double(values.count)
+            let deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot()
+            if parameter.name.hasSuffix("bias") {
+                #expect(values.allSatisfy { $0 == 0 }, "\(parameter.name)")
+            } else if parameter.name.contains("ln_") {
+                #expect(values.allSatisfy { $0 == 1 }, "\(parameter.name)")
+            } else {
+                // What is added to the residual stream is smaller by the root of the 16 additions.
+                let wanted = parameter.name.hasSuffix("c_proj.weight") ? 0.02 / 4 : 0.02
+                #expect((deviation / wanted - 1).magnitude < 0.05, "\(parameter.name)")
+                #expect(mean.magnitude < 5 * wanted / Double(values.count).squareRoot(), "\(parameter.name)")
+            }
+        }
+    }
+
+    /// A function of the seed: the same again for the same one, and nothing in common with another's, not even
+    /// shifted. The tensors of one model have nothing in common either.
+    @Test func seeds() throws {
+        let configuration = try GPTConfiguration(
+            vocabularySize: 50, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2)
+        let layout = ParameterLayout(configuration)
+        func values(_ seed: UInt64) -> [Float] {
+            let weights = Buffer<Float>(count: layout.count)
+            layout.initialize(weights, seed: seed)
+            return weights.array()
+        }
+        let first = values(1)
+        #expect(first == values(1))
+        var seen = Set(first.filter { $0 != 0 && $0 != 1 }.map(\.bitPattern))
+        let drawn = layout.parameters.filter(\.decays).reduce(0) { $0 + $1.count }
+        #expect(seen.count > drawn * 99 / 100)
+        for seed in [0, 2, 3, 4, 5, 1338, .max] as [UInt64] {
+            let others = values(seed).filter { $0 != 0 && $0 != 1 }.map(\.bitPattern)
+            let shared = others.filter { seen.contains($0) }.count
+            #expect(shared < others.count / 50, "seed \(seed) shares \(shared) of \(others.count) values")
+            seen.formUnion(others)
+        }
+    }
+}
+
+@Suite struct GPTConfigurationTests {
+    @Test(arguments: [
+        (0, 8, 16, 1, 1, "vocabulary size is 0"), (10, 0, 16, 1, 1, "context length is 0"),
+        (10, 8, -4, 1, 1, "embedding size is -4"), (10, 8, 16, 0, 1, "number of layers is 0"),
+        (10, 8, 16, 1, 0, "number of heads is 0"), (10, 8, 16, 1, 5, "nearest number of heads that divides it is 4"),
+        (1 << 24, 8, 1 << 16, 1, 1, "parameters, more than"), (10, Int.max, 16, 1, 1, "context length is"),
+    ])
+    func refusesWhatCannotBe(
+        vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, message: String
+    ) throws {
+        let error = #expect(throws: GPTConfigurationError.self) {
+            try GPTConfiguration(
+                vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
+                headCount: heads)
+        }
+        #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
+        #expect(error?.exitCode == 64)
+    }
+}
