@@ -12,7 +12,7 @@ TEXT ?=
 NAME ?= $(if $(TEXT),$(basename $(notdir $(patsubst %/,%,$(firstword $(TEXT))))),swift)
 TOKENS ?= corpus/$(NAME)-tokens
 RUN ?= runs/$(NAME)
-PROMPT ?= public func
+PROMPT ?= $(if $(TEXT),,public func)
 
 # The model and the run: small enough for a few minutes on two cores.
 RANKS ?= 2
@@ -23,11 +23,11 @@ WIDTH ?= 256
 CONTEXT ?= 256
 MICRO_BATCH ?= 4
 GLOBAL_BATCH ?= 8
-STEPS ?= 600
-WARMUP ?= 50
+STEPS ?= 2000
+WARMUP ?= 100
 LEARNING_RATE ?= 1e-3
 STOP_AFTER ?= $(shell echo $$(($(STEPS) / 2)))
-INTERVAL ?= 100
+INTERVAL ?= 250
 
 PACKAGES := libopenmpi-dev openmpi-bin libdnnl-dev libssl-dev pkg-config
 SWIFTLET := .build/release/swiftlet
@@ -87,34 +87,39 @@ $(TOKENS)/tokenizer.json: $(if $(TEXT),$(wildcard $(TEXT)),corpus/swift/.complet
 	@rm -rf $(@D)
 	$(SWIFTLET) tokenize --input $(or $(TEXT),corpus/swift) --output $(@D) --vocab-size $(VOCABULARY)
 
-TRAIN = launch/local -n $(RANKS) train --run-dir $(RUN) \
-    --train-data '$(TOKENS)/train_*.bin' --val-data '$(TOKENS)/val_*.bin' \
+TRAIN = launch/local -n $(RANKS) train --train-data '$(TOKENS)/train_*.bin' --val-data '$(TOKENS)/val_*.bin' \
     --layers $(LAYERS) --heads $(HEADS) --embedding-size $(WIDTH) --context-length $(CONTEXT) \
-    --micro-batch $(MICRO_BATCH) --global-batch $(GLOBAL_BATCH) \
-    --steps $(STEPS) --warmup-steps $(WARMUP) --learning-rate $(LEARNING_RATE) \
-    --eval-interval $(INTERVAL) --checkpoint-interval $(INTERVAL)
-NEWEST = $$(ls -d $(RUN)/checkpoints/step-* | grep -E '/step-[0-9]+$$' | tail -n 1)
-EVALUATE = $(SWIFTLET) evaluate --checkpoint "$(NEWEST)" --data '$(TOKENS)/val_*.bin'
+    --micro-batch $(MICRO_BATCH) --global-batch $(GLOBAL_BATCH)
+SCHEDULE = --run-dir $(RUN) --steps $(STEPS) --warmup-steps $(WARMUP) --learning-rate $(LEARNING_RATE) \
+    --log-interval 50 --eval-interval $(INTERVAL) --checkpoint-interval $(INTERVAL)
+EVALUATE = $(SWIFTLET) evaluate --data '$(TOKENS)/val_*.bin' --checkpoint
 
-# Half of the run; 75 is the exit code of a stop that saved. The stamp keeps the validation loss at that point.
-$(RUN)/.stopped: $(TOKENS)/tokenizer.json | build
-	@$(TRAIN) --stop-after $(STOP_AFTER) || [[ $$? == 75 ]]
-	$(EVALUATE) >$@
+# The weights as the seed gives them: one step with a learning rate of zero. Only its perplexity is kept.
+$(RUN)/.untrained: $(TOKENS)/tokenizer.json | build
+	@mkdir -p $(@D)
+	$(TRAIN) --run-dir $(@D)/untrained --steps 1 --learning-rate 0 >/dev/null
+	$(EVALUATE) $(@D)/untrained >$@
+	rm -rf $(@D)/untrained
+
+# Half of the run. 75 is the exit code of a stop that saved; mpirun's own remarks about it are left out.
+$(RUN)/.stopped: $(RUN)/.untrained
+	@OMPI_MCA_orte_execute_quiet=1 $(TRAIN) $(SCHEDULE) --stop-after $(STOP_AFTER) || [[ $$? == 75 ]]
+	$(EVALUATE) $(RUN) >$@
 
 # The other half, from the checkpoint: the same command, without the stop.
 $(RUN)/.finished: $(RUN)/.stopped
-	@echo "--- stopped after step $(STOP_AFTER), now going on from its checkpoint"
-	$(TRAIN)
-	$(EVALUATE) >$@
+	@echo "--- stopped after step $(STOP_AFTER); the same command again goes on from there"
+	$(TRAIN) $(SCHEDULE)
+	$(EVALUATE) $(RUN) >$@
 
 train: $(RUN)/.finished ## train a small GPT on RANKS ranks, stop, resume, print perplexity and a sample; TEXT=path for your own text
 	@echo
-	echo "validation, an untrained model:    ppl about $(VOCABULARY)"
+	echo "validation, before training:       $$(cat $(RUN)/.untrained)"
 	echo "validation, where it was stopped:  $$(cat $(RUN)/.stopped)"
 	echo "validation, at the end:            $$(cat $(RUN)/.finished)"
 	echo
-	echo "$(SWIFTLET) generate --checkpoint $(NEWEST) --prompt '$(PROMPT)'"
-	$(SWIFTLET) generate --checkpoint "$(NEWEST)" --prompt '$(PROMPT)'
+	echo "$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$(PROMPT)'"
+	$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$(PROMPT)'
 
 test: setup ## every test, the ones under mpirun included
 	@swift build $(TEST_BUILD) --build-tests
@@ -124,8 +129,23 @@ lint: ## the formatter's strict rules, and shell syntax
 	@swift format lint --strict -r Package.swift Sources Tests
 	for script in launch/* .ci/run; do bash -n "$$script"; done
 
-bench: build ## ceilings of this machine and where a training step goes
+# One number of a JSON report.
+FIELD = sed -n 's/^  "$(1)" : \([0-9.]*\),*$$/\1/p'
+
+bench: build ## ceilings of this machine, where a training step goes, and ratios between settings
 	@launch/local -n $(RANKS) bench
+	report() { launch/local "$$@" --json 2>/dev/null; }
+	one=$$(report -n 1 -t 1 bench | $(call FIELD,tokensPerSecond))
+	both=$$(report -n 2 -t 1 bench | $(call FIELD,tokensPerSecond))
+	threads=$$(report -n 1 -t 2 bench | $(call FIELD,tokensPerSecond))
+	full=$$(report -n 2 -t 1 bench --precision fp32 | $(call FIELD,tokensPerSecond))
+	mpi=$$(report -n 2 -t 1 bench --reduction mpi | $(call FIELD,tokensPerSecond))
+	ratio() { awk -v a="$$2" -v b="$$3" -v name="$$1" 'BEGIN { printf "%-44s %.2f\n", name, a / b }'; }
+	echo
+	ratio "2 ranks against 1 rank" "$$both" "$$one"
+	ratio "1 rank of 2 threads against 2 ranks of 1" "$$threads" "$$both"
+	ratio "bf16 (where it is faster) against fp32" "$$both" "$$full"
+	ratio "exact against MPI_Allreduce" "$$both" "$$mpi"
 
 clean: ## remove what was built; corpus/ and runs/ stay
 	@rm -rf .build
