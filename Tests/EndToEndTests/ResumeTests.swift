@@ -137,7 +137,17 @@ extension EndToEnd {
             #expect(outcome.errorLines.first?.contains("step-00000010") == true)
         }
 
-        /// An explicit path, of an earlier checkpoint and of another run directory.
+        /// Two courses of a run in one directory: the next automatic resume would take the wrong one.
+        @Test func goingBackInARunDirectoryIsRefused() throws {
+            let workspace = try started()
+            let before = try workspace.tree("run")
+            let outcome = try workspace.train("run", ["--resume", workspace.checkpoint("run", 5)])
+            #expect(outcome.status == 73, "\(outcome)")
+            #expect(outcome.errorLines.first?.contains("goes back to step 5") == true, "\(outcome)")
+            #expect(try workspace.tree("run") == before)
+        }
+
+        /// An explicit path, of another run directory.
         @Test func anExplicitCheckpointIsTaken() throws {
             let workspace = try started()
             let outcome = try workspace.train("other", ["--resume", workspace.checkpoint("run", 5)], ranks: 2)
