@@ -46,7 +46,7 @@ import Transformer
     }
 
     /// One sequence after another, added up.
-    @Test(arguments: [(1, 7), (3, 20), (8, nil)])
+    @Test(arguments: [(1, 7), (3, 20), (3, nil), (8, nil)])
     func theLossIsThePlainMean(microBatch: Int, batches: Int?) throws {
         let evaluator = try Self.evaluator(microBatch: microBatch, batches: batches)
         let result = try evaluator.evaluate(Self.model(microBatch: microBatch), on: SingleProcess())
