@@ -129,8 +129,23 @@ lint: ## the formatter's strict rules, and shell syntax
 	@swift format lint --strict -r Package.swift Sources Tests
 	for script in launch/* .ci/run; do bash -n "$$script"; done
 
-bench: build ## ceilings of this machine and where a training step goes
+# One number of a JSON report.
+FIELD = sed -n 's/^  "$(1)" : \([0-9.]*\),*$$/\1/p'
+
+bench: build ## ceilings of this machine, where a training step goes, and ratios between settings
 	@launch/local -n $(RANKS) bench
+	report() { launch/local "$$@" --json 2>/dev/null; }
+	one=$$(report -n 1 -t 1 bench | $(call FIELD,tokensPerSecond))
+	both=$$(report -n 2 -t 1 bench | $(call FIELD,tokensPerSecond))
+	threads=$$(report -n 1 -t 2 bench | $(call FIELD,tokensPerSecond))
+	full=$$(report -n 2 -t 1 bench --precision fp32 | $(call FIELD,tokensPerSecond))
+	mpi=$$(report -n 2 -t 1 bench --reduction mpi | $(call FIELD,tokensPerSecond))
+	ratio() { awk -v a="$$2" -v b="$$3" -v name="$$1" 'BEGIN { printf "%-44s %.2f\n", name, a / b }'; }
+	echo
+	ratio "2 ranks against 1 rank" "$$both" "$$one"
+	ratio "1 rank of 2 threads against 2 ranks of 1" "$$threads" "$$both"
+	ratio "bf16 (where it is faster) against fp32" "$$both" "$$full"
+	ratio "exact against MPI_Allreduce" "$$both" "$$mpi"
 
 clean: ## remove what was built; corpus/ and runs/ stay
 	@rm -rf .build

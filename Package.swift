@@ -76,8 +76,11 @@ let package = Package(
         tests("DataParallelTests", ["DataParallel", "Collectives", "Kernels"]),
         tests(
             "TrainingTests",
-            ["Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Collectives"]),
-        tests("EndToEndTests", ["swiftlet", "Checkpointing"]),
+            [
+                "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
+                "Collectives",
+            ]),
+        tests("EndToEndTests", ["swiftlet", "Checkpointing", "Kernels"]),
     ],
     swiftLanguageModes: [.v6]
 )

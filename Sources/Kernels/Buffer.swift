@@ -15,15 +15,33 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
         precondition(count >= 0, "a buffer cannot have \(count) elements")
         self.count = count
         byteCount = max(64, count * MemoryLayout<Element>.stride)
-        let protection = PROT_READ | PROT_WRITE
-        let memory = mmap(nil, byteCount, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
+        base = Self.map(byteCount).bindMemory(to: Element.self, capacity: count)
+    }
+
+    /// From this size on a buffer starts on a border of 2 MiB, so that the system can use pages of that size: matmuls
+    /// and element-wise passes walk far apart rows, and small pages would cost them an address translation each.
+    private static var hugePage: Int { 2 << 20 }
+
+    private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer {
+        let isLarge = byteCount >= hugePage
+        let reserved = isLarge ? byteCount + hugePage : byteCount
+        let memory = mmap(nil, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
         guard let memory, memory != MAP_FAILED else {
             preconditionFailure("out of memory: \(byteCount) bytes for a buffer")
         }
-        // Large arenas are walked from end to end: 2 MiB pages spare most of the address translation.
-        if byteCount >= 4 << 20 { madvise(memory, byteCount, MADV_HUGEPAGE) }
-        base = memory.bindMemory(to: Element.self, capacity: count)
+        guard isLarge else { return memory }
+        // Cut off what lies before the border and behind the buffer.
+        let before = (hugePage - Int(bitPattern: memory) % hugePage) % hugePage
+        let start = memory + before
+        let length = (byteCount + pageSize - 1) / pageSize * pageSize
+        if before > 0 { munmap(memory, before) }
+        let behind = (reserved + pageSize - 1) / pageSize * pageSize - before - length
+        if behind > 0 { munmap(start + length, behind) }
+        madvise(start, length, MADV_HUGEPAGE)
+        return start
     }
+
+    private static var pageSize: Int { Int(sysconf(Int32(_SC_PAGESIZE))) }
 
     deinit { munmap(base, byteCount) }
 

@@ -9,6 +9,12 @@ public struct AgreedError: Error, CustomStringConvertible, Sendable, Equatable {
     public let exitCode: Int32
     /// The rank that prints it.
     public let speaker: Int
+
+    package init(description: String, exitCode: Int32, speaker: Int) {
+        self.description = description
+        self.exitCode = exitCode
+        self.speaker = speaker
+    }
 }
 
 /// What an error says when a process ends because of it.
@@ -16,7 +22,7 @@ public func exitCode(of error: any Error) -> Int32 {
     switch error {
     case let error as AgreedError: error.exitCode
     case let error as any ExitCoded: error.exitCode
-    case is CollectiveError: 76
+    case let error as CollectiveError: error.exitCode
     default: 70
     }
 }
@@ -32,7 +38,7 @@ extension Communicator {
     ///
     /// `body` must not use the communicator. The lowest rank that failed tells its error, and which ranks failed if
     /// not all did.
-    func agreeing<Value>(_ body: () throws -> Value) throws -> Value {
+    package func agreeing<Value>(_ body: () throws -> Value) throws -> Value {
         let result = Result { try body() }
         guard worldSize > 1 else { return try agreedAlone(result) }
         var failures = [Int64](repeating: 0, count: worldSize)
@@ -57,7 +63,7 @@ extension Communicator {
     }
 
     /// Rank 0 makes bytes, every rank gets them; an error of rank 0's is everyone's.
-    func fromRankZero(_ body: () throws -> [UInt8]) throws -> [UInt8] {
+    package func fromRankZero(_ body: () throws -> [UInt8]) throws -> [UInt8] {
         let bytes = try agreeing { rank == 0 ? try body() : [] }
         return try broadcast(message: bytes)
     }

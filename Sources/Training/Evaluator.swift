@@ -19,7 +19,7 @@ public struct Evaluator {
     }
 
     let stream: TokenStream
-    let sequences: Int
+    package let sequences: Int
     let contextLength: Int
 
     /// Takes up to `batches` batches of `batchSize` sequences; nil takes all there are.

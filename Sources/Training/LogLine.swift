@@ -1,17 +1,27 @@
 import Foundation
 
 /// The line that rank 0 prints every `--log-interval` steps.
-struct LogLine {
-    var metrics: StepMetrics
-    var steps: Int
+package struct LogLine {
+    package var metrics: StepMetrics
+    package var steps: Int
     /// The newest evaluation's, if there was one.
-    var validationLoss: Double?
+    package var validationLoss: Double?
     /// Whether matmuls run in bf16.
-    var mixedPrecision: Bool
+    package var mixedPrecision: Bool
     /// Mean speed since the last line.
-    var tokensPerSecond: Double
+    package var tokensPerSecond: Double
 
-    var text: String {
+    package init(
+        metrics: StepMetrics, steps: Int, validationLoss: Double?, mixedPrecision: Bool, tokensPerSecond: Double
+    ) {
+        self.metrics = metrics
+        self.steps = steps
+        self.validationLoss = validationLoss
+        self.mixedPrecision = mixedPrecision
+        self.tokensPerSecond = tokensPerSecond
+    }
+
+    package var text: String {
         var parts = [
             "epoch \(metrics.epoch)", "step \(metrics.step) / \(steps)", "lr \(fixed(metrics.learningRate, 6))",
             "train loss \(fixed(metrics.trainLoss, 4))",

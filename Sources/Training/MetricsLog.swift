@@ -21,6 +21,21 @@ public struct StepMetrics: Equatable, Sendable {
     /// On steps that evaluated.
     public var validationLoss: Double?
 
+    public init(
+        step: Int, epoch: Int, learningRate: Double, trainLoss: Double, gradientNorm: Double, tokens: Int,
+        tokensPerSecond: Double, stepMilliseconds: Double, validationLoss: Double?
+    ) {
+        self.step = step
+        self.epoch = epoch
+        self.learningRate = learningRate
+        self.trainLoss = trainLoss
+        self.gradientNorm = gradientNorm
+        self.tokens = tokens
+        self.tokensPerSecond = tokensPerSecond
+        self.stepMilliseconds = stepMilliseconds
+        self.validationLoss = validationLoss
+    }
+
     /// The line, without its newline. Numbers keep all their digits; one that is not finite becomes null.
     public var json: String {
         var fields = [
@@ -42,15 +57,15 @@ public struct StepMetrics: Equatable, Sendable {
 func exponential(_ x: Double) -> Double { exp(x) }
 
 /// `metrics.jsonl`: one line a step, appended whole; the file always reads as one run.
-final class MetricsLog {
+package final class MetricsLog {
     private let path: String
     private var handle: FileHandle?
     /// Lines that could not be written.
-    private(set) var lostLines = 0
+    package private(set) var lostLines = 0
 
     /// Opens the file and drops the lines after `step`, which a resumed run will make again.
     /// - Throws: `TrainingError` (73) when it cannot be written.
-    init(path: String, keepingThrough step: Int) throws(TrainingError) {
+    package init(path: String, keepingThrough step: Int) throws(TrainingError) {
         self.path = path
         do {
             try Self.drop(after: step, at: path)
@@ -68,7 +83,7 @@ final class MetricsLog {
     deinit { try? handle?.close() }
 
     /// Adds a line with one write. A full disk must not end the run: the line is counted as lost.
-    func append(_ metrics: StepMetrics) {
+    package func append(_ metrics: StepMetrics) {
         do {
             try handle?.write(contentsOf: Data((metrics.json + "\n").utf8))
         } catch {

@@ -53,7 +53,16 @@ struct ResumePoint {
         for name in directory.swept { reporter.line("removed what an interrupted save left behind: \(name)") }
         switch configuration.resume {
         case .path(let path):
-            return try Checkpoint(verifying: path)
+            let checkpoint = try Checkpoint(verifying: path)
+            // Later ones would be of another course of the run, and the next automatic resume would take them.
+            let newest = try directory.checkpoints.list().candidates.first
+            if let newest, newest.step > checkpoint.state.step {
+                throw TrainingError(
+                    73,
+                    "--resume \(path) goes back to step \(checkpoint.state.step), but \(configuration.runDirectory) holds "
+                        + "\(newest.name); choose another --run-dir, or remove the later checkpoints")
+            }
+            return checkpoint
         case .auto:
             let (checkpoint, warnings) = try directory.checkpoints.newestVerified()
             for warning in warnings { reporter.warning(warning) }

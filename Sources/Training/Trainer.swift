@@ -21,9 +21,9 @@ public final class Trainer {
     let communicator: any Communicator
     let reporter: any Reporter
     let setup: TrainingSetup
-    let model: any LanguageModel
+    package let model: any LanguageModel
     let optimizer: AdamW
-    let reducer: GradientReducer
+    package let reducer: GradientReducer
     let gradients: Buffer<Float>
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
@@ -95,7 +95,7 @@ public final class Trainer {
     }
 
     /// One optimizer step: every micro-batch's gradient, one reduction, one update.
-    func trainingStep() throws -> StepMetrics {
+    package func trainingStep() throws -> StepMetrics {
         let start = Timeline.now()
         let plan = setup.loader.plan
         let tokens = plan.globalBatch * model.configuration.contextLength

@@ -7,9 +7,9 @@ import Optimization
 
 extension TrainingConfiguration {
     /// An option: its name, how its value is read and how it is written.
-    struct Option: Sendable {
+    package struct Option: Sendable {
         /// What a difference between the run that saved a checkpoint and the one that resumes it means.
-        enum OnResume: Sendable {
+        package enum OnResume: Sendable {
             /// Another run: an error.
             case mustMatch
             /// The same run going on otherwise: a warning.
@@ -18,9 +18,9 @@ extension TrainingConfiguration {
             case free
         }
 
-        let name: String
-        let onResume: OnResume
-        let expected: String
+        package let name: String
+        package let onResume: OnResume
+        package let expected: String
         let read: @Sendable (inout TrainingConfiguration, String) -> Bool
         let write: @Sendable (TrainingConfiguration) -> String?
     }
@@ -49,9 +49,16 @@ extension TrainingConfiguration {
         }
     }
 
+    /// The options that all ranks must have alike: those that define what is computed or when ranks meet. Paths may
+    /// differ from host to host; what they lead to is compared by its contents.
+    var shared: [(name: String, value: String)] {
+        let own: Set = ["train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress"]
+        return effective.filter { !own.contains($0.name) }
+    }
+
     static func rule(for name: String) -> Option.OnResume? { options.first { $0.name == name }?.onResume }
 
-    static let options: [Option] = [
+    package static let options: [Option] = [
         text("train-data", .free, \.trainData),
         optionalText("val-data", .free, \.validationData),
         text("run-dir", .free, \.runDirectory),

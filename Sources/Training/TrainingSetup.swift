@@ -34,7 +34,7 @@ struct TrainingSetup {
         let isFirst = communicator.rank == 0
         do {
             try RankAgreement.verifySameConfiguration(
-                [("swiftlet", SwiftletVersion.current)] + configuration.defining, on: communicator)
+                [("swiftlet", SwiftletVersion.current)] + configuration.shared, on: communicator)
         } catch let error as RankDisagreement {
             throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
         }
@@ -55,7 +55,10 @@ struct TrainingSetup {
         dataIdentity = [loader.stream.identity]
         do {
             try RankAgreement.verifySameConfiguration(
-                [("training data", loader.stream.identity), ("model", "\(shape)")], on: communicator)
+                [
+                    ("training data", loader.stream.identity), ("val-data", evaluator?.stream.identity ?? "none"),
+                    ("model", "\(shape)"),
+                ], on: communicator)
         } catch let error as RankDisagreement {
             throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
         }

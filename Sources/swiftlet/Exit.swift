@@ -11,21 +11,22 @@ enum Exit {
         let environment = MPICommunicator.launcherEnvironment()
         let rank = MPICommunicator.launcherRank(environment: environment) ?? 0
         let code = isOurs(error) ? exitCode(of: error) : Swiftlet.exitCode(for: error).rawValue
-        if rank > 0 {
-            // mpirun ends the other ranks when the first one fails; rank 0 must be that one, or its line is lost.
-            if code != 0 { Thread.sleep(forTimeInterval: 5) }
-            exit(code)
-        }
-        if isOurs(error) {
-            writeError("\(error)")
-            exit(code)
-        }
         if code == 0 {
-            print(Swiftlet.fullMessage(for: error))
-        } else {
-            let line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
-            writeError("\(line); --help lists the options")
+            if rank == 0 { print(Swiftlet.fullMessage(for: error)) }
+            exit(code)
         }
+        var line = "\(error)"
+        if !isOurs(error) {
+            line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
+            line += "; --help lists the options"
+        }
+        if rank > 0 {
+            // mpirun ends the other ranks when the first one fails; rank 0 must be that one, or its line is lost. If
+            // nobody has ended this rank by then, the mistake is its own.
+            Thread.sleep(forTimeInterval: 5)
+            line = "rank \(rank): " + line
+        }
+        writeError(line)
         exit(code)
     }
 

@@ -1,0 +1,139 @@
+import Foundation
+import Testing
+import Training
+
+@Suite struct MetricsTests {
+    static let metrics = StepMetrics(
+        step: 10, epoch: 1, learningRate: 3.3e-5, trainLoss: 9.8186, gradientNorm: 0.1, tokens: 40960,
+        tokensPerSecond: 2678.6, stepMilliseconds: 12.5, validationLoss: nil)
+
+    @Test func aLineHasTheFieldsInOrder() {
+        #expect(
+            Self.metrics.json
+                == #"{"step":10,"epoch":1,"lr":3.3e-05,"train_loss":9.8186,"grad_norm":0.1,"tokens":40960,"#
+                + #""tokens_per_second":2678.6,"step_ms":12.5}"#)
+    }
+
+    @Test func anEvaluationAddsTwoFields() {
+        var metrics = Self.metrics
+        metrics.validationLoss = 0
+        #expect(metrics.json.hasSuffix(#""step_ms":12.5,"val_loss":0.0,"val_ppl":1.0}"#))
+    }
+
+    /// The shortest text that reads back as the same number.
+    @Test(arguments: [1.0 / 3, 0.1 + 0.2, Double.leastNonzeroMagnitude, 1.7976931348623157e308, -0.0, 2.9999999999999996e-4])
+    func numbersKeepAllDigits(value: Double) throws {
+        var metrics = Self.metrics
+        metrics.trainLoss = value
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: Data(metrics.json.utf8)) as? [String: Any])
+        let text = try #require(metrics.json.split(separator: "\"train_loss\":").last?.split(separator: ",").first)
+        #expect(Double(text)?.bitPattern == value.bitPattern)
+        #expect(text.count <= 24)
+        #expect(object.count == 8)
+    }
+
+    /// JSON has no word for them.
+    @Test(arguments: [Double.nan, .infinity, -.infinity])
+    func whatIsNotFiniteIsNull(value: Double) throws {
+        var metrics = Self.metrics
+        metrics.trainLoss = value
+        metrics.gradientNorm = value
+        metrics.tokensPerSecond = value
+        metrics.validationLoss = value
+        let object = try #require(
+            try JSONSerialization.jsonObject(with: Data(metrics.json.utf8)) as? [String: Any])
+        for name in ["train_loss", "grad_norm", "tokens_per_second", "val_loss", "val_ppl"] {
+            #expect(object[name] is NSNull, "\(name)")
+        }
+    }
+
+    /// A loss whose e^loss is beyond Double.
+    @Test func aPerplexityThatOverflowsIsNull() {
+        var metrics = Self.metrics
+        metrics.validationLoss = 1000
+        #expect(metrics.json.hasSuffix(#""val_loss":1000.0,"val_ppl":null}"#))
+    }
+
+    /// The line of DESIGN section 4, letter by letter.
+    @Test func theLogLineIsThePublishedOne() {
+        let line = LogLine(
+            metrics: Self.metrics, steps: 10000, validationLoss: 10.016938, mixedPrecision: true,
+            tokensPerSecond: 2678.6)
+        #expect(
+            line.text.replacing(/val ppl [0-9.]+/, with: "val ppl X")
+                == "epoch 1  step 10 / 10000  lr 0.000033  train loss 9.8186  val loss 10.0169  val ppl X  amp true  "
+                + "2679 tok/s")
+        let perplexity = line.text.firstMatch(of: #/val ppl ([0-9]+\.[0-9]{4})  amp/#)
+        let value = perplexity.flatMap { Double($0.1) } ?? 0
+        #expect(abs(value - exp(10.016938)) < 1e-4)
+    }
+
+    @Test func withoutAnEvaluationTheLogLineLacksItsFields() {
+        let line = LogLine(
+            metrics: Self.metrics, steps: 20, validationLoss: nil, mixedPrecision: false, tokensPerSecond: 0.4)
+        #expect(line.text == "epoch 1  step 10 / 20  lr 0.000033  train loss 9.8186  amp false  0 tok/s")
+    }
+
+    @Test func aSpeedThatIsNotFiniteDoesNotTrap() {
+        let line = LogLine(
+            metrics: Self.metrics, steps: 20, validationLoss: .nan, mixedPrecision: false, tokensPerSecond: .infinity)
+        #expect(line.text.contains("val loss nan"))
+    }
+}
+
+@Suite struct MetricsLogTests {
+    private func lines(_ path: String) throws -> [String] {
+        try String(contentsOfFile: path, encoding: .utf8).split(separator: "\n", omittingEmptySubsequences: false)
+            .map(String.init)
+    }
+
+    private func metrics(_ step: Int) -> StepMetrics {
+        var metrics = MetricsTests.metrics
+        metrics.step = step
+        return metrics
+    }
+
+    @Test func aFreshRunStartsAnEmptyFile() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("metrics.jsonl")
+        let log = try MetricsLog(path: path, keepingThrough: 0)
+        #expect(try lines(path) == [""])
+        log.append(metrics(1))
+        #expect(try lines(path) == [metrics(1).json, ""])
+    }
+
+    /// What came after the checkpoint, a torn line at the end and what is no line of ours all go.
+    @Test(arguments: ["", "{\"step\":4,\"epo", "{\"step\":12", "garbage\n", "\n\n"])
+    func aResumeDropsWhatItWillMakeAgain(tail: String) throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("metrics.jsonl")
+        do {
+            let log = try MetricsLog(path: path, keepingThrough: 0)
+            for step in 1...12 { log.append(metrics(step)) }
+        }
+        try Data((try String(contentsOfFile: path, encoding: .utf8) + tail).utf8).write(to: URL(fileURLWithPath: path))
+        let log = try MetricsLog(path: path, keepingThrough: 3)
+        #expect(try lines(path) == (1...3).map { metrics($0).json } + [""])
+        log.append(metrics(4))
+        #expect(try lines(path) == (1...4).map { metrics($0).json } + [""])
+        #expect(log.lostLines == 0)
+    }
+
+    /// A torn line of a step that is kept is no line either: without its end its numbers cannot be trusted.
+    @Test func aTornLineOfAKeptStepGoes() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("metrics.jsonl")
+        try Data((metrics(1).json + "\n" + metrics(2).json.dropLast(4)).utf8).write(to: URL(fileURLWithPath: path))
+        _ = try MetricsLog(path: path, keepingThrough: 2)
+        #expect(try lines(path) == [metrics(1).json, ""])
+    }
+
+    @Test func aFileThatCannotBeMadeIsNamed() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("missing/metrics.jsonl")
+        let error = #expect(throws: TrainingError.self) { try MetricsLog(path: path, keepingThrough: 0) }
+        #expect(error?.exitCode == 73)
+        #expect(error?.description.contains(path) == true)
+    }
+}

@@ -1,0 +1,123 @@
+import Testing
+import Training
+
+@Suite struct TrainingConfigurationTests {
+    /// Section 4 of the design: the command line's defaults.
+    @Test func defaultsAreThoseOfTheDesign() {
+        let expected = [
+            "layers": "6", "heads": "6", "embedding-size": "384", "context-length": "256", "micro-batch": "8",
+            "global-batch": "16", "steps": "10000", "warmup-steps": "100", "learning-rate": "0.0003",
+            "min-learning-rate": "0.0", "schedule": "cosine", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
+            "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact", "threads": "auto",
+            "log-interval": "10", "eval-interval": "10", "eval-batches": "20", "checkpoint-interval": "100",
+            "keep": "3", "fingerprint-interval": "100", "resume": "auto", "seed": "1337", "no-shuffle": "false",
+            "debug": "false", "extend-schedule": "false", "progress": "false", "train-data": "", "run-dir": "",
+        ]
+        let actual = Dictionary(uniqueKeysWithValues: TrainingConfiguration().effective.map { ($0.name, $0.value) })
+        #expect(actual == expected)
+    }
+
+    /// A value for each option that is not its default.
+    static let values = [
+        "train-data": "data/train_*.bin", "val-data": "data/val_*.bin", "run-dir": "runs/a", "layers": "2",
+        "heads": "3", "embedding-size": "30", "context-length": "23", "vocab-size": "97", "init-from": "models/gpt2",
+        "micro-batch": "4", "global-batch": "32", "steps": "77", "warmup-steps": "0", "learning-rate": "0.001",
+        "min-learning-rate": "1e-05", "schedule": "wsd", "decay-steps": "7", "weight-decay": "0.0", "beta1": "0.8",
+        "beta2": "0.999", "epsilon": "1e-06", "grad-clip": "0.0", "precision": "bf16", "reduction": "mpi",
+        "threads": "3", "log-interval": "1", "eval-interval": "5", "eval-batches": "0", "checkpoint-interval": "50",
+        "keep": "1", "fingerprint-interval": "9", "stop-after": "12", "resume": "runs/a/checkpoints/step-00000010",
+        "extend-schedule": "true", "rewarm": "20", "seed": "18446744073709551615", "no-shuffle": "true",
+        "debug": "true", "trace": "trace.json", "progress": "true",
+    ]
+
+    @Test func everyOptionHasAValueHere() {
+        #expect(Set(TrainingConfiguration.options.map(\.name)) == Set(Self.values.keys))
+        #expect(TrainingConfiguration.options.count == Self.values.count)
+    }
+
+    @Test(arguments: values.keys.sorted())
+    func everyOptionComesBackAsItWentIn(name: String) throws {
+        let value = try #require(Self.values[name])
+        var configuration = TrainingConfiguration()
+        try configuration.set(name, value)
+        #expect(configuration.effective.first { $0.name == name }?.value == value)
+        #expect(configuration.given == [name])
+        // And nothing else has changed.
+        let others = configuration.effective.filter { $0.name != name }
+        let defaults = TrainingConfiguration().effective.filter { $0.name != name }
+        #expect(others.map(\.name) == defaults.map(\.name))
+        #expect(others.map(\.value) == defaults.map(\.value))
+    }
+
+    @Test(arguments: [
+        ("layer", "layers"), ("max-learning-rate", "min-learning-rate"), ("lr", "steps"), ("batch-size", nil),
+        ("embeding-size", "embedding-size"), ("val_data", "val-data"), ("", nil),
+    ])
+    func anUnknownOptionIsAnErrorWithASuggestion(name: String, suggestion: String?) {
+        var configuration = TrainingConfiguration()
+        let error = #expect(throws: TrainingError.self) { try configuration.set(name, "1", source: "run.yaml") }
+        #expect(error?.exitCode == 64)
+        #expect(error?.description.hasPrefix("run.yaml: \(name) is not an option of train; did you mean ") == true)
+        if let suggestion, name != "lr" { #expect(error?.description.hasSuffix("mean \(suggestion)?") == true) }
+        #expect(configuration == TrainingConfiguration())
+    }
+
+    @Test(arguments: [
+        ("layers", "six", "a whole number"), ("layers", "2.5", "a whole number"), ("layers", "", "a whole number"),
+        ("steps", "99999999999999999999", "a whole number"), ("learning-rate", "fast", "a number"),
+        ("schedule", "cosin", "cosine, linear, constant, wsd"), ("precision", "fp16", "auto, fp32, bf16"),
+        ("reduction", "nccl", "exact, mpi"), ("threads", "all", "auto, a whole number"),
+        ("seed", "-1", "a whole number from 0 to 18446744073709551615"), ("no-shuffle", "yes", "true or false"),
+        ("resume", "", "auto, never or a checkpoint directory"), ("train-data", "", "a text"),
+    ])
+    func aBadValueSaysWhatWasExpected(name: String, value: String, expected: String) {
+        var configuration = TrainingConfiguration()
+        let error = #expect(throws: TrainingError.self) { try configuration.set(name, value) }
+        #expect(error?.exitCode == 64)
+        #expect(error?.description.hasPrefix("--\(name) is '\(value)', expected ") == true)
+        for word in expected.split(separator: ", ") { #expect(error?.description.contains(word) == true, "\(word)") }
+        #expect(configuration == TrainingConfiguration())
+    }
+
+    @Test(arguments: [
+        ("layers", "0"), ("heads", "-1"), ("embedding-size", "0"), ("context-length", "0"), ("vocab-size", "1"),
+        ("micro-batch", "0"), ("global-batch", "0"), ("steps", "0"), ("warmup-steps", "-1"), ("learning-rate", "nan"),
+        ("learning-rate", "-1"), ("learning-rate", "inf"), ("min-learning-rate", "1"), ("weight-decay", "-0.1"),
+        ("beta1", "1"), ("beta2", "1.5"), ("epsilon", "nan"), ("grad-clip", "-1"), ("threads", "0"),
+        ("log-interval", "0"), ("eval-interval", "0"), ("eval-batches", "-1"), ("checkpoint-interval", "0"),
+        ("keep", "0"), ("fingerprint-interval", "0"), ("stop-after", "0"), ("rewarm", "0"), ("heads", "5"),
+        ("decay-steps", "3"),
+    ])
+    func aValueOutOfItsRangeIsNamed(name: String, value: String) throws {
+        var configuration = TrainingConfiguration()
+        configuration.trainData = "data/*.bin"
+        configuration.runDirectory = "run"
+        try configuration.validate()
+        try configuration.set(name, value)
+        do {
+            try configuration.validate()
+            Issue.record("--\(name) \(value) was taken")
+        } catch {
+            #expect(exitCode(of: error) == 64)
+            #expect("\(error)".contains("--\(name)"), "\(error)")
+            #expect(!"\(error)".contains("\n"))
+        }
+    }
+
+    @Test func whatMustBeGivenIsNamed() throws {
+        var configuration = TrainingConfiguration()
+        #expect(throws: TrainingError.self) { try configuration.validate() }
+        configuration.trainData = "data/*.bin"
+        let error = #expect(throws: TrainingError.self) { try configuration.validate() }
+        #expect(error?.description.hasPrefix("--run-dir is missing") == true)
+    }
+
+    @Test func twoWaysToChangeTheScheduleExcludeEachOther() throws {
+        var configuration = TrainingConfiguration()
+        configuration.trainData = "data/*.bin"
+        configuration.runDirectory = "run"
+        configuration.extendSchedule = true
+        configuration.rewarm = 5
+        #expect(throws: TrainingError.self) { try configuration.validate() }
+    }
+}
