@@ -96,7 +96,7 @@ public enum AdamWUpdate {
         let gradient = Float.load(g, count: left) * f.scale
         let first = (Float.load(m, count: left) * f.beta1).addingProduct(gradient, f.rest1)
         let second = (Float.load(v, count: left) * f.beta2).addingProduct(gradient * gradient, f.rest2)
-        let denominator = f.epsilon.addingProduct(second.squareRoot(), f.rootCorrection)
+        let denominator = f.epsilon.addingProduct(squareRoot(second), f.rootCorrection)
         let updated = (Float.load(w, count: left) * f.keep).addingProduct(first / denominator, f.stepSize)
         Float.store(first, to: m, count: left)
         Float.store(second, to: v, count: left)

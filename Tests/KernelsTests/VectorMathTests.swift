@@ -35,3 +35,27 @@ import Testing
         #expect(y[6].isNaN)
     }
 }
+
+@Suite struct SquareRootTests {
+    /// Exponents from the smallest normal number to the largest, and zero.
+    @Test func withinOneULP() {
+        var worst = 0.0
+        for exponent in -126...127 {
+            for step in 0..<64 {
+                var x = SIMD16<Float>()
+                for lane in 0..<16 {
+                    x[lane] = Float(sign: .plus, exponent: exponent, significand: 1 + Float(step * 16 + lane) / 1024)
+                }
+                let roots = squareRoot(x)
+                for lane in 0..<16 {
+                    let exact = Double(x[lane]).squareRoot()
+                    worst = max(worst, abs(Double(roots[lane]) - exact) / Double(Float(exact).ulp))
+                }
+            }
+        }
+        #expect(worst <= 1, "\(worst) ULP")
+        #expect(squareRoot(SIMD16<Float>()) == SIMD16<Float>())
+        // Below the normal numbers it may lose digits, but not its way.
+        #expect(squareRoot(SIMD16<Float>(repeating: .leastNonzeroMagnitude))[0] < 1e-20)
+    }
+}
