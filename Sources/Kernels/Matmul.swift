@@ -43,14 +43,18 @@ public final class Matmul: @unchecked Sendable {
             bStride: bStride ?? (layout == .bTransposed ? inner : columns), bTransposed: layout == .bTransposed,
             cStride: cStride ?? columns, input: input, output: output, bias: bias, accumulates: accumulates)
         var parts: [Part] = []
-        for thread in 0..<compute.pool.threadCount {
-            let share = compute.pool.share(of: rows, grain: 16, thread: thread)
+        // oneDNN sums in another order when a transposed operand has no gaps between its rows, as a whole one has and a
+        // part of one has not. One thread cuts it too, so that every number of threads gives the same bits.
+        let threads = compute.pool.threadCount
+        let cuts = layout == .aTransposed ? max(2, threads) : threads
+        for cut in 0..<cuts {
+            let share = ThreadPool.share(of: rows, grain: 16, part: cut, of: cuts)
             guard !share.isEmpty else { break }
             shape.m = share.count
             let aStep = layout == .aTransposed ? 1 : shape.aStride
             parts.append(
                 Part(
-                    kernel: try compute.tileKernels(shape)[thread],
+                    kernel: try compute.tileKernels(shape)[min(cut, threads - 1)],
                     aByteOffset: share.lowerBound * aStep * input.byteCount,
                     cByteOffset: share.lowerBound * shape.cStride * output.byteCount))
         }
@@ -73,11 +77,11 @@ public final class Matmul: @unchecked Sendable {
                 aStart, b.pointer, cStart, bias: bias?.pointer, scratch: compute.scratchMemory(thread: 0))
         }
         compute.pool.run { thread in
-            guard thread < parts.count else { return }
-            let part = parts[thread]
-            part.kernel.run(
-                aStart + part.aByteOffset, b.pointer, cStart + part.cByteOffset, bias: bias?.pointer,
-                scratch: compute.scratchMemory(thread: thread))
+            for part in stride(from: thread, to: parts.count, by: compute.pool.threadCount) {
+                parts[part].kernel.run(
+                    aStart + parts[part].aByteOffset, b.pointer, cStart + parts[part].cByteOffset, bias: bias?.pointer,
+                    scratch: compute.scratchMemory(thread: thread))
+            }
         }
     }
 }

@@ -81,11 +81,15 @@ public final class ThreadPool: @unchecked Sendable {
 
     /// The range of 0 ..< `count` that `split` gives to a thread.
     public func share(of count: Int, grain: Int, thread: Int) -> Range<Int> {
+        ThreadPool.share(of: count, grain: grain, part: thread, of: threadCount)
+    }
+
+    /// One of `parts` ranges that 0 ..< `count` is cut into; parts without work are the last ones.
+    static func share(of count: Int, grain: Int, part: Int, of parts: Int) -> Range<Int> {
         let grains = (count + grain - 1) / grain
-        // Rounded up, so that threads without work are the last ones.
-        let lower = (grains * thread + threadCount - 1) / threadCount * grain
-        let upper = (grains * (thread + 1) + threadCount - 1) / threadCount * grain
-        return min(lower, count)..<min(upper, count)
+        // The first parts have one grain more where they do not divide.
+        func start(_ part: Int) -> Int { min(count, (grains / parts * part + min(part, grains % parts)) * grain) }
+        return start(part)..<start(part + 1)
     }
 
     fileprivate func workerLoop(_ index: Int) {

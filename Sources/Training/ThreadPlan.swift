@@ -28,7 +28,9 @@ struct ThreadPlan {
                 "each rank is bound to \(allowed) of \(online) cores and \(online - ranks * allowed) stay idle; "
                 + "start mpirun with --bind-to none, or use launch/local"
         } else if threads * ranks > online {
-            advice = "\(ranks) ranks of \(threads) threads on \(online) cores: use --threads \(max(1, online / ranks))"
+            let share = threads > 1 ? "use --threads \(max(1, online / ranks))" : "start at most \(online) ranks here"
+            advice =
+                "\(ranks) ranks of \(threads) \(threads == 1 ? "thread" : "threads") on \(online) cores: \(share)"
         } else {
             advice = nil
         }

@@ -25,6 +25,29 @@ extension EndToEnd {
             }
         }
 
+        /// Ranks and threads as the machine gives them: the last bits depend on neither.
+        @Test(arguments: ["fp32", "bf16"].filter { $0 == "fp32" || Compute.hasFastBFloat16 })
+        func everyNumberOfThreadsHasTheSameBits(precision: String) throws {
+            let workspace = try Workspace()
+            let shape = [
+                "--precision", precision, "--embedding-size", "160", "--heads", "4", "--micro-batch", "4",
+                "--global-batch", "16", "--context-length", "128",
+            ]
+            let alone = try finish(workspace, "alone", shape)
+            for (threads, ranks) in [("2", 1), ("3", 1), ("7", 1), ("2", 2)] {
+                let outcome = try workspace.train("t\(threads)-\(ranks)", shape + ["--threads", threads], ranks: ranks)
+                #expect(outcome.status == 0, "\(outcome)")
+                let record = try RunRecord(workspace, "t\(threads)-\(ranks)", step: 20)
+                for name in ["lr", "train_loss", "grad_norm", "val_loss"] {
+                    #expect(record.texts(name) == alone.texts(name), "\(threads) threads, \(ranks) ranks")
+                }
+                // The state keeps the number of threads.
+                for file in ["model.safetensors", "optimizer.safetensors"] {
+                    #expect(record.hashes[file] == alone.hashes[file], "\(threads) threads, \(ranks) ranks")
+                }
+            }
+        }
+
         /// 10 + 10 steps are 20, at each number of ranks and from one to another.
         @Test(arguments: [(1, 1), (2, 2), (4, 4), (2, 1), (2, 4), (1, 2)])
         func stoppingChangesNothing(before: Int, after: Int) throws {

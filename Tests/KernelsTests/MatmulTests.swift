@@ -42,7 +42,6 @@ import Testing
                 if accumulates { expected[i] += before.values[i] }
             }
             let what = "\(shape) \(layout) \(Input.precision) → \(Output.precision)"
-            // oneDNN orders a sum by the shape of its part, so other thread counts may give other bits here.
             for threads in 1...3 {
                 let compute = try Compute(threadCount: threads)
                 let product = try Matmul(
