@@ -140,7 +140,7 @@ bench: build ## ceilings of this machine, where a training step goes, and ratios
 	threads=$$(report -n 1 -t 2 bench | $(call FIELD,tokensPerSecond))
 	full=$$(report -n 2 -t 1 bench --precision fp32 | $(call FIELD,tokensPerSecond))
 	mpi=$$(report -n 2 -t 1 bench --reduction mpi | $(call FIELD,tokensPerSecond))
-	ratio() { awk -v a="$$2" -v b="$$3" -v name="$$1" 'BEGIN { printf "%-44s %.2f\n", name, a / b }'; }
+	ratio() { awk -v a="$$2" -v b="$$3" -v name="$$1" 'BEGIN { if (b > 0) printf "%-44s %.2f\n", name, a / b; else print name ": not measured" }'; }
 	echo
 	ratio "2 ranks against 1 rank" "$$both" "$$one"
 	ratio "1 rank of 2 threads against 2 ranks of 1" "$$threads" "$$both"

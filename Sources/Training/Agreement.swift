@@ -29,7 +29,7 @@ public func exitCode(of error: any Error) -> Int32 {
 
 /// An error that knows its exit code.
 public protocol ExitCoded: Error {
-    /// DESIGN section 6.
+    /// As docs/operations.md lists them.
     var exitCode: Int32 { get }
 }
 

@@ -113,6 +113,10 @@ struct TrainingSetup {
         let effective = configuration
         try communicator.agreeing { try opened?.writeConfiguration(effective.json) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
+        if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
+            reporter.warning(
+                "threads change at this resume: \(saved) → \(threadPlan.threads); give --threads \(saved) to keep them")
+        }
         announce(reporter, communicator: communicator)
     }
 

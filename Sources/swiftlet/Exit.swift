@@ -4,7 +4,7 @@ import Foundation
 import MPICollectives
 import Training
 
-/// How the process ends: one line on standard error, printed by one rank, and an exit code of DESIGN section 6.
+/// How the process ends: one line on standard error, printed by one rank, and an exit code of docs/operations.md.
 enum Exit {
     /// An error found before MPI runs: every rank has it, rank 0 prints it.
     static func beforeMPI(_ error: any Error) -> Never {

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension EndToEnd {
-    /// Every mistake: one line that says what, which value and what to do; the exit code of DESIGN section 6, from
+    /// Every mistake: one line that says what, which value and what to do; the exit code of docs/operations.md, from
     /// mpirun too; and nothing half-written.
     @Suite(.serialized) struct BadInputTests {
         /// A mistake in the options of `train`, with the run directory's own options added.

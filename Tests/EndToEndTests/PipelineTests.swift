@@ -106,7 +106,7 @@ extension EndToEnd {
             }
         }
 
-        /// Every option of DESIGN section 4 is one of the command line.
+        /// Every option of the design is one of the command line.
         @Test func helpNamesEveryOption() throws {
             let workspace = try Workspace()
             let help = try workspace.run(["train", "--help"]).standardOutput

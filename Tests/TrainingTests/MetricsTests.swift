@@ -59,7 +59,7 @@ import Training
         #expect(metrics.json.hasSuffix(#""val_loss":1000.0,"val_ppl":null}"#))
     }
 
-    /// The line of DESIGN section 4, letter by letter.
+    /// The line as docs/files.md shows it, letter by letter.
     @Test func theLogLineIsThePublishedOne() {
         let line = LogLine(
             metrics: Self.metrics, steps: 10000, validationLoss: 10.016938, mixedPrecision: true,
