@@ -58,8 +58,9 @@ public final class Trainer {
         gradients = Buffer(count: model.layout.count)
         squareSums = Vector.squareSums(count: gradients.count)
         reducer = GradientReducer(
-            communicator: communicator, gradients: gradients, mode: configuration.reduction,
-            microBatchesPerRank: setup.loader.plan.accumulation)
+            communicator: communicator, gradients: gradients,
+            bucketElements: configuration.bucketBytes / MemoryLayout<Float>.stride, mode: configuration.reduction,
+            microBatchesPerRank: setup.loader.plan.accumulation, overlap: configuration.overlapsReduction)
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
         model.observer = observer
         tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }
@@ -114,7 +115,7 @@ public final class Trainer {
                     // On the last micro-batch this sums over ranks, bucket by bucket, while the bucket is in the cache.
                     try model.timed(.reduction) { try reducer.completed(range) }
                 })
-            try reducer.endMicroBatch()
+            try model.timed(.waiting) { try reducer.endMicroBatch() }
         }
         let allLosses = try model.timed(.waiting) {
             try CanonicalSum.sumOfMicroBatches(

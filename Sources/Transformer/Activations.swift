@@ -42,12 +42,13 @@ final class Activations<E: ActivationElement> {
     let finalNorm: NormStatistics
     /// [N, C] a norm's output: the operand of the next matmul.
     let normed: Buffer<E>
-    /// [N, C] what a block adds to the residual stream.
+    /// [N, C] what a block adds to the residual stream; in the backward pass `normedGradient`.
     let branch: Buffer<E>
     /// [N, 4C] GELU's output.
     let activated: Buffer<E>
-    /// [rows of a block, vocabulary]: logits, then their gradient.
-    let logits: Buffer<E>
+    /// [rows of a block, vocabulary]: logits, then their gradient. The head runs between the two passes, so they share
+    /// memory with `wideGradient`.
+    let logits: BufferSlice<E>
     /// One row of exponentials a thread.
     let powers: Buffer<Float>
     /// [N]
@@ -59,9 +60,9 @@ final class Activations<E: ActivationElement> {
     /// [N, C] the same as a matmul operand; the same memory in fp32.
     let branchGradient: Buffer<E>
     /// [N, C] of a norm's output or the attention's output.
-    let normedGradient: Buffer<E>
+    var normedGradient: Buffer<E> { branch }
     /// [N, 4C] of the MLP's hidden layer; also [N, 3C] of queries, keys and values.
-    let wideGradient: Buffer<E>
+    let wideGradient: BufferSlice<E>
     let partials: Partials
 
     init(_ configuration: GPTConfiguration, rows: Int, threads: Int, training: Bool) {
@@ -88,14 +89,15 @@ final class Activations<E: ActivationElement> {
         branch = Buffer(count: rows * c)
         activated = Buffer(count: rows * 4 * c)
         let head = HeadShape(configuration, rows: rows)
-        logits = Buffer(count: head.blockRows * head.stride)
         powers = Buffer(count: threads * ((configuration.vocabularySize + 15) / 16 * 16))
         losses = Buffer(count: rows)
         let kept = training ? rows : 0
         residualGradient = Buffer(count: kept * c)
         branchGradient = (residualGradient as? Buffer<E>) ?? Buffer<E>(count: kept * c)
-        normedGradient = Buffer(count: kept * c)
-        wideGradient = Buffer(count: kept * 4 * c)
+        let logitCount = head.blockRows * head.stride
+        let wide = Buffer<E>(count: max(logitCount, kept * 4 * c))
+        logits = wide[0..<logitCount]
+        wideGradient = wide[0..<kept * 4 * c]
         partials = Partials(rows: training ? rows : 1, columns: 4 * c)
     }
 }

@@ -28,25 +28,25 @@ extension GPT {
             try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
             inputGradient(
                 products.contraction, .contractionInputGradient, slots.contraction, a.branchGradient.all,
-                into: a.wideGradient.all, layer: layer)
+                into: a.wideGradient, layer: layer)
             timed(.activation, layer: layer) {
                 GELU.backward(
-                    pool, x: block.hidden.all, gradient: a.wideGradient.all, output: a.activated.all,
+                    pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
                     biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials, columns: 4 * width)
             }
-            try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient.all)
+            try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient)
             weightGradient(
                 products.contraction, .contractionWeightGradient, slots.contraction, a.activated.all,
                 a.branchGradient.all, gradients, layer: layer)
             try complete(downTo: slots.contraction.weight)
 
             inputGradient(
-                products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient.all,
+                products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient,
                 into: a.normedGradient.all, layer: layer)
             backwardNorm(
                 slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
             weightGradient(
-                products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient.all,
+                products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient,
                 gradients, layer: layer)
             try complete(downTo: slots.norm2.weight)
 

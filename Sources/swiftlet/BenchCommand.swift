@@ -19,11 +19,15 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "auto, fp32 or bf16.") var precision = "auto"
     @Option(help: "exact or mpi.") var reduction = "exact"
     @Option(help: "Threads of a rank, or auto.") var threads = "auto"
+    @Option(help: "KiB of gradients that are reduced at a time.") var bucket = 1024
+    @Flag(help: "Reduce on a thread of its own while the backward pass goes on.") var overlap = false
     @Option(help: "Steps to time.") var steps = 10
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
-        for (name, value) in [("steps", steps), ("micro-batch", microBatch), ("accumulation", accumulation)]
+        for (name, value) in [
+            ("steps", steps), ("micro-batch", microBatch), ("accumulation", accumulation), ("bucket", bucket),
+        ]
         where value < 1 { throw ValidationError("--\(name) is \(value), expected 1 or more") }
     }
 
@@ -38,6 +42,8 @@ struct BenchCommand: ParsableCommand {
         ]
         for (name, value) in options { try configuration.set(name, value) }
         try configuration.validate()
+        configuration.bucketBytes = bucket << 10
+        configuration.overlapsReduction = overlap
         let checked = configuration
         try withCommunicator { communicator in
             var sized = checked
