@@ -73,17 +73,4 @@ public enum Vector {
         }
         return (a + b).sum()
     }
-
-    /// Whether a value in the slice is infinite or not a number.
-    @_specialize(where E == Float)
-    @_specialize(where E == BFloat16)
-    public static func hasNonFinite<E: ActivationElement>(_ x: BufferSlice<E>) -> Bool {
-        var sum = SIMD16<Float>()
-        for i in stride(from: 0, to: x.count, by: 16) {
-            let v = E.load(x.pointer + i, count: x.count - i)
-            // 0 for a finite value, NaN for any other.
-            sum += v * splat(0)
-        }
-        return !horizontalSum(sum).isFinite
-    }
 }

@@ -37,16 +37,6 @@ extension Tokenizer {
         return Array(text.utf8)
     }
 
-    /// The `tokenizer_config.json` that stands beside it, for `transformers`.
-    public func tokenizerConfigurationJSON(contextLength: Int) -> [UInt8] {
-        var text = "{\n  \"add_prefix_space\": false,\n"
-        if endOfTextID != nil {
-            for name in ["bos_token", "eos_token", "unk_token"] { text += "  \"\(name)\": \"\(Self.endOfText)\",\n" }
-        }
-        text += "  \"model_max_length\": \(contextLength),\n  \"tokenizer_class\": \"GPT2TokenizerFast\"\n}\n"
-        return Array(text.utf8)
-    }
-
     /// GPT-2's `merges.txt`.
     package func mergesText() -> [UInt8] {
         var text = Array("#version: 0.2\n".utf8)

@@ -150,8 +150,10 @@ public final class Trainer {
         var metrics = result
         let evaluated = step == configuration.steps || step % configuration.evalInterval == 0
         if evaluated { metrics.validationLoss = setup.evaluator == nil ? nil : newestValidationLoss }
+        let lostBefore = metricsLog?.lostLines ?? 0
         metricsLog?.append(metrics)
-        if let metricsLog, metricsLog.lostLines == 1 {
+        // Said once a run: training goes on without the line.
+        if lostBefore == 0, let metricsLog, metricsLog.lostLines > 0 {
             reporter.warning("a line of metrics.jsonl could not be written; is the disk full?")
         }
         if scheduler.schedule.isPastHorizon(step) {

@@ -145,4 +145,14 @@ import Testing
         let error = #expect(throws: CheckpointError.self) { try files.read("wte.weight", into: &span) }
         #expect(error?.message.contains("28 of 28 values") == true)
     }
+
+    @Test func tokenizerConfigurationNamesTheClass() throws {
+        let model = GPT2ModelDescription(
+            vocabularySize: 300, contextLength: 256, embeddingSize: 8, layerCount: 1, headCount: 1)
+        let object = try JSONValue.parse(model.tokenizerConfigurationJSON(endOfText: "<|endoftext|>")).object
+        #expect(object?["tokenizer_class"]?.string == "GPT2TokenizerFast")
+        #expect(object?["model_max_length"]?.int == 256)
+        #expect(object?["eos_token"]?.string == "<|endoftext|>")
+        #expect(try JSONValue.parse(model.tokenizerConfigurationJSON(endOfText: nil)).object?["eos_token"] == nil)
+    }
 }

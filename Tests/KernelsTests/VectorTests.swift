@@ -45,21 +45,6 @@ import Testing
         #expect((sum - 1e60).magnitude < 1e54)
     }
 
-    @Test func findsNonFinite() {
-        for count in [1, 16, 17, 100] {
-            for place in 0..<count {
-                for bad in [Double.nan, .infinity, -.infinity] {
-                    var values = [Double](repeating: 3e38, count: count)
-                    #expect(!Vector.hasNonFinite(Operand(values, Float.self).all))
-                    values[place] = bad
-                    #expect(Vector.hasNonFinite(Operand(values, Float.self).all))
-                    #expect(Vector.hasNonFinite(Operand(values, BFloat16.self).all))
-                }
-            }
-        }
-        #expect(!Vector.hasNonFinite(Buffer<Float>(count: 0).all))
-    }
-
     @Test(arguments: [(1, 5), (63, 16), (64, 33), (65, 48), (257, 130), (1000, 3)])
     func columnSum(rows: Int, columns: Int) throws {
         try checkColumnSum(rows, columns, Float.self)

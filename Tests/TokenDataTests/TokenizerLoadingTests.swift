@@ -152,11 +152,4 @@ import TokenData
             #expect(error?.description.contains(path) == true)
         }
     }
-
-    @Test func configurationNamesTheClass() {
-        let text = String(decoding: tokenizer.tokenizerConfigurationJSON(contextLength: 256), as: UTF8.self)
-        #expect(text.contains("\"tokenizer_class\": \"GPT2TokenizerFast\""))
-        #expect(text.contains("\"model_max_length\": 256"))
-        #expect(text.contains("\"eos_token\": \"<|endoftext|>\""))
-    }
 }
