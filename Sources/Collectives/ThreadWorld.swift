@@ -96,6 +96,8 @@ extension ThreadWorld {
         private var calls: [Call?]
         private var arrived = 0
         private var generation = 0
+        /// The meeting to which ranks came with different calls.
+        private var mismatchedGeneration: Int?
         private var left: [Bool]
         private var failures: [(any Error)?]
         private var first: (rank: Int, error: any Error)?
@@ -128,6 +130,7 @@ extension ThreadWorld {
                     arrived = 0
                     generation += 1
                     if let other = (0..<size).first(where: { calls[$0] != call }) {
+                        mismatchedGeneration = mine
                         let reason =
                             "the ranks called different collectives: rank \(rank) \(call), "
                             + "rank \(other) \(calls[other].map(String.init(describing:)) ?? "nothing")"
@@ -149,6 +152,9 @@ extension ThreadWorld {
                     }
                     monitor.wait()
                 }
+                // The last to arrive may have found that the calls differ. Another failure is the next call's business:
+                // this meeting took place, and its values are whole.
+                if mismatchedGeneration == mine { try throwIfBroken(rank: rank, call.name) }
             }
         }
 

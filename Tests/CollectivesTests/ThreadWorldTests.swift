@@ -76,6 +76,31 @@ struct ThreadWorldTests {
         #expect(error?.exitCode == 76)
     }
 
+    /// Repeated, because it takes a rank that wakes late to see the difference.
+    @Test func `Every rank of a meeting with different calls has the error`() {
+        for _ in 0..<200 {
+            let outcomes = ThreadWorld.outcomes(worldSize: 4) { communicator in
+                var values = [Double](repeating: 0, count: communicator.rank == 2 ? 2 : 1)
+                var span = values.mutableSpan
+                try communicator.allReduce(&span, .sum)
+            }
+            #expect(outcomes.allSatisfy { if case .failure(is CollectiveError) = $0 { true } else { false } })
+        }
+    }
+
+    /// A rank that wakes late from a meeting that took place has its values, though others have failed since.
+    @Test func `A failure after a collective leaves the collective whole`() {
+        struct Broken: Error {}
+        for _ in 0..<200 {
+            let outcomes = ThreadWorld.outcomes(worldSize: 4) { communicator in
+                try communicator.barrier()
+                if communicator.rank < 3 { throw Broken() }
+            }
+            #expect(outcomes.prefix(3).allSatisfy { if case .failure(is Broken) = $0 { true } else { false } })
+            #expect((try? outcomes[3].get()) != nil)
+        }
+    }
+
     @Test func `A message of another length is an error`() throws {
         let error = #expect(throws: CollectiveError.self) {
             try ThreadWorld.run(worldSize: 2) { communicator in
