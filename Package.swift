@@ -32,12 +32,13 @@ let package = Package(
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
+        .systemLibrary(name: "CInstructions"),
         .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
 
         // Bottom to top: a module imports nothing that stands below it in this list.
         library("Collectives", []),
         library("MPICollectives", ["Collectives", "CMPI"]),
-        library("Kernels", ["COneDNN"], settings: kernelSettings),
+        library("Kernels", ["COneDNN", "CInstructions"], settings: kernelSettings),
         library("TokenData", []),
         library("Optimization", ["Kernels"]),
         library("Transformer", ["Kernels"]),
@@ -68,7 +69,7 @@ let package = Package(
             path: "Tests/collectives-check", swiftSettings: strict),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
-        tests("KernelsTests", ["Kernels"]),
+        tests("KernelsTests", ["Kernels", "CInstructions"]),
         tests("TokenDataTests", ["TokenData"]),
         tests("OptimizationTests", ["Optimization", "Kernels"]),
         tests("TransformerTests", ["Transformer", "Kernels", "Checkpointing"], exclude: ["Fixtures"]),

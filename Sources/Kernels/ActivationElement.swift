@@ -1,8 +1,11 @@
+import CInstructions
+
 /// A type that activations and matmul operands are stored in. Arithmetic on it is always fp32.
 public protocol ActivationElement: BitwiseCopyable, Sendable {
     /// The type's name in messages and files: `fp32`, `bf16`.
     static var precision: Precision { get }
-    /// Rounds to nearest, ties to even.
+    /// Rounds to nearest, ties to even; bf16, as its CPU instruction does, takes numbers below fp32's normal range
+    /// (1.2e-38) as zero.
     init(rounding value: Float)
     /// The value as fp32; exact.
     var float: Float { get }
@@ -48,9 +51,15 @@ extension BFloat16: ActivationElement {
 
     public init(rounding value: Float) {
         let bits = value.bitPattern
-        let rounded = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
-        // Rounding could carry a NaN's payload over into an infinity or a zero.
-        bitPattern = value.isNaN ? 0x7fc0 : rounded
+        let upper = UInt16(bits >> 16)
+        if value.isNaN {
+            // Quiet; rounding could carry the payload over into an infinity or a zero.
+            bitPattern = upper | 0x40
+        } else if value.isSubnormal {
+            bitPattern = upper & 0x8000
+        } else {
+            bitPattern = UInt16(truncatingIfNeeded: (bits &+ 0x7fff &+ ((bits >> 16) & 1)) >> 16)
+        }
     }
 
     public var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
@@ -66,12 +75,7 @@ extension BFloat16: ActivationElement {
 
     @inline(__always)
     public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<BFloat16>) {
-        let bits = unsafeBitCast(values, to: SIMD16<UInt32>.self)
-        let odd = (bits &>> 16) & SIMD16(repeating: 1)
-        var rounded = (bits &+ SIMD16(repeating: 0x7fff) &+ odd) &>> 16
-        rounded.replace(with: 0x7fc0, where: values .!= values)
-        var halves = SIMD16<UInt16>()
-        for lane in 0..<16 { halves[lane] = UInt16(truncatingIfNeeded: rounded[lane]) }
+        let halves = instructions_round_bf16(values)
         UnsafeMutableRawPointer(target).storeBytes(of: halves, as: SIMD16<UInt16>.self)
     }
 }

@@ -34,6 +34,11 @@ extension Attention {
         let y = output + sequence * context * C + head * headSize
         let dy = outputGradient + sequence * context * C + head * headSize
         let lse = logSumExp + pair * context
+        if let packed {
+            return packed.backward(
+                thread: thread, q: asBFloat16(q), y: asBFloat16(y), lse: lse, dy: asBFloat16(dy), dq: asBFloat16(dq),
+                next: next(pair))
+        }
         let worker = workers[thread]
         let memory = compute.scratchMemory(thread: thread)
         let queryGradient = worker.rows.base

@@ -24,23 +24,41 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
     /// Elements from one row of a tile to the next: not a multiple of 64, or rows would share cache sets.
     let tileStride: Int
     let workers: [Worker]
+    /// What computes bf16 heads on a CPU with bf16 dot products.
+    let packed: PackedAttention?
 
     /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.
-    public init(
+    public convenience init(
         _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true
     ) throws(KernelError) {
+        try self.init(
+            compute, sequences: sequences, context: context, heads: heads, headSize: headSize, training: training,
+            packed: E.precision == .bf16 && PackedAttention.isFast)
+    }
+
+    /// The same with the products chosen by the caller: `packed` ones (bf16 alone), or oneDNN's.
+    package init(
+        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true,
+        packed: Bool
+    ) throws(KernelError) {
+        precondition(!packed || E.precision == .bf16, "packed products are bf16 products")
         self.compute = compute
         self.sequences = sequences
         self.context = context
         self.heads = heads
         self.headSize = headSize
         scale = 1 / Float(headSize).squareRoot()
+        self.packed =
+            packed
+            ? PackedAttention(
+                threads: compute.pool.threadCount, context: context, heads: heads, headSize: headSize,
+                training: training) : nil
         tileStride = min(Self.keyTile, (context + 15) / 16 * 16) + 16
         let shapes = TilePlanner(
             compute: compute, context: context, heads: heads, headSize: headSize, tileStride: tileStride,
             queryTile: Self.queryTile, keyTile: Self.keyTile, precision: E.precision, training: training)
         var workers: [Worker] = []
-        for thread in 0..<compute.pool.threadCount {
+        for thread in 0..<(packed ? 0 : compute.pool.threadCount) {
             workers.append(
                 Worker(
                     tiles: try shapes.tiles(thread: thread), tile: Self.queryTile * tileStride,
@@ -58,6 +76,14 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
         }
     }
 
+    /// How far the next pair's queries and outputs lie from this one's; nil after the last.
+    func next(_ pair: Int) -> (qkv: Int, output: Int)? {
+        guard pair + 1 < sequences * heads else { return nil }
+        guard (pair + 1) % heads == 0 else { return (headSize, headSize) }
+        let output = context * heads * headSize - (heads - 1) * headSize
+        return (output + 2 * context * heads * headSize, output)
+    }
+
     @inline(__always)
     private func forwardHead(
         _ pair: Int, _ thread: Int, _ qkv: UnsafePointer<E>, _ output: UnsafeMutablePointer<E>,
@@ -70,6 +96,11 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
         let v = q + 2 * C
         let y = output + sequence * context * C + head * headSize
         let lse = logSumExp + pair * context
+        if let packed {
+            return packed.forward(
+                thread: thread, q: asBFloat16(q), y: asBFloat16(y), lse: lse,
+                nextQ: next(pair).map { asBFloat16(q + $0.qkv) })
+        }
         let worker = workers[thread]
         let scores = worker.scores.base
         let probabilities = worker.probabilities.base
@@ -116,6 +147,17 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
             }
         }
     }
+}
+
+/// The same memory, where `E` is known to be `BFloat16`.
+@_transparent
+func asBFloat16<E>(_ pointer: UnsafeMutablePointer<E>) -> UnsafeMutablePointer<BFloat16> {
+    UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: BFloat16.self)
+}
+
+@_transparent
+func asBFloat16<E>(_ pointer: UnsafePointer<E>) -> UnsafePointer<BFloat16> {
+    UnsafeRawPointer(pointer).assumingMemoryBound(to: BFloat16.self)
 }
 
 /// The largest of the first `count` elements.

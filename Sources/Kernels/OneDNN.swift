@@ -8,8 +8,7 @@ public final class Compute: @unchecked Sendable {
     public let pool: ThreadPool
     let engine: dnnl_engine_t
     let streams: [dnnl_stream_t]
-    private var scratch: [UnsafeMutableRawPointer]
-    private var scratchBytes = 0
+    private var scratch: [Buffer<UInt8>]
     private var kernels: [TileShape: [TileMatmul]] = [:]
 
     /// Starts the threads and oneDNN.
@@ -27,14 +26,13 @@ public final class Compute: @unchecked Sendable {
             if let stream { streams.append(stream) }
         }
         self.streams = streams
-        scratch = (0..<threadCount).map { _ in .allocate(byteCount: 64, alignment: 64) }
+        scratch = (0..<threadCount).map { _ in Buffer(count: 64) }
     }
 
     deinit {
         for kernel in kernels.values.joined() { kernel.destroy() }
         pool.shutdown()
         for stream in streams { dnnl_stream_destroy(stream) }
-        for memory in scratch { memory.deallocate() }
         dnnl_engine_destroy(engine)
     }
 
@@ -51,15 +49,11 @@ public final class Compute: @unchecked Sendable {
         return made
     }
 
-    func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { scratch[thread] }
+    func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(scratch[thread].base) }
 
     private func growScratch(_ bytes: Int) {
-        guard bytes > scratchBytes else { return }
-        scratchBytes = (bytes + 4095) / 4096 * 4096
-        for thread in scratch.indices {
-            scratch[thread].deallocate()
-            scratch[thread] = .allocate(byteCount: scratchBytes, alignment: 4096)
-        }
+        guard bytes > scratch[0].count else { return }
+        for thread in scratch.indices { scratch[thread] = Buffer(count: bytes) }
     }
 
     /// The version of the oneDNN library that runs, such as `2.6.3`.

@@ -17,32 +17,41 @@ import Testing
     /// Every context at an odd head size, every head size at an odd context; 600 has three tiles of keys.
     static let shapes =
         [1, 7, 63, 64, 65, 257, 300].map { Shape(context: $0, headSize: 24, heads: 2, sequences: 2) }
-        + [8, 10, 16, 64, 80, 128].map { Shape(context: 65, headSize: $0, heads: 3, sequences: 1) }
+        + [8, 9, 10, 16, 64, 80, 128].map { Shape(context: 65, headSize: $0, heads: 3, sequences: 1) }
         + [
             Shape(context: 257, headSize: 80, heads: 1, sequences: 1),
             Shape(context: 600, headSize: 16, heads: 1, sequences: 1),
             Shape(context: 256, headSize: 64, heads: 2, sequences: 1),
         ]
 
-    @Test(arguments: shapes, Precision.allCases)
-    func agreesWithWholeMatrices(shape: Shape, precision: Precision) throws {
-        switch precision {
+    /// Whose products: oneDNN's in either precision, or our own on packed bf16 words.
+    enum Products: CaseIterable {
+        case fp32, bf16, packed
+    }
+
+    @Test(arguments: shapes, Products.allCases)
+    func agreesWithWholeMatrices(shape: Shape, products: Products) throws {
+        switch products {
         case .fp32: try check(shape, Float.self)
         case .bf16: try check(shape, BFloat16.self)
+        case .packed: try check(shape, BFloat16.self, packed: true)
         }
     }
 
     /// Scores that grow along the keys, up to some 80 apart: every tile of keys has a new maximum.
-    @Test(arguments: Precision.allCases)
-    func largeScores(precision: Precision) throws {
+    @Test(arguments: Products.allCases)
+    func largeScores(products: Products) throws {
         let shape = Shape(context: 600, headSize: 16, heads: 1, sequences: 1)
-        switch precision {
+        switch products {
         case .fp32: try check(shape, Float.self, growth: 80)
         case .bf16: try check(shape, BFloat16.self, growth: 80)
+        case .packed: try check(shape, BFloat16.self, packed: true, growth: 80)
         }
     }
 
-    private func check<E: ActivationElement>(_ shape: Shape, _: E.Type, growth: Double = 0) throws {
+    private func check<E: ActivationElement>(
+        _ shape: Shape, _: E.Type, packed: Bool = false, growth: Double = 0
+    ) throws {
         let (T, H, D, B) = (shape.context, shape.heads, shape.headSize, shape.sequences)
         let (N, C) = (B * T, H * D)
         var random = TestRandom(UInt64(T * 1000 + D))
@@ -59,7 +68,8 @@ import Testing
         let expected = reference.forward(qkv.values)
         let gradient = reference.backward(qkv.values, expected, outputGradient: outputGradient.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
-            let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
+            let attention = try Attention<E>(
+                compute, sequences: B, context: T, heads: H, headSize: D, packed: packed)
             let output = Buffer<E>(count: N * C)
             let logSumExp = Buffer<Float>(count: N * H)
             let qkvGradient = Buffer<E>(count: N * 3 * C)

@@ -1,4 +1,6 @@
+import CInstructions
 import Kernels
+import TestSupport
 import Testing
 
 @Suite struct BFloat16Tests {
@@ -16,14 +18,16 @@ import Testing
         return rounded
     }
 
-    /// Every number that bf16 can hold stays as it is, infinities and both zeros included.
+    /// Every normal number that bf16 can hold stays as it is, infinities and both zeros included; NaNs become quiet ones
+    /// and keep what they carry, subnormal numbers become zeros and keep their sign: what `VCVTNEPS2BF16` does.
     @Test func everyPatternReturns() throws {
         let values = Self.allPatterns.map(\.float)
         let rounded = try round(values)
         for (pattern, result) in zip(Self.allPatterns, rounded) {
             if pattern.float.isNaN {
-                // As PyTorch rounds: every NaN becomes this one.
-                #expect(result.bitPattern == 0x7fc0)
+                #expect(result.bitPattern == pattern.bitPattern | 0x40)
+            } else if pattern.float.isSubnormal {
+                #expect(result.bitPattern == pattern.bitPattern & 0x8000)
             } else {
                 #expect(result == pattern)
             }
@@ -34,7 +38,7 @@ import Testing
     @Test func nearestTiesToEven() throws {
         var values: [Float] = []
         var wanted: [UInt16] = []
-        for pattern in Self.allPatterns where pattern.float.isFinite {
+        for pattern in Self.allPatterns where pattern.float.isNormal {
             let bits = UInt32(pattern.bitPattern) << 16
             for (low, up) in [(1, 0), (0x7fff, 0), (0x8000, pattern.bitPattern & 1), (0x8001, 1), (0xffff, 1)] {
                 values.append(Float(bitPattern: bits | UInt32(low)))
@@ -60,6 +64,18 @@ import Testing
         let values = (0..<18).map { made[$0 % 4] }
         #expect(values.allSatisfy { $0.isNaN })
         #expect(try round(values).allSatisfy { $0.float.isNaN })
+    }
+
+    /// The plain C that stands in on a CPU without the instruction gives the same.
+    @Test func plainRoundingAgrees() throws {
+        var random = TestRandom(9)
+        let patterns = (0..<1 << 16).map { _ in UInt32(truncatingIfNeeded: random.next()) }
+        let values = (Self.allPatterns.map(\.float) + patterns.map(Float.init(bitPattern:)))
+        let rounded = try round(values).map(\.bitPattern)
+        for start in stride(from: 0, to: values.count, by: 16) {
+            let plain = instructions_plain_round_bf16(SIMD16(values[start..<start + 16]))
+            #expect((0..<16).allSatisfy { plain[$0] == rounded[start + $0] }, "from element \(start)")
+        }
     }
 
     @Test func overflowIsInfinite() throws {
