@@ -14,6 +14,9 @@ typedef uint16_t instructions_uint16x16 __attribute__((ext_vector_type(16)));
 /// Asks for the cache line at this address, which need not be valid, to be in the L2 cache soon.
 INSTRUCTION void instructions_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }
 
+/// The same for a line that will be written.
+INSTRUCTION void instructions_prefetch_to_write(void *address) { __builtin_prefetch(address, 1, 2); }
+
 /// `instructions_dot_bf16` in plain C.
 INSTRUCTION instructions_float16 instructions_plain_dot_bf16(
     instructions_float16 sum, instructions_uint16x32 a, instructions_uint16x32 b) {
@@ -33,6 +36,36 @@ INSTRUCTION instructions_uint16x16 instructions_plain_round_bf16(instructions_fl
     rounded = (rounded & ~small) | (bits & 0x80000000u & small);
     return __builtin_convertvector(rounded >> 16, instructions_uint16x16);
 }
+
+// Shuffles of two vectors. Inline assembly, because the compiler would merge several of them into one that crosses the
+// quarters of a register and takes twice as long as all of them.
+#ifdef __AVX512F__
+#define SHUFFLE(name, instruction, ...)                                                                              \
+    INSTRUCTION instructions_uint16x32 name(instructions_uint16x32 a, instructions_uint16x32 b) {                    \
+        instructions_uint16x32 result;                                                                               \
+        __asm__(instruction " %2, %1, %0" : "=v"(result) : "v"(a), "v"(b));                                          \
+        return result;                                                                                               \
+    }
+#else
+#define SHUFFLE(name, instruction, ...)                                                                              \
+    INSTRUCTION instructions_uint16x32 name(instructions_uint16x32 a, instructions_uint16x32 b) {                    \
+        return __builtin_shufflevector(a, b, __VA_ARGS__);                                                           \
+    }
+#endif
+
+/// The low words of each quarter of a and b, in turns.
+SHUFFLE(instructions_low_words, "vpunpckldq", 0, 16, 1, 17, 4, 20, 5, 21, 8, 24, 9, 25, 12, 28, 13, 29)
+/// The high words of each quarter of a and b, in turns.
+SHUFFLE(instructions_high_words, "vpunpckhdq", 2, 18, 3, 19, 6, 22, 7, 23, 10, 26, 11, 27, 14, 30, 15, 31)
+/// The low two words of each quarter of a and b, in turns.
+SHUFFLE(instructions_low_pairs, "vpunpcklqdq", 0, 1, 16, 17, 4, 5, 20, 21, 8, 9, 24, 25, 12, 13, 28, 29)
+/// The high two words of each quarter of a and b, in turns.
+SHUFFLE(instructions_high_pairs, "vpunpckhqdq", 2, 3, 18, 19, 6, 7, 22, 23, 10, 11, 26, 27, 14, 15, 30, 31)
+/// Quarters 0 and 2 of a, then of b.
+SHUFFLE(instructions_even_quarters, "vshufi32x4 $0x88,", 0, 1, 2, 3, 8, 9, 10, 11, 16, 17, 18, 19, 24, 25, 26, 27)
+/// Quarters 1 and 3 of a, then of b.
+SHUFFLE(instructions_odd_quarters, "vshufi32x4 $0xdd,", 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
+#undef SHUFFLE
 
 #ifdef __AVX512BF16__
 #include <immintrin.h>

@@ -5,5 +5,11 @@ public struct KernelError: Error, CustomStringConvertible, Sendable {
     /// The exit code of the process: an internal error, as no input of the user's leads here.
     public var exitCode: Int32 { 70 }
 
-    init(_ description: String) { self.description = description }
+    /// oneDNN has no code for it on this CPU.
+    let isUnimplemented: Bool
+
+    init(_ description: String, isUnimplemented: Bool = false) {
+        self.description = description
+        self.isUnimplemented = isUnimplemented
+    }
 }

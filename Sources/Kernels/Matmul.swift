@@ -2,6 +2,9 @@
 ///
 /// Shapes are those of the mathematics: c[rows, columns] = a[rows, inner] · b[inner, columns]. A transposed operand is
 /// stored the other way round. Made once; executing it allocates nothing.
+///
+/// Where it pays, b is brought into oneDNN's own format first (`PackedOperand`), and a transposed a is turned round piece
+/// by piece into memory that is still in the cache when the product reads it.
 public final class Matmul: @unchecked Sendable {
     /// The operands' storage.
     public enum Layout: Sendable {
@@ -20,28 +23,101 @@ public final class Matmul: @unchecked Sendable {
     /// The length that is summed over.
     public let inner: Int
     private let compute: Compute
+    private let layout: Layout
+    private let strides: (a: Int, b: Int)
+    /// Where b is packed; nil for a product that oneDNN computes from plain operands.
+    private let operand: PackedOperand?
     private let parts: [Part]
 
     private struct Part {
         var kernel: TileMatmul
+        var thread: Int
+        var rows: Range<Int>
         var aByteOffset: Int
         var cByteOffset: Int
     }
 
+    /// Whether b is packed first.
+    package var isPacked: Bool { operand != nil }
+
+    /// From this many rows on, packing b costs less than it gains.
+    private static var leastPackedRows: Int { 64 }
+    /// Bytes of a transposed a that are turned round at a time.
+    private static var turnedBytes: Int { 512 << 10 }
+
     /// Plans a product. Strides are in elements and default to rows without gaps.
+    ///
+    /// - Parameter operand: where b is packed; by default in memory that all products of `compute` share, one after the
+    ///   other. Products with an operand of their own can use it several times (`run`, `reusingOperand`).
     public init(
         _ compute: Compute, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision, output: Precision,
-        aStride: Int? = nil, bStride: Int? = nil, cStride: Int? = nil, bias: Bool = false, accumulates: Bool = false
+        aStride: Int? = nil, bStride: Int? = nil, cStride: Int? = nil, bias: Bool = false, accumulates: Bool = false,
+        operand: PackedOperand? = nil
     ) throws(KernelError) {
         self.rows = rows
         self.columns = columns
         self.inner = inner
         self.compute = compute
+        self.layout = layout
         var shape = TileShape(
             m: rows, n: columns, k: inner,
             aStride: aStride ?? (layout == .aTransposed ? rows : inner), aTransposed: layout == .aTransposed,
             bStride: bStride ?? (layout == .bTransposed ? inner : columns), bTransposed: layout == .bTransposed,
             cStride: cStride ?? columns, input: input, output: output, bias: bias, accumulates: accumulates)
+        strides = (shape.aStride, shape.bStride)
+
+        if rows >= Self.leastPackedRows,
+            let parts = try Self.packedParts(compute, shape, rows: rows, layout, strides: strides)
+        {
+            let operand = operand ?? compute.sharedOperand
+            operand.reserve(inner: inner, columns: columns, input)
+            self.operand = operand
+            self.parts = parts
+        } else {
+            self.operand = nil
+            parts = try Self.plainParts(compute, &shape, rows: rows, layout)
+        }
+    }
+
+    /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
+    private static func packedParts(
+        _ compute: Compute, _ shape: TileShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
+    ) throws(KernelError) -> [Part]? {
+        var shape = shape
+        let rowBytes = shape.k * shape.input.byteCount
+        var most = rows
+        if layout == .aTransposed {
+            shape.aTransposed = false
+            shape.aStride = shape.k
+            most = max(64, turnedBytes / rowBytes / 16 * 16)
+        } else if shape.aStride != shape.k {
+            return nil
+        }
+        let threads = compute.pool.threadCount
+        var parts: [Part] = []
+        for thread in 0..<threads {
+            let share = ThreadPool.share(of: rows, grain: 16, part: thread, of: threads)
+            let pieces = (share.count + most - 1) / most
+            for piece in 0..<pieces {
+                let range = ThreadPool.share(of: share.count, grain: 16, part: piece, of: pieces)
+                guard !range.isEmpty else { continue }
+                let start = share.lowerBound + range.lowerBound
+                shape.m = range.count
+                guard let kernels = try compute.packedKernels(shape) else { return nil }
+                parts.append(
+                    Part(
+                        kernel: kernels[thread], thread: thread, rows: start..<start + range.count,
+                        aByteOffset: start * (layout == .aTransposed ? 1 : strides.a) * shape.input.byteCount,
+                        cByteOffset: start * shape.cStride * shape.output.byteCount))
+                if layout == .aTransposed { compute.reserveLeftOperand(range.count * rowBytes) }
+            }
+        }
+        return parts
+    }
+
+    private static func plainParts(
+        _ compute: Compute, _ shape: inout TileShape, rows: Int, _ layout: Layout
+    ) throws(KernelError) -> [Part] {
         var parts: [Part] = []
         // oneDNN sums in another order when a transposed operand has no gaps between its rows, as a whole one has and a
         // part of one has not. One thread cuts it too, so that every number of threads gives the same bits.
@@ -52,36 +128,48 @@ public final class Matmul: @unchecked Sendable {
             guard !share.isEmpty else { break }
             shape.m = share.count
             let aStep = layout == .aTransposed ? 1 : shape.aStride
+            let thread = min(cut, threads - 1)
             parts.append(
                 Part(
-                    kernel: try compute.tileKernels(shape)[min(cut, threads - 1)],
-                    aByteOffset: share.lowerBound * aStep * input.byteCount,
-                    cByteOffset: share.lowerBound * shape.cStride * output.byteCount))
+                    kernel: try compute.tileKernels(shape)[thread], thread: thread, rows: share,
+                    aByteOffset: share.lowerBound * aStep * shape.input.byteCount,
+                    cByteOffset: share.lowerBound * shape.cStride * shape.output.byteCount))
         }
-        // A product of fewer than 16 rows has one part, which may belong to any thread: it runs on the caller's.
-        if parts.isEmpty {
-            shape.m = rows
-            parts.append(Part(kernel: try compute.tileKernels(shape)[0], aByteOffset: 0, cByteOffset: 0))
-        }
-        self.parts = parts
+        return parts
     }
 
-    /// Computes the product. `bias` is needed exactly when it was planned.
+    /// Computes the product. `bias` is needed exactly when it was planned. With `reusingOperand`, b is the one that the
+    /// last product with the same `PackedOperand` had, and is not packed again.
     public func run<Input: ActivationElement, Output: ActivationElement>(
-        _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil
+        _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
+        reusingOperand: Bool = false
     ) {
         let aStart = UnsafeRawPointer(a.pointer)
         let cStart = UnsafeMutableRawPointer(c.pointer)
-        if parts.count == 1 {
-            return parts[0].kernel.run(
-                aStart, b.pointer, cStart, bias: bias?.pointer, scratch: compute.scratchMemory(thread: 0))
+        if let operand, !reusingOperand {
+            operand.pack(
+                b.pointer, inner: inner, columns: columns, stride: strides.b, transposed: layout == .bTransposed,
+                compute.pool)
         }
-        compute.pool.run { thread in
-            for part in stride(from: thread, to: parts.count, by: compute.pool.threadCount) {
-                parts[part].kernel.run(
-                    aStart + parts[part].aByteOffset, b.pointer, cStart + parts[part].cByteOffset, bias: bias?.pointer,
-                    scratch: compute.scratchMemory(thread: thread))
+        let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
+        let turns = operand != nil && layout == .aTransposed
+        func multiply(_ part: Part) {
+            var left = aStart + part.aByteOffset
+            if turns {
+                let turned = compute.leftOperand(thread: part.thread)
+                Packing.transpose(
+                    left.assumingMemoryBound(to: Input.self), rows: inner, stride: strides.a,
+                    columns: part.rows.count, to: turned.assumingMemoryBound(to: Input.self))
+                left = UnsafeRawPointer(turned)
             }
+            part.kernel.run(
+                left, right, cStart + part.cByteOffset, bias: bias?.pointer,
+                scratch: compute.scratchMemory(thread: part.thread))
+        }
+        // One part, as of a single row, needs no other thread.
+        if parts.count == 1 { return multiply(parts[0]) }
+        compute.pool.run { thread in
+            for part in parts where part.thread == thread { multiply(part) }
         }
     }
 }

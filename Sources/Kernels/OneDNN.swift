@@ -8,7 +8,10 @@ public final class Compute: @unchecked Sendable {
     public let pool: ThreadPool
     let engine: dnnl_engine_t
     let streams: [dnnl_stream_t]
+    /// The packed right operand of one product at a time.
+    let sharedOperand = PackedOperand()
     private var scratch: [Buffer<UInt8>]
+    private var leftOperands: [Buffer<UInt8>]
     private var kernels: [TileShape: [TileMatmul]] = [:]
 
     /// Starts the threads and oneDNN.
@@ -27,6 +30,7 @@ public final class Compute: @unchecked Sendable {
         }
         self.streams = streams
         scratch = (0..<threadCount).map { _ in Buffer(count: 64) }
+        leftOperands = (0..<threadCount).map { _ in Buffer(count: 64) }
     }
 
     deinit {
@@ -50,6 +54,28 @@ public final class Compute: @unchecked Sendable {
     }
 
     func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(scratch[thread].base) }
+
+    /// Kernels for a packed right operand; nil where oneDNN has none that would gain by it on this CPU.
+    func packedKernels(_ shape: TileShape) throws(KernelError) -> [TileMatmul]? {
+        var packed = shape
+        packed.bPacked = true
+        packed.bTransposed = false
+        packed.bStride = 0
+        do {
+            let kernels = try tileKernels(packed)
+            return kernels[0].isBlocked ? kernels : nil
+        } catch  where error.isUnimplemented {
+            return nil
+        }
+    }
+
+    /// Memory of a thread for its part of a left operand that is stored transposed.
+    func leftOperand(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(leftOperands[thread].base) }
+
+    func reserveLeftOperand(_ bytes: Int) {
+        guard bytes > leftOperands[0].count else { return }
+        for thread in leftOperands.indices { leftOperands[thread] = Buffer(count: bytes) }
+    }
 
     private func growScratch(_ bytes: Int) {
         guard bytes > scratch[0].count else { return }
@@ -79,5 +105,7 @@ func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(
         case dnnl_invalid_arguments: "invalid arguments"
         default: "status \(status.rawValue)"
         }
-    throw KernelError("oneDNN \(Compute.libraryVersion) cannot \(action()): \(reason)")
+    throw KernelError(
+        "oneDNN \(Compute.libraryVersion) cannot \(action()): \(reason)",
+        isUnimplemented: status == dnnl_unimplemented)
 }

@@ -15,12 +15,12 @@ extension PackedAttention {
         let C = outputStride
         let worker = worker(thread)
         let k = q + C
-        Packing.transposedPairs(
-            k, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.keysTransposed.base,
-            targetStride: transposedStride)
-        Packing.transposedPairs(
+        Packing.transposedWords(
+            k, rows: context, stride: qkvStride, columns: headSize, padded: length,
+            words: Self.padded(pairs), to: worker.keysTransposed.base, targetStride: transposedStride)
+        Packing.transposedWords(
             q + 2 * C, rows: context, stride: qkvStride, columns: headSize, padded: length,
-            to: worker.valuesTransposed.base, targetStride: transposedStride)
+            words: Self.padded(pairs), to: worker.valuesTransposed.base, targetStride: transposedStride)
         Packing.rowPairs(
             k, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rowPairs.base,
             targetStride: width)

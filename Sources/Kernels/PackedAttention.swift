@@ -78,7 +78,7 @@ final class PackedAttention: @unchecked Sendable {
         transposedStride = length + 16
         tileStride = min(Self.keyTile, length) + 16
         let (pairs, width, length, tileStride, transposed) = (
-            pairs, width, length, tileStride, pairs * transposedStride
+            pairs, width, length, tileStride, Self.padded(pairs) * transposedStride
         )
         let rows = PackedProduct.rowBlock
         workers = (0..<threads).map { _ in
@@ -112,8 +112,9 @@ final class PackedAttention: @unchecked Sendable {
     ) {
         let C = outputStride
         let worker = workers[thread]
-        Packing.transposedPairs(
+        Packing.transposedWords(
             q + C, rows: context, stride: qkvStride, columns: headSize, padded: length,
+            words: Self.padded(pairs),
             to: worker.keysTransposed.base, targetStride: transposedStride)
         Packing.rowPairs(
             q + 2 * C, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rowPairs.base,

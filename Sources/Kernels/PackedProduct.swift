@@ -6,9 +6,6 @@ import CInstructions
 // M, N, K: c[M, N] = a[M, K] · b[K, N]. A word is two bf16 numbers that follow each other along K, the earlier one in
 // its low half, so K counts pairs here.
 
-/// Sixteen words.
-typealias Words = SIMD16<UInt32>
-
 /// Products of small bf16 matrices that are packed in words already, summed in fp32: what attention does with a tile,
 /// where a general matrix product would spend its time on packing and on calls.
 ///
@@ -137,12 +134,4 @@ enum PackedProduct {
     private static func dot(_ sum: SIMD16<Float>, _ a: UInt32, _ b: Words) -> SIMD16<Float> {
         instructions_dot_bf16(sum, Words(repeating: a), b)
     }
-}
-
-@_transparent
-func loadWords(_ source: UnsafePointer<UInt32>) -> Words { UnsafeRawPointer(source).loadUnaligned(as: Words.self) }
-
-@_transparent
-func storeWords(_ words: Words, to target: UnsafeMutablePointer<UInt32>) {
-    UnsafeMutableRawPointer(target).storeBytes(of: words, as: Words.self)
 }

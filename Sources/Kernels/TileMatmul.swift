@@ -12,6 +12,8 @@ struct TileShape: Hashable {
     var aTransposed = false
     var bStride: Int
     var bTransposed = false
+    /// b lies in a `PackedOperand`; its stride does not count.
+    var bPacked = false
     var cStride: Int
     var input: Precision
     var output: Precision
@@ -24,6 +26,9 @@ struct TileShape: Hashable {
 /// One oneDNN matmul for one thread: made once, executed at any addresses.
 final class TileMatmul {
     let scratchBytes: Int
+    /// Whether oneDNN computes it block by block in generated code, with all its memory in the scratch: the way that a
+    /// packed operand is for. Others allocate memory at each call.
+    let isBlocked: Bool
     private let stream: dnnl_stream_t
     private let primitive: dnnl_primitive_t
     private let memories: [dnnl_memory_t]
@@ -37,7 +42,10 @@ final class TileMatmul {
         let aStrides = shape.aTransposed ? (1, shape.aStride) : (shape.aStride, 1)
         let bStrides = shape.bTransposed ? (1, shape.bStride) : (shape.bStride, 1)
         var a = try descriptor(shape.m, shape.k, aStrides, shape.input)
-        var b = try descriptor(shape.k, shape.n, bStrides, shape.input)
+        var b =
+            shape.bPacked
+            ? try packedDescriptor(shape.k, shape.n, shape.input)
+            : try descriptor(shape.k, shape.n, bStrides, shape.input)
         var c = try descriptor(shape.m, shape.n, (shape.cStride, 1), shape.output)
         var bias = try descriptor(1, shape.n, (shape.n, 1), .fp32)
 
@@ -63,6 +71,9 @@ final class TileMatmul {
             dnnl_primitive_desc_create(&description, &operation, attributes, engine, nil),
             "plan a matrix product \(shape)")
         defer { dnnl_primitive_desc_destroy(description) }
+        var name: UnsafePointer<CChar>?
+        dnnl_primitive_desc_query(description, dnnl_query_impl_info_str, 0, &name)
+        isBlocked = name.map { String(cString: $0).hasPrefix("brg") } ?? false
         var primitive: dnnl_primitive_t?
         try check(dnnl_primitive_create(&primitive, description), "create a matrix product \(shape)")
         guard let primitive else { throw KernelError("oneDNN returned no primitive") }
@@ -108,6 +119,18 @@ final class TileMatmul {
         let status = dnnl_primitive_execute(primitive, stream, Int32(memories.count), arguments.baseAddress)
         if status != dnnl_success { preconditionFailure("oneDNN failed to execute: status \(status.rawValue)") }
     }
+}
+
+private func packedDescriptor(
+    _ rows: Int, _ columns: Int, _ precision: Precision
+) throws(KernelError) -> dnnl_memory_desc_t {
+    var result = dnnl_memory_desc_t()
+    var dimensions: [dnnl_dim_t] = [dnnl_dim_t(rows), dnnl_dim_t(columns)]
+    let type = precision == .bf16 ? dnnl_bf16 : dnnl_f32
+    try check(
+        dnnl_memory_desc_init_by_tag(&result, 2, &dimensions, type, PackedOperand.tag(precision)),
+        "describe a packed matrix of \(rows) × \(columns)")
+    return result
 }
 
 private func descriptor(

@@ -115,7 +115,7 @@ struct HeadShape {
         let half = (rows / 2 + 63) / 64 * 64
         let size = min(rows, max(64, min(512, half)))
         blockRows = size
-        stride = (configuration.vocabularySize + 63) / 64 * 64 + 32
+        stride = configuration.vocabularySize
         blocks = Swift.stride(from: 0, to: rows, by: size).map { $0..<min($0 + size, rows) }
     }
 }

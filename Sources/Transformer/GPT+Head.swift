@@ -15,13 +15,18 @@ extension GPT {
             }
             let logits = a.logits[0..<block.rows.count * products.logitsStride]
             let rows = rowRange(block.rows)
-            timed(.headForward) { block.logits.run(a.normed[rows], embedding, into: logits) }
+            let isFirst = block.rows.lowerBound == 0
+            timed(.headForward) {
+                block.logits.run(a.normed[rows], embedding, into: logits, reusingOperand: !isFirst)
+            }
             timed(.crossEntropy) {
                 CrossEntropy.lossAndGradient(
                     pool, logits: logits, stride: products.logitsStride, targets: targets[block.rows],
                     losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all)
             }
-            timed(.headInputGradient) { inputGradient.run(logits, embedding, into: a.normedGradient[rows]) }
+            timed(.headInputGradient) {
+                inputGradient.run(logits, embedding, into: a.normedGradient[rows], reusingOperand: !isFirst)
+            }
             timed(.headWeightGradient) { weightGradient.run(logits, a.normed[rows], into: embeddingGradient) }
         }
         try observe("lm_head", "loss", a.losses.all)
@@ -34,7 +39,9 @@ extension GPT {
         for block in products.head {
             let logits = a.logits[0..<block.rows.count * products.logitsStride]
             timed(.headForward) {
-                block.logits.run(a.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits)
+                block.logits.run(
+                    a.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits,
+                    reusingOperand: block.rows.lowerBound > 0)
             }
             timed(.crossEntropy) {
                 CrossEntropy.loss(

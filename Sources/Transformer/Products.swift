@@ -58,18 +58,21 @@ struct Products {
         let shape = HeadShape(configuration, rows: rows)
         logitsStride = shape.stride
         var head: [Head] = []
+        // The embedding is packed once for all blocks, in the order of each product.
+        let logitsOperand = PackedOperand()
+        let gradientOperand = PackedOperand()
         for block in shape.blocks {
             head.append(
                 Head(
                     rows: block,
                     logits: try Matmul(
                         compute, .bTransposed, rows: block.count, inner: c, columns: vocabulary, input: precision,
-                        output: precision, cStride: shape.stride),
+                        output: precision, cStride: shape.stride, operand: logitsOperand),
                     inputGradient: !training
                         ? nil
                         : try Matmul(
                             compute, .plain, rows: block.count, inner: vocabulary, columns: c, input: precision,
-                            output: precision, aStride: shape.stride),
+                            output: precision, aStride: shape.stride, operand: gradientOperand),
                     weightGradient: !training
                         ? nil
                         : try Matmul(

@@ -67,7 +67,67 @@ import Testing
         }
     }
 
-    /// Rows of a wider matrix as operand, as the head's blocks of logits are.
+    static let packedShapes = [
+        (64, 64, 64), (65, 33, 97), (100, 1, 30), (129, 30, 1), (257, 100, 130), (300, 64, 1000),
+    ]
+    .map { Shape(rows: $0.0, inner: $0.1, columns: $0.2) }
+
+    /// Products of many rows without gaps, whose right operand is packed first: once, and reused by a second product.
+    @Test(
+        .enabled(if: Compute.hasFastBFloat16, "packed operands are for CPUs with AVX-512 and bf16"),
+        arguments: packedShapes, [Matmul.Layout.plain, .aTransposed, .bTransposed])
+    func packedAgrees(shape: Shape, layout: Matmul.Layout) throws {
+        try checkPacked(shape, layout, Float.self)
+        try checkPacked(shape, layout, BFloat16.self)
+    }
+
+    private func checkPacked<E: ActivationElement>(_ shape: Shape, _ layout: Matmul.Layout, _: E.Type) throws {
+        let (M, K, N) = (shape.rows, shape.inner, shape.columns)
+        var random = TestRandom(UInt64(M * 1000 + N + 1))
+        let a = Operand(random.normal(M * K), E.self)
+        let other = Operand(random.normal(M * K), E.self)
+        let b = Operand(random.normal(K * N), E.self)
+        let bias = Operand(random.normal(N), Float.self)
+        let storedB = layout == .bTransposed ? ReferenceKernels.transposed(b.values, rows: K, columns: N) : b.values
+        // Rows of a transposed a and of b that are parts of wider matrices.
+        let gap = layout == .aTransposed ? 5 : 0
+        func stored(_ a: Operand<E>) -> Buffer<E> {
+            guard layout == .aTransposed else { return a.buffer }
+            let turned = ReferenceKernels.transposed(a.values, rows: M, columns: K)
+            let wide = Buffer<E>(count: K * (M + gap))
+            for k in 0..<K { wide.set(turned[k * M..<(k + 1) * M].map { E(rounding: Float($0)) }, at: k * (M + gap)) }
+            return wide
+        }
+        let width = layout == .bTransposed ? K : N
+        let wideB = Buffer<E>(count: K * N / width * (width + 3))
+        for row in 0..<K * N / width {
+            wideB.set(storedB[row * width..<(row + 1) * width].map { E(rounding: Float($0)) }, at: row * (width + 3))
+        }
+        for threads in 1...3 {
+            let compute = try Compute(threadCount: threads)
+            let operand = PackedOperand()
+            let product = try Matmul(
+                compute, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32,
+                aStride: layout == .aTransposed ? M + gap : nil, bStride: width + 3, bias: true, operand: operand)
+            #expect(product.isPacked)
+            let c = Buffer<Float>(count: M * N)
+            for (left, reuses) in [(a, false), (other, true)] {
+                let storedA = stored(left)
+                // A reused operand is not read again.
+                if reuses { wideB.set([E](repeating: E(rounding: .nan), count: wideB.count)) }
+                product.run(storedA.all, wideB.all, into: c.all, bias: bias.all, reusingOperand: reuses)
+                var expected = ReferenceKernels.matmul(left.values, b.values, rows: M, inner: K, columns: N)
+                for i in expected.indices { expected[i] += bias.values[i % N] }
+                expectClose(c.floats, expected, scaled: 2e-6, "\(shape) \(layout) \(E.precision), \(threads) threads")
+            }
+            for row in 0..<K * N / width {
+                wideB.set(
+                    storedB[row * width..<(row + 1) * width].map { E(rounding: Float($0)) }, at: row * (width + 3))
+            }
+        }
+    }
+
+    /// Rows of a wider matrix as operand, which oneDNN reads where it is.
     @Test func strides() throws {
         let (M, K, N) = (20, 33, 17)
         var random = TestRandom(8)

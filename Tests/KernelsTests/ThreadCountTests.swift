@@ -14,8 +14,11 @@ import Testing
         #expect((lengths.max() ?? 0) - (lengths.min() ?? 0) <= 1)
     }
 
-    /// Rows of the result, length of the sums, columns; 32 rows and 4 or 7 threads leave threads without work.
-    @Test(arguments: [(32, 64, 96), (16, 40, 33), (96, 256, 288), (160, 512, 480), (384, 512, 384), (30, 69, 90)])
+    /// Rows of the result, length of the sums, columns; 32 rows and 4 or 7 threads leave threads without work, and sums
+    /// over 2100 rows turn a transposed operand round in several pieces.
+    @Test(arguments: [
+        (32, 64, 96), (16, 40, 33), (96, 256, 288), (160, 512, 480), (384, 512, 384), (30, 69, 90), (208, 2100, 70),
+    ])
     func everyNumberOfThreadsHasTheSameBits(rows: Int, inner: Int, columns: Int) throws {
         for layout in [Matmul.Layout.plain, .bTransposed, .aTransposed] {
             let alone = try product(layout, rows, inner, columns, Float.self, threads: 1)
@@ -30,7 +33,7 @@ import Testing
 
     @Test(
         .enabled(if: Compute.hasFastBFloat16, "bf16 needs a CPU with AVX512_BF16"),
-        arguments: [(32, 64, 96), (96, 256, 288), (160, 512, 480), (384, 512, 384)])
+        arguments: [(32, 64, 96), (96, 256, 288), (160, 512, 480), (384, 512, 384), (350, 2100, 70)])
     func bf16Too(rows: Int, inner: Int, columns: Int) throws {
         for layout in [Matmul.Layout.plain, .bTransposed, .aTransposed] {
             let alone = try product(layout, rows, inner, columns, BFloat16.self, threads: 1)

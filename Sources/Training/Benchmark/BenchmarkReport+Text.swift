@@ -34,6 +34,14 @@ extension Benchmark.Report {
         let stepName = "step".padding(toLength: 20, withPad: " ", startingAt: 0)
         lines.append("  \(stepName) \(column(stepMilliseconds, 9, 2))")
         lines.append("")
+        lines.append("  GFLOP/s of a rank      forward  input gradient  weight gradient")
+        for product in breakdown.products {
+            let name = "matmul \(product.name)".padding(toLength: 20, withPad: " ", startingAt: 0)
+            lines.append(
+                "  \(name) \(column(product.forward, 9, 1)) \(column(product.inputGradient, 15, 1)) \(column(product.weightGradient, 16, 1))"
+            )
+        }
+        lines.append("")
         lines.append("tokens/s              \(fixed(tokensPerSecond, 1))")
         lines.append("model GFLOP/s         \(fixed(modelGigaflops, 1))  (\(Benchmark.flopsFormula))")
         lines.append("share of the ceiling  \(fixed(100 * modelFlopsUtilization, 1)) %  (MFU)")

@@ -15,8 +15,22 @@ public struct StepBreakdown: Codable, Sendable {
         public var floorMilliseconds: Double
     }
 
+    /// The speed of one kind of matmul in its three directions, in GFLOP/s of one rank.
+    public struct Product: Codable, Sendable {
+        /// As in the report.
+        public var name: String
+        /// y = x · w.
+        public var forward: Double
+        /// dx = dy · wᵀ.
+        public var inputGradient: Double
+        /// dw = xᵀ · dy.
+        public var weightGradient: Double
+    }
+
     /// In the order of the report, parts that did not occur left out.
     public var parts: [Part]
+    /// The kinds of matmul.
+    public var products: [Product]
 
     /// Adds up the events of several steps.
     init(
@@ -24,47 +38,59 @@ public struct StepBreakdown: Codable, Sendable {
         ceilings: MachineCeilings
     ) {
         let floors = Floors(shape, tokens: tokens, precision: precision, ceilings: ceilings)
+        func perStep(_ phases: [Phase]) -> [Double] {
+            timelines.map { events in
+                events.reduce(0.0) { $0 + (phases.contains($1.phase) ? Double($1.end - $1.start) / 1e6 : 0) }
+            }
+        }
         parts = []
         for group in Self.groups {
-            let perStep = timelines.map { events in
-                events.reduce(0.0) { $0 + (group.phases.contains($1.phase) ? Double($1.end - $1.start) / 1e6 : 0) }
-            }
-            let time = median(perStep)
+            let times = perStep(group.phases)
+            let time = median(times)
             if time > 0 {
                 parts.append(
                     Part(
-                        name: group.name, milliseconds: time, bestMilliseconds: perStep.min() ?? time,
+                        name: group.name, milliseconds: time, bestMilliseconds: times.min() ?? time,
                         floorMilliseconds: floors.milliseconds(group.phases)))
             }
         }
+        products = Self.products.map { name, phases in
+            let speeds = phases.map { phase in
+                let time = median(perStep([phase]))
+                return time > 0 ? floors.milliseconds([phase]) * floors.flopsPerMillisecond / time / 1e6 : 0
+            }
+            return Product(name: name, forward: speeds[0], inputGradient: speeds[1], weightGradient: speeds[2])
+        }
     }
 
-    private static let groups: [(name: String, phases: [Phase])] = [
+    /// Kinds of matmul with their three directions.
+    private static let products: [(name: String, phases: [Phase])] = [
+        ("c_attn", [.queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient]),
         (
-            "matmul c_attn",
-            [.queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient]
-        ),
-        (
-            "matmul attn.c_proj",
+            "attn.c_proj",
             [
                 .attentionProjectionForward, .attentionProjectionInputGradient, .attentionProjectionWeightGradient,
             ]
         ),
-        ("matmul c_fc", [.expansionForward, .expansionInputGradient, .expansionWeightGradient]),
-        ("matmul mlp.c_proj", [.contractionForward, .contractionInputGradient, .contractionWeightGradient]),
-        ("matmul lm_head", [.headForward, .headInputGradient, .headWeightGradient]),
-        ("attention forward", [.attentionForward]),
-        ("attention backward", [.attentionBackward]),
-        ("cross-entropy", [.crossEntropy]),
-        ("norms and residuals", [.norm]),
-        ("GELU", [.activation]),
-        ("bias gradients", [.biasGradient]),
-        ("embeddings", [.embedding]),
-        ("optimizer", [.optimizer]),
-        ("gradient norm", [.gradientNorm]),
-        ("reduction", [.reduction]),
-        ("waiting", [.waiting]),
+        ("c_fc", [.expansionForward, .expansionInputGradient, .expansionWeightGradient]),
+        ("mlp.c_proj", [.contractionForward, .contractionInputGradient, .contractionWeightGradient]),
+        ("lm_head", [.headForward, .headInputGradient, .headWeightGradient]),
     ]
+
+    private static let groups: [(name: String, phases: [Phase])] =
+        products.map { ("matmul \($0)", $1) } + [
+            ("attention forward", [.attentionForward]),
+            ("attention backward", [.attentionBackward]),
+            ("cross-entropy", [.crossEntropy]),
+            ("norms and residuals", [.norm]),
+            ("GELU", [.activation]),
+            ("bias gradients", [.biasGradient]),
+            ("embeddings", [.embedding]),
+            ("optimizer", [.optimizer]),
+            ("gradient norm", [.gradientNorm]),
+            ("reduction", [.reduction]),
+            ("waiting", [.waiting]),
+        ]
 }
 
 /// The least times that arithmetic and memory traffic allow.

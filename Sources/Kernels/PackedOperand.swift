@@ -1,0 +1,103 @@
+// swift-format-ignore-file: AlwaysUseLowerCamelCase
+// Capital letters are the dimensions of the legend below, as in the literature.
+
+import COneDNN
+
+// K, N: the right operand b[K, N] of a product; words as in Packing.swift.
+
+/// Memory for the right operand of matrix products, in the format that oneDNN multiplies fastest.
+///
+/// A plain operand would be brought into that format inside every product, and again for each block of rows. Here it is
+/// done once, by all threads, and several products can share it. The format, oneDNN's `BA16a64b` and `BA16a64b2a`:
+/// panels of 64 columns, in each panel the words of these columns row by row. Zeros fill up 64 columns and 16 rows of
+/// words.
+public final class PackedOperand: @unchecked Sendable {
+    static let panelWidth = 64
+    private(set) var words = Buffer<UInt32>(count: 0)
+
+    /// An operand without memory; plans reserve what they need.
+    public init() {}
+
+    /// The format's name in oneDNN.
+    static func tag(_ precision: Precision) -> dnnl_format_tag_t {
+        precision == .bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b
+    }
+
+    /// Rows of words, with the zeros.
+    static func wordRows(inner K: Int, _ precision: Precision) -> Int {
+        let rows = precision == .bf16 ? (K + 1) / 2 : K
+        return (rows + 15) / 16 * 16
+    }
+
+    static func panels(_ N: Int) -> Int { (N + panelWidth - 1) / panelWidth }
+
+    /// Room for an operand of this shape. Only before the products that share the operand run.
+    func reserve(inner K: Int, columns N: Int, _ precision: Precision) {
+        let needed = Self.panels(N) * Self.wordRows(inner: K, precision) * Self.panelWidth
+        if words.count < needed { words = Buffer(count: needed) }
+    }
+
+    /// Packs b[K, N], rows `stride` apart; with `transposed` it is stored as [N, K].
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    func pack<E: ActivationElement>(
+        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, stride: Int, transposed: Bool, _ pool: ThreadPool
+    ) {
+        let rows = Self.wordRows(inner: K, E.precision)
+        let panelWords = rows * Self.panelWidth
+        let target = words.base
+        if transposed {
+            pool.split(Self.panels(N)) { _, panels in
+                for panel in panels {
+                    let first = panel * Self.panelWidth
+                    Packing.transposedWords(
+                        b + first * stride, rows: min(Self.panelWidth, N - first), stride: stride, columns: K,
+                        padded: Self.panelWidth, words: rows, to: target + panel * panelWords,
+                        targetStride: Self.panelWidth)
+                }
+            }
+        } else {
+            pool.split(rows, grain: 16) { _, range in
+                for row in range { Self.packRow(b, K, N, stride, row, to: target + row * Self.panelWidth, panelWords) }
+            }
+        }
+    }
+
+    /// One row of words of all panels.
+    @inline(__always)
+    private static func packRow<E: ActivationElement>(
+        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ stride: Int, _ row: Int, to target: UnsafeMutablePointer<UInt32>,
+        _ panelWords: Int
+    ) {
+        let isPair = E.precision == .bf16
+        let first = UnsafeRawPointer(b + (isPair ? 2 * row : row) * stride)
+        let step = stride * MemoryLayout<E>.stride
+        var next = 0
+        if (isPair ? 2 * row + 1 : row) < K {
+            for panel in 0..<N / panelWidth {
+                let from = first + panel * panelWidth * MemoryLayout<E>.stride
+                let to = target + panel * panelWords
+                for part in Swift.stride(from: 0, to: panelWidth, by: 16) {
+                    storeWords(
+                        isPair
+                            ? pairedRows(from, 2 * part, step)
+                            : from.loadUnaligned(fromByteOffset: 4 * part, as: Words.self), to: to + part)
+                }
+            }
+            next = N / panelWidth * panelWidth
+        }
+        // The last panel where it is not whole, the last row where it has no second half, and the zeros.
+        for n in next..<panels(N) * panelWidth {
+            let isInside = n < N
+            let low = isInside && (isPair ? 2 * row : row) < K ? bits(b[(isPair ? 2 * row : row) * stride + n]) : 0
+            let high = isInside && isPair && 2 * row + 1 < K ? bits(b[(2 * row + 1) * stride + n]) : 0
+            target[n / panelWidth * panelWords + n % panelWidth] = low | high << 16
+        }
+    }
+
+    /// The number's own bits in the low part of a word.
+    @inline(__always)
+    private static func bits<E: ActivationElement>(_ value: E) -> UInt32 {
+        E.precision == .bf16 ? value.float.bitPattern >> 16 : value.float.bitPattern
+    }
+}
