@@ -7,6 +7,7 @@
 
 typedef float instructions_float16 __attribute__((ext_vector_type(16)));
 typedef uint32_t instructions_uint16x32 __attribute__((ext_vector_type(16)));
+typedef int32_t instructions_int32x16 __attribute__((ext_vector_type(16)));
 typedef uint16_t instructions_uint16x16 __attribute__((ext_vector_type(16)));
 
 #define INSTRUCTION static inline __attribute__((always_inline))
@@ -36,6 +37,47 @@ INSTRUCTION instructions_uint16x16 instructions_plain_round_bf16(instructions_fl
     rounded = (rounded & ~small) | (bits & 0x80000000u & small);
     return __builtin_convertvector(rounded >> 16, instructions_uint16x16);
 }
+
+/// `instructions_fraction` in plain C.
+INSTRUCTION instructions_float16 instructions_plain_fraction(instructions_float16 x) {
+    const instructions_float16 fraction = x - __builtin_elementwise_floor(x);
+    // Infinity less infinity is no number.
+    const instructions_int32x16 infinite = (instructions_int32x16)(__builtin_elementwise_abs(x) == __builtin_inff());
+    return (instructions_float16)((instructions_int32x16)fraction & ~infinite);
+}
+
+/// `instructions_scale` in plain C.
+INSTRUCTION instructions_float16 instructions_plain_scale(instructions_float16 a, instructions_float16 x) {
+    const instructions_float16 whole = __builtin_elementwise_floor(x);
+    const instructions_float16 low = (instructions_float16)(-160.0f), high = (instructions_float16)(160.0f);
+    const instructions_int32x16 n = __builtin_convertvector(
+        __builtin_elementwise_max(low, __builtin_elementwise_min(high, whole)), instructions_int32x16);
+    // In two steps, because 2^n alone leaves the range before the product does.
+    const instructions_int32x16 half = n >> 1;
+    const instructions_float16 first = (instructions_float16)((half + 127) << 23);
+    const instructions_float16 second = (instructions_float16)((n - half + 127) << 23);
+    return a * first * second;
+}
+
+#ifdef __AVX512DQ__
+#include <immintrin.h>
+
+/// x less the largest whole number below it; 0 for an infinity.
+INSTRUCTION instructions_float16 instructions_fraction(instructions_float16 x) {
+    return (instructions_float16)_mm512_reduce_ps((__m512)x, 0x09);
+}
+
+/// a · 2^n, n being the largest whole number below x.
+INSTRUCTION instructions_float16 instructions_scale(instructions_float16 a, instructions_float16 x) {
+    return (instructions_float16)_mm512_scalef_ps((__m512)a, (__m512)x);
+}
+#else
+INSTRUCTION instructions_float16 instructions_fraction(instructions_float16 x) { return instructions_plain_fraction(x); }
+
+INSTRUCTION instructions_float16 instructions_scale(instructions_float16 a, instructions_float16 x) {
+    return instructions_plain_scale(a, x);
+}
+#endif
 
 // Shuffles of two vectors. Inline assembly, because the compiler would merge several of them into one that crosses the
 // quarters of a register and takes twice as long as all of them.

@@ -88,9 +88,10 @@ extension Attention {
         logSumExp: Float, dot: Float, probabilities: UnsafeMutablePointer<E>, scoreGradients: UnsafeMutablePointer<E>
     ) {
         let factor = splat(scale)
-        let shift = splat(-logSumExp)
+        let exponent = splat(scale * log2e)
+        let shift = splat(-logSumExp * log2e)
         for j in stride(from: 0, to: visible, by: 16) {
-            var p = exponential(shift.addingProduct(Float.load16(scores + j), factor))
+            var p = exponential2(shift.addingProduct(Float.load16(scores + j), exponent))
             if j + 16 > visible { p.replace(with: 0, where: laneNumbers .>= splat(Float(visible - j))) }
             var ds = p * (Float.load16(probabilityGradients + j) - splat(dot)) * factor
             // Lanes past the tile may hold anything, and 0 · ∞ is not 0.

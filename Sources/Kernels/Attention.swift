@@ -177,17 +177,17 @@ func writePowers<E: ActivationElement>(
     of x: UnsafePointer<Float>, _ visible: Int, keys: Int, minus: Float, _ scale: Float, to y: UnsafeMutablePointer<E>
 ) -> Float {
     var sum = SIMD16<Float>()
-    let shift = splat(-minus * scale)
-    let factor = splat(scale)
+    let shift = splat(-minus * scale * log2e)
+    let factor = splat(scale * log2e)
     let full = visible / 16 * 16
     for j in stride(from: 0, to: full, by: 16) {
-        let power = exponential(shift.addingProduct(Float.load16(x + j), factor))
+        let power = exponential2(shift.addingProduct(Float.load16(x + j), factor))
         E.store16(power, to: y + j)
         sum += power
     }
     var next = full
     if full < visible {
-        var power = exponential(shift.addingProduct(Float.load16(x + full), factor))
+        var power = exponential2(shift.addingProduct(Float.load16(x + full), factor))
         power.replace(with: 0, where: laneNumbers .>= splat(Float(visible - full)))
         E.store16(power, to: y + full)
         sum += power

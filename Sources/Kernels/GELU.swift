@@ -78,7 +78,8 @@ public enum GELU {
     /// σ(2u).
     @_transparent
     private static func sigmoid(_ x: SIMD16<Float>) -> SIMD16<Float> {
-        let cubic = splat(1).addingProduct(x * x, splat(0.044_715))
-        return splat(1) / (splat(1) + exponential(x * cubic * splat(-2 * 0.797_884_56)))
+        let slope = splat(-2 * 0.797_884_56 * log2e)
+        let cubic = slope.addingProduct(x * x, splat(-2 * 0.797_884_56 * log2e * 0.044_715))
+        return splat(1) / (splat(1) + exponential2(x * cubic))
     }
 }

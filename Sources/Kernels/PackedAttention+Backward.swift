@@ -119,13 +119,14 @@ extension PackedAttention {
         let probabilityPairs = worker.probabilityPairs.base + pair * tileStride
         let scoreGradientPairs = worker.scoreGradientPairs.base + pair * tileStride
         let factor = splat(scale)
-        let shift = (splat(-lse[0]), splat(hasSecond ? -lse[1] : 0))
+        let exponent = splat(scale * log2e)
+        let shift = (splat(-lse[0] * log2e), splat(hasSecond ? -lse[1] * log2e : 0))
         let dot = (splat(dots[0]), splat(hasSecond ? dots[1] : 0))
         // The second query sees one key more.
         let limit = (visible, hasSecond ? visible + 1 : 0)
         for j in stride(from: 0, to: keys, by: 16) {
-            var p0 = exponential(shift.0.addingProduct(Float.load16(scores + j), factor))
-            var p1 = exponential(shift.1.addingProduct(Float.load16(scores + tileStride + j), factor))
+            var p0 = exponential2(shift.0.addingProduct(Float.load16(scores + j), exponent))
+            var p1 = exponential2(shift.1.addingProduct(Float.load16(scores + tileStride + j), exponent))
             var d0 = p0 * (Float.load16(gradients + j) - dot.0) * factor
             var d1 = p1 * (Float.load16(gradients + tileStride + j) - dot.1) * factor
             if j + 16 > min(limit.0, limit.1) {

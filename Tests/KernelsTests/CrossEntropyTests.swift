@@ -1,6 +1,7 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are dimensions, as in the literature and in the kernels.
 
+import Foundation
 import Kernels
 import TestSupport
 import Testing
@@ -60,6 +61,30 @@ import Testing
         let absolute = scale > 10 ? 1e-5 : 1e-6
         expectClose(
             gradient, expected.gradient, relative: storageError(E.precision), scaled: 0, absolute: absolute, what)
+    }
+
+    /// Every power keeps its digits down to the smallest normal number, and none below zero or above one appears.
+    @Test func smallProbabilitiesKeepTheirDigits() throws {
+        let V = 300
+        let logits = Operand((0..<V).map { -0.3 * Double($0) }, Float.self)
+        let targets = Buffer<Int32>(count: 1)
+        let scratch = Buffer<Float>(count: 304)
+        CrossEntropy.lossAndGradient(
+            try Compute(threadCount: 1).pool, logits: logits.all, stride: V, targets: targets.all,
+            losses: Buffer<Float>(count: 1).all, vocabulary: V, scratch: scratch.all)
+        let powers = logits.values.map { exp($0) }
+        let total = powers.reduce(0, +)
+        let results = logits.buffer.array()
+        for v in 1..<V {
+            let expected = powers[v] / total
+            guard expected > 1.2e-38 else {
+                #expect(results[v] >= 0 && results[v] < 1.3e-38, "probability of token \(v)")
+                continue
+            }
+            // Of 2^x, of the total, of their quotient, and half a ULP of the exponent.
+            let error = (Double(results[v]) / expected - 1).magnitude
+            #expect(error < 4e-7 + 0x1p-24 * 1.25 * logits.values[v].magnitude, "probability of token \(v)")
+        }
     }
 
     /// A model that has left the numbers must not look as if it learned: the loss shows it.
