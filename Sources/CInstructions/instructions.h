@@ -15,9 +15,6 @@ typedef uint16_t instructions_uint16x16 __attribute__((ext_vector_type(16)));
 /// Asks for the cache line at this address, which need not be valid, to be in the L2 cache soon.
 INSTRUCTION void instructions_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }
 
-/// The same for a line that will be written.
-INSTRUCTION void instructions_prefetch_to_write(void *address) { __builtin_prefetch(address, 1, 2); }
-
 /// `instructions_dot_bf16` in plain C.
 INSTRUCTION instructions_float16 instructions_plain_dot_bf16(
     instructions_float16 sum, instructions_uint16x32 a, instructions_uint16x32 b) {

@@ -1,5 +1,3 @@
-import CInstructions
-
 // Bringing rows of numbers into words: one fp32 number, or two bf16 numbers that follow each other, the earlier one in
 // the low half.
 
@@ -106,10 +104,6 @@ enum Packing {
                 for first in Swift.stride(from: 0, to: whole.columns, by: turnedColumns) {
                     let count = min(turnedColumns, whole.columns - first)
                     var from = UnsafeRawPointer(source + row * stride + first)
-                    if row + height < whole.rows {
-                        let next = target + first * rows + row + height
-                        for column in 0..<count { instructions_prefetch_to_write(next + column * rows) }
-                    }
                     for line in 0..<16 {
                         let to = gathered + line * 4 * turnedColumns
                         for column in Swift.stride(from: 0, to: count, by: 16) {

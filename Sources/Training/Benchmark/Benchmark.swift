@@ -23,7 +23,7 @@ public struct Benchmark {
         public var tokensPerSecond: Double
         /// Model FLOP/s of all ranks, in GFLOP/s.
         public var modelGigaflops: Double
-        /// `modelGigaflops` as a share of the matmul ceiling of all ranks at once.
+        /// Model FLOP/s as a share of the matmul ceiling of all ranks at once: the median of rounds of both in turns.
         public var modelFlopsUtilization: Double
         /// Reduction and waiting as a share of the step.
         public var averagingShare: Double
@@ -54,10 +54,9 @@ public struct Benchmark {
         }
 
         let trainer = try Trainer(configuration, communicator: communicator, reporter: SilentReporter())
-        // Speed without a recording, then a recording for the breakdown.
         for _ in 0..<3 { _ = try trainer.trainingStep() }
-        var times: [Double] = []
-        for _ in 0..<steps { times.append(try trainer.trainingStep().stepMilliseconds) }
+        let speed = try Speed(trainer, steps: steps, on: communicator)
+        // Speed without a recording, then a recording for the breakdown.
         let timeline = Timeline()
         trainer.model.timeline = timeline
         var timelines: [[Timeline.Event]] = []
@@ -67,26 +66,63 @@ public struct Benchmark {
             timelines.append(timeline.events)
         }
         trainer.model.timeline = nil
-        // Before the measurement of ceilings takes memory of its own.
-        let memory = try communicator.allReduce(peakMemory(), .maximum)
         let ceilings = try MachineCeilings.measure(
-            trainer.setup.compute, mode: configuration.reduction, on: communicator)
-        return try report(
-            trainer, ceilings, times: times, timelines: timelines, peakMemory: memory, on: communicator)
+            trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
+            on: communicator)
+        return report(trainer, ceilings, speed, timelines: timelines, on: communicator)
+    }
+
+    /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
+    private struct Speed {
+        let steps: Int
+        /// Median milliseconds of a step.
+        let milliseconds: Double
+        /// Median matmul GFLOP/s of a rank while all work.
+        let ceiling: Double
+        /// Median over the rounds: what a round's steps reached of its ceiling.
+        let utilization: Double
+        /// The largest rank's peak in MB, before the ceiling took memory of its own.
+        let peakMemory: Double
+
+        init(_ trainer: Trainer, steps: Int, on communicator: any Communicator) throws {
+            let rounds = min(5, steps)
+            let tokens = Double(trainer.setup.loader.plan.globalBatch * trainer.model.configuration.contextLength)
+            let flops = tokens * trainer.model.configuration.flopsPerToken / Double(communicator.worldSize)
+            var products: MatmulCeiling?
+            var times: [Double] = []
+            var ceilings: [Double] = []
+            var utilizations: [Double] = []
+            var memory = 0.0
+            for round in 0..<rounds {
+                var own: [Double] = []
+                for _ in 0..<(steps * (round + 1) / rounds - steps * round / rounds) {
+                    own.append(try trainer.trainingStep().stepMilliseconds)
+                }
+                if round == 0 { memory = try communicator.allReduce(Benchmark.peakMemory(), .maximum) }
+                let made = try products ?? MatmulCeiling(trainer.setup.compute, trainer.model.precision)
+                products = made
+                let ceiling = try made.gigaflopsTogether(repetitions: 9, on: communicator)
+                times += own
+                ceilings.append(ceiling)
+                utilizations.append(flops / (median(own) * 1e6) / ceiling)
+            }
+            self.steps = steps
+            milliseconds = try communicator.allReduce(median(times), .maximum)
+            ceiling = median(ceilings)
+            utilization = try communicator.allReduce(median(utilizations), .minimum)
+            peakMemory = memory
+        }
     }
 
     private static func report(
-        _ trainer: Trainer, _ ceilings: MachineCeilings, times: [Double], timelines: [[Timeline.Event]],
-        peakMemory: Double, on communicator: any Communicator
-    ) throws -> Report {
+        _ trainer: Trainer, _ ceilings: MachineCeilings, _ measured: Speed, timelines: [[Timeline.Event]],
+        on communicator: any Communicator
+    ) -> Report {
         let shape = trainer.model.configuration
         let plan = trainer.setup.loader.plan
         let precision = trainer.model.precision
-        let milliseconds = try communicator.allReduce(median(times), .maximum)
         let tokens = plan.globalBatch * shape.contextLength
-        let speed = Double(tokens) / milliseconds * 1000
-        let flops = speed * shape.flopsPerToken / 1e9
-        let ceiling = (ceilings.matmulTogether[precision.rawValue] ?? 0) * Double(communicator.worldSize)
+        let speed = Double(tokens) / measured.milliseconds * 1000
         let breakdown = StepBreakdown(
             timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings)
         let averaging = breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }
@@ -94,10 +130,11 @@ public struct Benchmark {
         return Report(
             ranks: communicator.worldSize, threadsPerRank: trainer.setup.compute.pool.threadCount,
             precision: precision.rawValue, parameters: shape.parameterCount, microBatch: plan.microBatch,
-            globalBatch: plan.globalBatch, contextLength: shape.contextLength, steps: times.count, ceilings: ceilings,
-            stepMilliseconds: milliseconds, tokensPerSecond: speed, modelGigaflops: flops,
-            modelFlopsUtilization: ceiling > 0 ? flops / ceiling : 0, averagingShare: averaging / milliseconds,
-            peakMemoryMegabytes: peakMemory, breakdown: breakdown)
+            globalBatch: plan.globalBatch, contextLength: shape.contextLength, steps: measured.steps,
+            ceilings: ceilings, stepMilliseconds: measured.milliseconds, tokensPerSecond: speed,
+            modelGigaflops: speed * shape.flopsPerToken / 1e9, modelFlopsUtilization: measured.utilization,
+            averagingShare: averaging / measured.milliseconds, peakMemoryMegabytes: measured.peakMemory,
+            breakdown: breakdown)
     }
 
     /// Random tokens in llm.c's format.

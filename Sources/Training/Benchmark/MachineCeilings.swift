@@ -13,22 +13,19 @@ public struct MachineCeilings: Codable, Sendable {
     /// Bytes of gradients summed a second over ranks, in GB/s; nil at one rank.
     public var reductionGigabytes: Double?
 
-    /// rows × inner × columns of the products that the ceiling is measured on: those of GPT-2's own layers.
-    public static let shapes = [(1024, 768, 768), (1024, 768, 3072), (1024, 3072, 768)]
-
-    /// Measures on all ranks together; every rank gets the same figures.
+    /// Measures on all ranks together; every rank gets the same figures. `known` were measured between steps.
     static func measure(
-        _ compute: Compute, mode: ReductionMode, on communicator: any Communicator
+        _ compute: Compute, mode: ReductionMode, known: [Precision: Double], on communicator: any Communicator
     ) throws -> MachineCeilings {
         var ceilings = MachineCeilings()
         for precision in Precision.allCases where precision == .fp32 || Compute.hasFastBFloat16 {
-            let measure = { try precision == .bf16 ? matmul(compute, BFloat16.self) : matmul(compute, Float.self) }
-            _ = try measure()
-            let alone = communicator.rank == 0 ? try measure() : 0
+            let products = try MatmulCeiling(compute, precision)
+            _ = products.gigaflops(repetitions: 3)
+            let alone = communicator.rank == 0 ? products.gigaflops(repetitions: 20) : 0
             try communicator.barrier()
             ceilings.matmulAlone[precision.rawValue] = try communicator.allReduce(alone, .maximum)
-            try communicator.barrier()
-            ceilings.matmulTogether[precision.rawValue] = try communicator.allReduce(try measure(), .minimum)
+            ceilings.matmulTogether[precision.rawValue] =
+                try known[precision] ?? products.gigaflopsTogether(repetitions: 20, on: communicator)
         }
         try communicator.barrier()
         ceilings.memoryGigabytes = try communicator.allReduce(memory(compute), .minimum)
@@ -37,21 +34,6 @@ public struct MachineCeilings: Codable, Sendable {
             ceilings.reductionGigabytes = try communicator.allReduce(speed, .minimum)
         }
         return ceilings
-    }
-
-    /// The best shape's GFLOP/s, each the median of several runs.
-    private static func matmul<E: ActivationElement>(_ compute: Compute, _ type: E.Type) throws -> Double {
-        var best = 0.0
-        for (rows, inner, columns) in shapes {
-            let product = try Matmul(
-                compute, .plain, rows: rows, inner: inner, columns: columns, input: E.precision, output: E.precision)
-            let a = Buffer<E>(count: rows * inner)
-            let b = Buffer<E>(count: inner * columns)
-            let c = Buffer<E>(count: rows * columns)
-            let seconds = medianSeconds(repetitions: 40) { product.run(a.all, b.all, into: c.all) }
-            best = max(best, 2 * Double(rows) * Double(inner) * Double(columns) / seconds / 1e9)
-        }
-        return best
     }
 
     /// One pass that reads two arenas and writes one, as the element-wise parts of a step do.
@@ -81,15 +63,51 @@ public struct MachineCeilings: Codable, Sendable {
         }
         return Double(4 * count) / median(times) / 1e9
     }
+}
 
-    private static func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
-        let times = (0..<repetitions).map { _ in
-            let start = Timeline.now()
-            body()
-            return Double(Timeline.now() - start) / 1e9
-        }
-        return median(times)
+/// The products that the matmul ceiling is measured on, those of GPT-2's own layers, with their memory.
+struct MatmulCeiling {
+    /// rows × inner × columns.
+    private static let shapes = [(1024, 768, 768), (1024, 768, 3072), (1024, 3072, 768)]
+
+    private let runs: [(flops: Double, body: () -> Void)]
+
+    init(_ compute: Compute, _ precision: Precision) throws {
+        runs = try precision == .bf16 ? Self.runs(compute, BFloat16.self) : Self.runs(compute, Float.self)
     }
+
+    private static func runs<E: ActivationElement>(
+        _ compute: Compute, _ type: E.Type
+    ) throws -> [(flops: Double, body: () -> Void)] {
+        try shapes.map { rows, inner, columns in
+            let product = try Matmul(
+                compute, .plain, rows: rows, inner: inner, columns: columns, input: E.precision, output: E.precision)
+            let a = Buffer<E>(count: rows * inner)
+            let b = Buffer<E>(count: inner * columns)
+            let c = Buffer<E>(count: rows * columns)
+            return (2 * Double(rows) * Double(inner) * Double(columns), { product.run(a.all, b.all, into: c.all) })
+        }
+    }
+
+    /// The best shape's GFLOP/s, each the median of several runs.
+    func gigaflops(repetitions: Int) -> Double {
+        runs.map { $0.flops / medianSeconds(repetitions: repetitions, $0.body) / 1e9 }.max() ?? 0
+    }
+
+    /// The same while all ranks work; the slowest rank's counts.
+    func gigaflopsTogether(repetitions: Int, on communicator: any Communicator) throws -> Double {
+        try communicator.barrier()
+        return try communicator.allReduce(gigaflops(repetitions: repetitions), .minimum)
+    }
+}
+
+private func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
+    let times = (0..<repetitions).map { _ in
+        let start = Timeline.now()
+        body()
+        return Double(Timeline.now() - start) / 1e9
+    }
+    return median(times)
 }
 
 /// The middle value; the mean of the two middle ones where their number is even.
