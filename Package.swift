@@ -59,7 +59,8 @@ let package = Package(
             ],
             swiftSettings: strict),
 
-        // Tests mirror Sources; `collectives-check` is the program that the tests run under mpirun.
+        // Tests mirror Sources. Two programs of theirs: `collectives-check` runs under mpirun, `allocation-check` counts
+        // what a training step allocates.
         .target(
             name: "TestSupport", dependencies: ["Checkpointing", "Collectives", "Kernels"], path: "Tests/TestSupport",
             swiftSettings: strict),
@@ -67,6 +68,13 @@ let package = Package(
             name: "collectives-check",
             dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "TestSupport"],
             path: "Tests/collectives-check", swiftSettings: strict),
+        .executableTarget(
+            name: "allocation-check", dependencies: ["Training", "Kernels", "Collectives", "TestSupport"],
+            path: "Tests/allocation-check", swiftSettings: strict,
+            // Its allocation functions in place of glibc's, for shared libraries too. Swift reserves the name malloc.
+            linkerSettings: [
+                .unsafeFlags(["-Xlinker", "--export-dynamic", "-Xlinker", "--defsym=malloc=counting_malloc"])
+            ]),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
         tests("KernelsTests", ["Kernels", "CInstructions"]),
@@ -79,7 +87,7 @@ let package = Package(
             "TrainingTests",
             [
                 "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
-                "Collectives",
+                "Collectives", "allocation-check",
             ]),
         tests("EndToEndTests", ["swiftlet", "Checkpointing", "Kernels"]),
     ],

@@ -1,9 +1,20 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are the dimensions of the legend below, as in the literature.
 
-// B, T, H, D, C, N as in Attention.swift.
+// T, H, D, C, N, P as in Attention.swift.
 
 extension Attention {
+    /// What the backward pass of one head reads and writes: its first query, output, log-sum-exp, output gradient and
+    /// query gradient, and how far the next head's queries and outputs lie from these.
+    private struct Head {
+        let q: UnsafePointer<E>
+        let y: UnsafePointer<E>
+        let lse: UnsafePointer<Float>
+        let dy: UnsafePointer<E>
+        let dq: UnsafeMutablePointer<E>
+        let next: (qkv: Int, output: Int)
+    }
+
     /// `qkvGradient` [N, 3C] from `outputGradient` [N, C] and what the forward pass read and wrote.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
@@ -11,107 +22,161 @@ extension Attention {
         qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, outputGradient: BufferSlice<E>,
         qkvGradient: BufferSlice<E>
     ) {
-        compute.pool.split(sequences * heads) { thread, pairs in
-            for pair in pairs {
+        let pairs = sequences * heads
+        pool.split(pairs) { thread, range in
+            for pair in range {
+                let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))
                 backwardHead(
-                    pair, thread, qkv.pointer, output.pointer, logSumExp.pointer, outputGradient.pointer,
-                    qkvGradient.pointer)
+                    workers[thread],
+                    Head(
+                        q: qkv.pointer + first.qkv, y: output.pointer + first.output,
+                        lse: logSumExp.pointer + pair * context, dy: outputGradient.pointer + first.output,
+                        dq: qkvGradient.pointer + first.qkv,
+                        next: (next.qkv - first.qkv, next.output - first.output)))
             }
         }
     }
 
     @inline(__always)
-    private func backwardHead(
-        _ pair: Int, _ thread: Int, _ qkv: UnsafePointer<E>, _ output: UnsafePointer<E>,
-        _ logSumExp: UnsafePointer<Float>, _ outputGradient: UnsafePointer<E>, _ qkvGradient: UnsafeMutablePointer<E>
-    ) {
-        let C = heads * headSize
-        let (sequence, head) = pair.quotientAndRemainder(dividingBy: heads)
-        let q = qkv + sequence * context * 3 * C + head * headSize
-        let k = q + C
-        let v = q + 2 * C
-        let dq = qkvGradient + sequence * context * 3 * C + head * headSize
-        let y = output + sequence * context * C + head * headSize
-        let dy = outputGradient + sequence * context * C + head * headSize
-        let lse = logSumExp + pair * context
-        if let packed {
-            return packed.backward(
-                thread: thread, q: asBFloat16(q), y: asBFloat16(y), lse: lse, dy: asBFloat16(dy), dq: asBFloat16(dq),
-                next: next(pair))
+    private func backwardHead(_ worker: Worker, _ head: Head) {
+        let C = outputStride
+        let k = head.q + C
+        Packing.transposedWords(
+            k, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
+            to: worker.keysTransposed.base, targetStride: transposedStride)
+        Packing.transposedWords(
+            k + C, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
+            to: worker.valuesTransposed.base, targetStride: transposedStride)
+        Packing.rows(
+            k, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rows.base,
+            targetStride: width)
+        for start in stride(from: 0, to: context, by: Self.queryTile) {
+            let queries = min(Self.queryTile, context - start)
+            // Up to whole words.
+            let padded = (queries + 1) / 2 * 2
+            Packing.rows(
+                head.q + start * qkvStride, rows: queries, stride: qkvStride, columns: headSize, padded: padded,
+                to: worker.queryWords.base, targetStride: width)
+            Packing.rows(
+                head.dy + start * C, rows: queries, stride: C, columns: headSize, padded: padded,
+                to: worker.outputGradientWords.base, targetStride: width)
+            for i in 0..<queries {
+                let row = (start + i) * C
+                worker.totals.base[i] = dot(head.y + row, head.dy + row, headSize)
+            }
+            for keyStart in stride(from: 0, to: start + queries, by: Self.keyTile) {
+                backwardTile(worker, head, start, queries, keyStart)
+            }
+            let rows = start..<start + queries
+            for part in 0..<3 {
+                prefetch(head.q + head.next.qkv + part * C, stride: qkvStride, rows)
+                prefetch(head.dq + head.next.qkv + part * C, stride: qkvStride, rows)
+            }
+            prefetch(head.y + head.next.output, stride: C, rows)
+            prefetch(head.dy + head.next.output, stride: C, rows)
+            copyRows(worker.sums.base, queries, to: head.dq + start * qkvStride)
         }
-        let worker = workers[thread]
-        let memory = compute.scratchMemory(thread: thread)
-        let queryGradient = worker.rows.base
-        let rowDots = worker.statistics.base
-        worker.keyGradient.zero()
-        worker.valueGradient.zero()
-
-        for tile in worker.tiles {
-            guard let products = tile.backward else { preconditionFailure("planned without training") }
-            let q0 = q + tile.queryStart * 3 * C
-            let k0 = k + tile.keyStart * 3 * C
-            let dy0 = dy + tile.queryStart * C
-            if tile.keyStart == 0 {
-                for i in 0..<tile.queries {
-                    rowDots[i] = dot(y + (tile.queryStart + i) * C, dy0 + i * C, headSize)
-                }
-            }
-            tile.scores.run(q0, k0, worker.scores.base, scratch: memory)
-            products.probabilityGradient.run(
-                dy0, v + tile.keyStart * 3 * C, worker.probabilityGradients.base, scratch: memory)
-            for i in 0..<tile.queries {
-                writeScoreGradients(
-                    scores: worker.scores.base + i * tileStride,
-                    probabilityGradients: worker.probabilityGradients.base + i * tileStride,
-                    visible: min(tile.keys, tile.queryStart + i + 1 - tile.keyStart), keys: tile.keys,
-                    logSumExp: lse[tile.queryStart + i], dot: rowDots[i],
-                    probabilities: worker.probabilities.base + i * tileStride,
-                    scoreGradients: worker.scoreGradients.base + i * tileStride)
-            }
-            products.valueGradient.run(
-                worker.probabilities.base, dy0, worker.valueGradient.base + tile.keyStart * headSize, scratch: memory)
-            products.keyGradient.run(
-                worker.scoreGradients.base, q0, worker.keyGradient.base + tile.keyStart * headSize, scratch: memory)
-            tile.weightedSum.run(worker.scoreGradients.base, k0, queryGradient, scratch: memory)
-            if tile.isLast {
-                copyRows(queryGradient, tile.queries, to: dq + tile.queryStart * 3 * C, stride: 3 * C)
-            }
-        }
-        copyRows(worker.keyGradient.base, context, to: dq + C, stride: 3 * C)
-        copyRows(worker.valueGradient.base, context, to: dq + 2 * C, stride: 3 * C)
+        copyRows(worker.keyGradients.base, context, to: head.dq + C)
+        copyRows(worker.valueGradients.base, context, to: head.dq + 2 * C)
     }
 
-    /// p = e^(s · scale − lse) and dS = p · (dP − dO · O) · scale for one row; zeros past the diagonal.
+    /// What up to 64 queries and 256 keys add to the gradients.
+    @inline(__always)
+    private func backwardTile(_ worker: Worker, _ head: Head, _ start: Int, _ queries: Int, _ keyStart: Int) {
+        let block = PackedProduct.rowBlock
+        for first in stride(from: 0, to: queries, by: block) {
+            let rows = min(block, queries - first)
+            let keys = Self.padded(min(Self.keyTile, start + first + rows - keyStart))
+            Packing.words(
+                head.q + (start + first) * qkvStride, rows: rows, stride: qkvStride, columns: headSize, padded: block,
+                to: worker.queries.base)
+            Packing.words(
+                head.dy + (start + first) * outputStride, rows: rows, stride: outputStride, columns: headSize,
+                padded: block, to: worker.outputGradients.base)
+            PackedProduct.run(
+                E.self, worker.queries.base, aRow: rowWords, aWord: 1, worker.keysTransposed.base + keyStart,
+                bStride: transposedStride, worker.scores.base, cStride: tileStride, columns: keys, words: rowWords,
+                accumulates: false)
+            PackedProduct.run(
+                E.self, worker.outputGradients.base, aRow: rowWords, aWord: 1,
+                worker.valuesTransposed.base + keyStart, bStride: transposedStride, worker.probabilityGradients.base,
+                cStride: tileStride, columns: keys, words: rowWords, accumulates: false)
+            for i in stride(from: 0, to: rows, by: 2) {
+                writeScoreGradients(
+                    worker, i, of: first + i, keys: keys, visible: start + first + i + 1 - keyStart,
+                    hasSecond: i + 1 < rows, lse: head.lse + start + first + i, dots: worker.totals.base + first + i)
+            }
+            PackedProduct.run(
+                E.self, words(worker.weights.base), aRow: Packing.wordCount(tileStride, E.self), aWord: 1,
+                worker.rows.base + Packing.wordCount(keyStart, E.self) * width, bStride: width,
+                worker.sums.base + first * width, cStride: width, columns: width,
+                words: Packing.wordCount(keys, E.self), accumulates: keyStart > 0)
+        }
+
+        let end = min(keyStart + Self.keyTile, start + queries)
+        let last = Packing.wordCount(queries, E.self)
+        for key in stride(from: keyStart, to: end, by: block) {
+            // The queries before the first key do not see it. Blocks of keys start at even queries.
+            let firstWord = Packing.wordCount(max(0, key - start), E.self)
+            let target = key * width
+            let left = key - keyStart + firstWord * tileStride
+            PackedProduct.run(
+                E.self, worker.probabilityWords.base + left, aRow: 1, aWord: tileStride,
+                worker.outputGradientWords.base + firstWord * width, bStride: width,
+                worker.valueGradients.base + target, cStride: width, columns: width, words: last - firstWord,
+                accumulates: key < start)
+            PackedProduct.run(
+                E.self, worker.scoreGradientWords.base + left, aRow: 1, aWord: tileStride,
+                worker.queryWords.base + firstWord * width, bStride: width, worker.keyGradients.base + target,
+                cStride: width, columns: width, words: last - firstWord, accumulates: key < start)
+        }
+    }
+
+    /// p = e^(s · scale − lse) and dS = p · (dP − dO · O) · scale for two queries, `row` and `row` + 1 of the block and
+    /// `query` and `query` + 1 of the tile; zeros past the diagonal.
     @inline(__always)
     private func writeScoreGradients(
-        scores: UnsafePointer<Float>, probabilityGradients: UnsafePointer<Float>, visible: Int, keys: Int,
-        logSumExp: Float, dot: Float, probabilities: UnsafeMutablePointer<E>, scoreGradients: UnsafeMutablePointer<E>
+        _ worker: Worker, _ row: Int, of query: Int, keys: Int, visible: Int, hasSecond: Bool,
+        lse: UnsafePointer<Float>, dots: UnsafePointer<Float>
     ) {
+        let scores = worker.scores.base + row * tileStride
+        let gradients = worker.probabilityGradients.base + row * tileStride
+        let weights = worker.weights.base + row * tileStride
+        let tileRow = Packing.wordCount(query, E.self) * tileStride
+        let probabilityWords = worker.probabilityWords.base + tileRow
+        let scoreGradientWords = worker.scoreGradientWords.base + tileRow
         let factor = splat(scale)
         let exponent = splat(scale * log2e)
-        let shift = splat(-logSumExp * log2e)
-        for j in stride(from: 0, to: visible, by: 16) {
-            var p = exponential2(shift.addingProduct(Float.load16(scores + j), exponent))
-            if j + 16 > visible { p.replace(with: 0, where: laneNumbers .>= splat(Float(visible - j))) }
-            var ds = p * (Float.load16(probabilityGradients + j) - splat(dot)) * factor
-            // Lanes past the tile may hold anything, and 0 · ∞ is not 0.
-            if j + 16 > visible { ds.replace(with: 0, where: laneNumbers .>= splat(Float(visible - j))) }
-            E.store16(p, to: probabilities + j)
-            E.store16(ds, to: scoreGradients + j)
-        }
-        for j in stride(from: (visible + 15) / 16 * 16, to: keys, by: 16) {
-            E.store16(SIMD16(), to: probabilities + j)
-            E.store16(SIMD16(), to: scoreGradients + j)
+        let shift = (splat(-lse[0] * log2e), splat(hasSecond ? -lse[1] * log2e : 0))
+        let dot = (splat(dots[0]), splat(hasSecond ? dots[1] : 0))
+        // The second query sees one key more.
+        let limit = (visible, hasSecond ? visible + 1 : 0)
+        for j in stride(from: 0, to: keys, by: 16) {
+            var p0 = exponential2(shift.0.addingProduct(Float.load16(scores + j), exponent))
+            var p1 = exponential2(shift.1.addingProduct(Float.load16(scores + tileStride + j), exponent))
+            var d0 = p0 * (Float.load16(gradients + j) - dot.0) * factor
+            var d1 = p1 * (Float.load16(gradients + tileStride + j) - dot.1) * factor
+            if j + 16 > min(limit.0, limit.1) {
+                // Lanes past the diagonal may hold anything, and 0 · ∞ is not 0.
+                let outside0 = laneNumbers .>= splat(Float(limit.0 - j))
+                let outside1 = laneNumbers .>= splat(Float(limit.1 - j))
+                p0.replace(with: 0, where: outside0)
+                d0.replace(with: 0, where: outside0)
+                p1.replace(with: 0, where: outside1)
+                d1.replace(with: 0, where: outside1)
+            }
+            E.store16(d0, to: weights + j)
+            E.store16(d1, to: weights + tileStride + j)
+            Packing.storeRows(d0, d1, E.self, to: scoreGradientWords + j, stride: tileStride)
+            Packing.storeRows(p0, p1, E.self, to: probabilityWords + j, stride: tileStride)
         }
     }
 
     @inline(__always)
-    private func copyRows(_ source: UnsafePointer<Float>, _ rows: Int, to target: UnsafeMutablePointer<E>, stride: Int)
-    {
+    private func copyRows(_ source: UnsafePointer<Float>, _ rows: Int, to target: UnsafeMutablePointer<E>) {
         for i in 0..<rows {
-            for d in Swift.stride(from: 0, to: headSize, by: 16) {
-                let left = headSize - d
-                E.store(Float.load(source + i * headSize + d, count: left), to: target + i * stride + d, count: left)
+            for d in stride(from: 0, to: headSize, by: 16) {
+                E.store(Float.load16(source + i * width + d), to: target + i * qkvStride + d, count: headSize - d)
             }
         }
     }

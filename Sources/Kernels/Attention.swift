@@ -1,202 +1,138 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are the dimensions of the legend below, as in the literature.
 
-import Glibc
+import CInstructions
 
 // B: sequences, T: context, H: heads, D: head size, C = H · D; N = B · T rows.
 // q, k, v lie side by side in rows of 3C; head h owns columns h · D ..< (h + 1) · D of each third.
+// P: words of a head's row, words as in Packing.swift. Padded sizes are multiples of 16.
 
 /// Causal self-attention in tiles, with an online softmax (Dao et al. 2022; Milakov & Gimelshein 2018).
 ///
-/// A tile is 64 queries by up to 256 keys; tiles above the diagonal are skipped, and no T × T matrix exists. The
-/// forward pass keeps one number a row, the log of the softmax's denominator, from which the backward pass computes
-/// the probabilities again. Threads share the (sequence, head) pairs, so bits do not depend on their number.
+/// Keys and values of a head are packed into words once and serve all its queries. Scores exist for eight queries and up
+/// to 256 keys at a time and stay in the L1 cache; what lies above the diagonal is skipped in steps of 16 keys, and no
+/// T × T matrix exists. The forward pass keeps one number a row, the log of the softmax's denominator, from which the
+/// backward pass computes the probabilities again. Threads share the (sequence, head) pairs, so bits do not depend on
+/// their number.
 public final class Attention<E: ActivationElement>: @unchecked Sendable {
+    /// Queries whose key and value gradients are summed in one product.
     static var queryTile: Int { 64 }
+    /// Keys whose scores exist at a time.
     static var keyTile: Int { 256 }
 
     let sequences: Int
     let context: Int
     let heads: Int
     let headSize: Int
-    let compute: Compute
+    let pool: ThreadPool
     let scale: Float
-    /// Elements from one row of a tile to the next: not a multiple of 64, or rows would share cache sets.
+    /// Elements from one row of queries, keys and values to the next, and of the output.
+    let qkvStride: Int
+    let outputStride: Int
+    /// P.
+    let rowWords: Int
+    /// D and T, padded.
+    let width: Int
+    let length: Int
+    /// Words from one row of a transposed operand to the next: 16 more than a power of two, so that rows do not share
+    /// cache sets.
+    let transposedStride: Int
+    /// Elements from one row of scores to the next.
     let tileStride: Int
     let workers: [Worker]
-    /// What computes bf16 heads on a CPU with bf16 dot products.
-    let packed: PackedAttention?
 
-    /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.
-    public convenience init(
-        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true
-    ) throws(KernelError) {
-        try self.init(
-            compute, sequences: sequences, context: context, heads: heads, headSize: headSize, training: training,
-            packed: E.precision == .bf16 && PackedAttention.isFast)
+    /// What one thread computes with.
+    struct Worker {
+        /// [P, T] words of keys and values, the right operands of scores and of probability gradients.
+        let keysTransposed: Buffer<UInt32>
+        let valuesTransposed: Buffer<UInt32>
+        /// [T in words, D] values in the forward pass, keys in the backward pass: right operands of weighted sums.
+        let rows: Buffer<UInt32>
+        /// [8, P] queries and output gradients.
+        let queries: Buffer<UInt32>
+        let outputGradients: Buffer<UInt32>
+        /// [8, keys]
+        let scores: Buffer<Float>
+        let probabilityGradients: Buffer<Float>
+        /// [8, keys] probabilities in the forward pass, score gradients in the backward pass.
+        let weights: Buffer<E>
+        /// [64, D] the weighted sums of a tile's queries.
+        let sums: Buffer<Float>
+        /// [64 in words, keys] probabilities and score gradients of a tile's queries: left operands, transposed.
+        let probabilityWords: Buffer<UInt32>
+        let scoreGradientWords: Buffer<UInt32>
+        /// [64 in words, D] queries and output gradients of a tile.
+        let queryWords: Buffer<UInt32>
+        let outputGradientWords: Buffer<UInt32>
+        /// [T, D]
+        let keyGradients: Buffer<Float>
+        let valueGradients: Buffer<Float>
+        /// [64] each.
+        let largest: Buffer<Float>
+        let totals: Buffer<Float>
     }
 
-    /// The same with the products chosen by the caller: `packed` ones (bf16 alone), or oneDNN's.
-    package init(
-        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true,
-        packed: Bool
-    ) throws(KernelError) {
-        precondition(!packed || E.precision == .bf16, "packed products are bf16 products")
-        self.compute = compute
+    /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.
+    public init(
+        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true
+    ) {
+        pool = compute.pool
         self.sequences = sequences
         self.context = context
         self.heads = heads
         self.headSize = headSize
         scale = 1 / Float(headSize).squareRoot()
-        self.packed =
-            packed
-            ? PackedAttention(
-                threads: compute.pool.threadCount, context: context, heads: heads, headSize: headSize,
-                training: training) : nil
-        tileStride = min(Self.keyTile, (context + 15) / 16 * 16) + 16
-        let shapes = TilePlanner(
-            compute: compute, context: context, heads: heads, headSize: headSize, tileStride: tileStride,
-            queryTile: Self.queryTile, keyTile: Self.keyTile, precision: E.precision, training: training)
-        var workers: [Worker] = []
-        for thread in 0..<(packed ? 0 : compute.pool.threadCount) {
-            workers.append(
-                Worker(
-                    tiles: try shapes.tiles(thread: thread), tile: Self.queryTile * tileStride,
-                    rows: Self.queryTile * headSize, whole: training ? context * headSize : 0))
+        qkvStride = 3 * heads * headSize
+        outputStride = heads * headSize
+        rowWords = Packing.wordCount(headSize, E.self)
+        width = Self.padded(headSize)
+        length = Self.padded(context)
+        transposedStride = length + 16
+        tileStride = min(Self.keyTile, length) + 16
+        let (words, width, length, stride) = (rowWords, width, length, tileStride)
+        let transposed = Self.padded(words) * transposedStride
+        let block = PackedProduct.rowBlock
+        let tileWords = Packing.wordCount(Self.queryTile, E.self)
+        workers = (0..<pool.threadCount).map { _ in
+            func kept(_ count: Int) -> Int { training ? count : 0 }
+            return Worker(
+                keysTransposed: Buffer(count: transposed), valuesTransposed: Buffer(count: kept(transposed)),
+                rows: Buffer(count: Packing.wordCount(length, E.self) * width), queries: Buffer(count: block * words),
+                outputGradients: Buffer(count: kept(block * words)), scores: Buffer(count: block * stride),
+                probabilityGradients: Buffer(count: kept(block * stride)), weights: Buffer(count: block * stride),
+                sums: Buffer(count: Self.queryTile * width),
+                probabilityWords: Buffer(count: kept(tileWords * stride)),
+                scoreGradientWords: Buffer(count: kept(tileWords * stride)),
+                queryWords: Buffer(count: kept(tileWords * width)),
+                outputGradientWords: Buffer(count: kept(tileWords * width)),
+                keyGradients: Buffer(count: kept(length * width)), valueGradients: Buffer(count: kept(length * width)),
+                largest: Buffer(count: Self.queryTile), totals: Buffer(count: Self.queryTile))
         }
-        self.workers = workers
     }
 
-    /// `output` [N, C] from `qkv` [N, 3C]; keeps each row's log-sum-exp in `logSumExp` [B, H, T].
-    @_specialize(where E == Float)
-    @_specialize(where E == BFloat16)
-    public func forward(qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>) {
-        compute.pool.split(sequences * heads) { thread, pairs in
-            for pair in pairs { forwardHead(pair, thread, qkv.pointer, output.pointer, logSumExp.pointer) }
-        }
+    static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }
+
+    /// Where a (sequence, head) pair's first query and first output lie.
+    func start(of pair: Int) -> (qkv: Int, output: Int) {
+        let (sequence, head) = pair.quotientAndRemainder(dividingBy: heads)
+        return (
+            sequence * context * qkvStride + head * headSize, sequence * context * outputStride + head * headSize
+        )
     }
 
-    /// How far the next pair's queries and outputs lie from this one's; nil after the last.
-    func next(_ pair: Int) -> (qkv: Int, output: Int)? {
-        guard pair + 1 < sequences * heads else { return nil }
-        guard (pair + 1) % heads == 0 else { return (headSize, headSize) }
-        let output = context * heads * headSize - (heads - 1) * headSize
-        return (output + 2 * context * heads * headSize, output)
+    /// Asks for a head's elements in a range of rows. A head is a narrow column of a wide matrix, whose lines the CPU
+    /// does not foresee.
+    @inline(__always)
+    func prefetch(_ first: UnsafePointer<E>, stride: Int, _ rows: Range<Int>) {
+        for row in rows {
+            for column in Swift.stride(from: 0, to: headSize, by: 64 / MemoryLayout<E>.stride) {
+                instructions_prefetch(first + row * stride + column)
+            }
+        }
     }
 
     @inline(__always)
-    private func forwardHead(
-        _ pair: Int, _ thread: Int, _ qkv: UnsafePointer<E>, _ output: UnsafeMutablePointer<E>,
-        _ logSumExp: UnsafeMutablePointer<Float>
-    ) {
-        let C = heads * headSize
-        let (sequence, head) = pair.quotientAndRemainder(dividingBy: heads)
-        let q = qkv + sequence * context * 3 * C + head * headSize
-        let k = q + C
-        let v = q + 2 * C
-        let y = output + sequence * context * C + head * headSize
-        let lse = logSumExp + pair * context
-        if let packed {
-            return packed.forward(
-                thread: thread, q: asBFloat16(q), y: asBFloat16(y), lse: lse,
-                nextQ: next(pair).map { asBFloat16(q + $0.qkv) })
-        }
-        let worker = workers[thread]
-        let scores = worker.scores.base
-        let probabilities = worker.probabilities.base
-        let sums = worker.rows.base
-        let largest = worker.statistics.base
-        let totals = largest + Self.queryTile
-        let memory = compute.scratchMemory(thread: thread)
-
-        for tile in worker.tiles {
-            tile.scores.run(q + tile.queryStart * 3 * C, k + tile.keyStart * 3 * C, scores, scratch: memory)
-            for i in 0..<tile.queries {
-                let visible = min(tile.keys, tile.queryStart + i + 1 - tile.keyStart)
-                let row = scores + i * tileStride
-                let best = largestElement(row, visible)
-                let previous = tile.keyStart == 0 ? -Float.infinity : largest[i]
-                let most = max(previous, best)
-                let total = writePowers(
-                    of: row, visible, keys: tile.keys, minus: most, scale, to: probabilities + i * tileStride)
-                if tile.keyStart > 0 {
-                    // What was summed so far was relative to a smaller maximum.
-                    let correction = exp((previous - most) * scale)
-                    totals[i] = totals[i] * correction + total
-                    let sum = sums + i * headSize
-                    for d in stride(from: 0, to: headSize, by: 16) {
-                        let left = headSize - d
-                        Float.store(Float.load(sum + d, count: left) * splat(correction), to: sum + d, count: left)
-                    }
-                } else {
-                    totals[i] = total
-                }
-                largest[i] = most
-            }
-            tile.weightedSum.run(probabilities, v + tile.keyStart * 3 * C, sums, scratch: memory)
-            guard tile.isLast else { continue }
-            for i in 0..<tile.queries {
-                let inverse = splat(1 / totals[i])
-                let row = y + (tile.queryStart + i) * C
-                let sum = sums + i * headSize
-                for d in stride(from: 0, to: headSize, by: 16) {
-                    let left = headSize - d
-                    E.store(Float.load(sum + d, count: left) * inverse, to: row + d, count: left)
-                }
-                lse[tile.queryStart + i] = largest[i] * scale + log(totals[i])
-            }
-        }
+    func words(_ elements: UnsafePointer<E>) -> UnsafePointer<UInt32> {
+        UnsafeRawPointer(elements).assumingMemoryBound(to: UInt32.self)
     }
 }
-
-/// The same memory, where `E` is known to be `BFloat16`.
-@_transparent
-func asBFloat16<E>(_ pointer: UnsafeMutablePointer<E>) -> UnsafeMutablePointer<BFloat16> {
-    UnsafeMutableRawPointer(pointer).assumingMemoryBound(to: BFloat16.self)
-}
-
-@_transparent
-func asBFloat16<E>(_ pointer: UnsafePointer<E>) -> UnsafePointer<BFloat16> {
-    UnsafeRawPointer(pointer).assumingMemoryBound(to: BFloat16.self)
-}
-
-/// The largest of the first `count` elements.
-@inline(__always)
-func largestElement(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
-    let full = count / 16 * 16
-    var most = splat(-.infinity)
-    for j in stride(from: 0, to: full, by: 16) { most = larger(most, Float.load16(x + j)) }
-    var result = horizontalMax(most)
-    for j in full..<count { result = max(result, x[j]) }
-    return result
-}
-
-/// Writes e^((x − `minus`) · scale) for the first `visible` elements and zeros up to `keys`, and returns their sum.
-@inline(__always)
-func writePowers<E: ActivationElement>(
-    of x: UnsafePointer<Float>, _ visible: Int, keys: Int, minus: Float, _ scale: Float, to y: UnsafeMutablePointer<E>
-) -> Float {
-    var sum = SIMD16<Float>()
-    let shift = splat(-minus * scale * log2e)
-    let factor = splat(scale * log2e)
-    let full = visible / 16 * 16
-    for j in stride(from: 0, to: full, by: 16) {
-        let power = exponential2(shift.addingProduct(Float.load16(x + j), factor))
-        E.store16(power, to: y + j)
-        sum += power
-    }
-    var next = full
-    if full < visible {
-        var power = exponential2(shift.addingProduct(Float.load16(x + full), factor))
-        power.replace(with: 0, where: laneNumbers .>= splat(Float(visible - full)))
-        E.store16(power, to: y + full)
-        sum += power
-        next += 16
-    }
-    for j in stride(from: next, to: keys, by: 16) { E.store16(SIMD16(), to: y + j) }
-    return horizontalSum(sum)
-}
-
-/// 0, 1 … 15.
-@inline(__always)
-var laneNumbers: SIMD16<Float> { SIMD16(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15) }

@@ -40,8 +40,9 @@ public final class Matmul: @unchecked Sendable {
     /// Whether b is packed first.
     package var isPacked: Bool { operand != nil }
 
-    /// From this many rows on, packing b costs less than it gains.
-    private static var leastPackedRows: Int { 64 }
+    /// From this many rows on, packing b costs less than it gains. A transposed a is always worth it: the way that oneDNN
+    /// takes for it otherwise allocates memory at each call.
+    private static func leastPackedRows(_ layout: Layout) -> Int { layout == .aTransposed ? 1 : 64 }
     /// Bytes of a transposed a that are turned round at a time.
     private static var turnedBytes: Int { 512 << 10 }
 
@@ -66,7 +67,7 @@ public final class Matmul: @unchecked Sendable {
             cStride: cStride ?? columns, input: input, output: output, bias: bias, accumulates: accumulates)
         strides = (shape.aStride, shape.bStride)
 
-        if rows >= Self.leastPackedRows,
+        if rows >= Self.leastPackedRows(layout),
             let parts = try Self.packedParts(compute, shape, rows: rows, layout, strides: strides)
         {
             let operand = operand ?? compute.sharedOperand
@@ -159,7 +160,8 @@ public final class Matmul: @unchecked Sendable {
                 let turned = compute.leftOperand(thread: part.thread)
                 Packing.transpose(
                     left.assumingMemoryBound(to: Input.self), rows: inner, stride: strides.a,
-                    columns: part.rows.count, to: turned.assumingMemoryBound(to: Input.self))
+                    columns: part.rows.count, to: turned.assumingMemoryBound(to: Input.self),
+                    gathering: compute.gatheredRows(thread: part.thread))
                 left = UnsafeRawPointer(turned)
             }
             part.kernel.run(

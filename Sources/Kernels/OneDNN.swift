@@ -12,6 +12,7 @@ public final class Compute: @unchecked Sendable {
     let sharedOperand = PackedOperand()
     private var scratch: [Buffer<UInt8>]
     private var leftOperands: [Buffer<UInt8>]
+    private let gathered: [Buffer<UInt8>]
     private var kernels: [TileShape: [TileMatmul]] = [:]
 
     /// Starts the threads and oneDNN.
@@ -31,6 +32,7 @@ public final class Compute: @unchecked Sendable {
         self.streams = streams
         scratch = (0..<threadCount).map { _ in Buffer(count: 64) }
         leftOperands = (0..<threadCount).map { _ in Buffer(count: 64) }
+        gathered = (0..<threadCount).map { _ in Buffer(count: Packing.gatheredBytes) }
     }
 
     deinit {
@@ -39,6 +41,9 @@ public final class Compute: @unchecked Sendable {
         for stream in streams { dnnl_stream_destroy(stream) }
         dnnl_engine_destroy(engine)
     }
+
+    /// oneDNN primitives made so far.
+    package var primitiveCount: Int { kernels.values.reduce(0) { $0 + $1.count } }
 
     /// One single-thread kernel for each thread, made at the first request for a shape.
     func tileKernels(_ shape: TileShape) throws(KernelError) -> [TileMatmul] {
@@ -71,6 +76,9 @@ public final class Compute: @unchecked Sendable {
 
     /// Memory of a thread for its part of a left operand that is stored transposed.
     func leftOperand(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(leftOperands[thread].base) }
+
+    /// Memory of a thread for the rows that `Packing.transpose` turns.
+    func gatheredRows(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(gathered[thread].base) }
 
     func reserveLeftOperand(_ bytes: Int) {
         guard bytes > leftOperands[0].count else { return }

@@ -3,11 +3,10 @@
 
 import CInstructions
 
-// M, N, K: c[M, N] = a[M, K] · b[K, N]. A word is two bf16 numbers that follow each other along K, the earlier one in
-// its low half, so K counts pairs here.
+// M, N, K: c[M, N] = a[M, K] · b[K, N], K counted in words (Packing.swift).
 
-/// Products of small bf16 matrices that are packed in words already, summed in fp32: what attention does with a tile,
-/// where a general matrix product would spend its time on packing and on calls.
+/// Products of small matrices that are packed in words already, summed in fp32: what attention does with a tile, where a
+/// general matrix product would spend its time on packing and on calls.
 ///
 /// The result is computed in blocks of 8 × 32 elements, which stay in 16 registers while K is walked.
 enum PackedProduct {
@@ -17,25 +16,30 @@ enum PackedProduct {
     /// c[8, N] = a · b, or c += a · b.
     ///
     /// - Parameters:
-    ///   - a: word (row, pair) lies at `row * aRow + pair * aPair`.
+    ///   - a: word (row, k) lies at `row * aRow + k * aWord`.
     ///   - b: [K, N] words, rows `bStride` apart.
     ///   - c: [8, N] elements, rows `cStride` apart.
     ///   - columns: N, a multiple of 16.
-    ///   - pairs: K.
-    static func run(
-        _ a: UnsafePointer<UInt32>, aRow: Int, aPair: Int, _ b: UnsafePointer<UInt32>, bStride: Int,
-        _ c: UnsafeMutablePointer<Float>, cStride: Int, columns N: Int, pairs K: Int, accumulates: Bool
+    ///   - words: K.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    static func run<E: ActivationElement>(
+        _ type: E.Type, _ a: UnsafePointer<UInt32>, aRow: Int, aWord: Int, _ b: UnsafePointer<UInt32>, bStride: Int,
+        _ c: UnsafeMutablePointer<Float>, cStride: Int, columns N: Int, words K: Int, accumulates: Bool
     ) {
         let wide = N / 32 * 32
         for n in stride(from: 0, to: wide, by: 32) {
-            wideBlock(a, aRow, aPair, b + n, bStride, c + n, cStride, K, accumulates)
+            wideBlock(type, a, aRow, aWord, b + n, bStride, c + n, cStride, K, accumulates)
         }
-        if wide < N { narrowBlock(a, aRow, aPair, b + wide, bStride, c + wide, cStride, K, accumulates) }
+        if wide < N { narrowBlock(type, a, aRow, aWord, b + wide, bStride, c + wide, cStride, K, accumulates) }
     }
 
     @inline(never)
-    private static func wideBlock(
-        _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aPair: Int, _ b: UnsafePointer<UInt32>, _ bStride: Int,
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    private static func wideBlock<E: ActivationElement>(
+        _ type: E.Type, _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aWord: Int, _ b: UnsafePointer<UInt32>,
+        _ bStride: Int,
         _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
     ) {
         var left = Sums(c, cStride, accumulates)
@@ -46,23 +50,23 @@ enum PackedProduct {
             let b0 = loadWords(row)
             let b1 = loadWords(row + 16)
             // Each word of a goes to all lanes and meets both vectors of b.
-            left.s0 = dot(left.s0, column[0], b0)
-            right.s0 = dot(right.s0, column[0], b1)
-            left.s1 = dot(left.s1, column[aRow], b0)
-            right.s1 = dot(right.s1, column[aRow], b1)
-            left.s2 = dot(left.s2, column[2 * aRow], b0)
-            right.s2 = dot(right.s2, column[2 * aRow], b1)
-            left.s3 = dot(left.s3, column[3 * aRow], b0)
-            right.s3 = dot(right.s3, column[3 * aRow], b1)
-            left.s4 = dot(left.s4, column[4 * aRow], b0)
-            right.s4 = dot(right.s4, column[4 * aRow], b1)
-            left.s5 = dot(left.s5, column[5 * aRow], b0)
-            right.s5 = dot(right.s5, column[5 * aRow], b1)
-            left.s6 = dot(left.s6, column[6 * aRow], b0)
-            right.s6 = dot(right.s6, column[6 * aRow], b1)
-            left.s7 = dot(left.s7, column[7 * aRow], b0)
-            right.s7 = dot(right.s7, column[7 * aRow], b1)
-            column += aPair
+            left.s0 = dot(type, left.s0, column[0], b0)
+            right.s0 = dot(type, right.s0, column[0], b1)
+            left.s1 = dot(type, left.s1, column[aRow], b0)
+            right.s1 = dot(type, right.s1, column[aRow], b1)
+            left.s2 = dot(type, left.s2, column[2 * aRow], b0)
+            right.s2 = dot(type, right.s2, column[2 * aRow], b1)
+            left.s3 = dot(type, left.s3, column[3 * aRow], b0)
+            right.s3 = dot(type, right.s3, column[3 * aRow], b1)
+            left.s4 = dot(type, left.s4, column[4 * aRow], b0)
+            right.s4 = dot(type, right.s4, column[4 * aRow], b1)
+            left.s5 = dot(type, left.s5, column[5 * aRow], b0)
+            right.s5 = dot(type, right.s5, column[5 * aRow], b1)
+            left.s6 = dot(type, left.s6, column[6 * aRow], b0)
+            right.s6 = dot(type, right.s6, column[6 * aRow], b1)
+            left.s7 = dot(type, left.s7, column[7 * aRow], b0)
+            right.s7 = dot(type, right.s7, column[7 * aRow], b1)
+            column += aWord
             row += bStride
         }
         left.store(c, cStride)
@@ -70,8 +74,11 @@ enum PackedProduct {
     }
 
     @inline(never)
-    private static func narrowBlock(
-        _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aPair: Int, _ b: UnsafePointer<UInt32>, _ bStride: Int,
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    private static func narrowBlock<E: ActivationElement>(
+        _ type: E.Type, _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aWord: Int, _ b: UnsafePointer<UInt32>,
+        _ bStride: Int,
         _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
     ) {
         var sums = Sums(c, cStride, accumulates)
@@ -79,15 +86,15 @@ enum PackedProduct {
         var row = b
         for _ in 0..<K {
             let b0 = loadWords(row)
-            sums.s0 = dot(sums.s0, column[0], b0)
-            sums.s1 = dot(sums.s1, column[aRow], b0)
-            sums.s2 = dot(sums.s2, column[2 * aRow], b0)
-            sums.s3 = dot(sums.s3, column[3 * aRow], b0)
-            sums.s4 = dot(sums.s4, column[4 * aRow], b0)
-            sums.s5 = dot(sums.s5, column[5 * aRow], b0)
-            sums.s6 = dot(sums.s6, column[6 * aRow], b0)
-            sums.s7 = dot(sums.s7, column[7 * aRow], b0)
-            column += aPair
+            sums.s0 = dot(type, sums.s0, column[0], b0)
+            sums.s1 = dot(type, sums.s1, column[aRow], b0)
+            sums.s2 = dot(type, sums.s2, column[2 * aRow], b0)
+            sums.s3 = dot(type, sums.s3, column[3 * aRow], b0)
+            sums.s4 = dot(type, sums.s4, column[4 * aRow], b0)
+            sums.s5 = dot(type, sums.s5, column[5 * aRow], b0)
+            sums.s6 = dot(type, sums.s6, column[6 * aRow], b0)
+            sums.s7 = dot(type, sums.s7, column[7 * aRow], b0)
+            column += aWord
             row += bStride
         }
         sums.store(c, cStride)
@@ -131,7 +138,11 @@ enum PackedProduct {
     }
 
     @_transparent
-    private static func dot(_ sum: SIMD16<Float>, _ a: UInt32, _ b: Words) -> SIMD16<Float> {
-        instructions_dot_bf16(sum, Words(repeating: a), b)
+    private static func dot<E: ActivationElement>(
+        _: E.Type, _ sum: SIMD16<Float>, _ a: UInt32, _ b: Words
+    ) -> SIMD16<Float> {
+        E.precision == .bf16
+            ? instructions_dot_bf16(sum, Words(repeating: a), b)
+            : sum.addingProduct(splat(Float(bitPattern: a)), unsafeBitCast(b, to: SIMD16<Float>.self))
     }
 }

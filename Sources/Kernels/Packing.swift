@@ -1,3 +1,5 @@
+import CInstructions
+
 // Bringing rows of numbers into words: one fp32 number, or two bf16 numbers that follow each other, the earlier one in
 // the low half.
 
@@ -14,21 +16,32 @@ func storeWords(_ words: Words, to target: UnsafeMutablePointer<UInt32>) {
 
 /// Packing rows into words.
 enum Packing {
-    /// `target`[row, pair] = elements 2 · pair and 2 · pair + 1 of `source`'s row; an odd last element is paired with
-    /// zero, and so are rows from `rows` to `padded`.
-    static func pairs(
-        _ source: UnsafePointer<BFloat16>, rows: Int, stride: Int, columns: Int, padded: Int,
-        to target: UnsafeMutablePointer<UInt32>, targetStride: Int
+    /// The words that `count` elements fill, the last one perhaps in part.
+    @_transparent
+    static func wordCount<E: ActivationElement>(_ count: Int, _: E.Type) -> Int {
+        E.precision == .bf16 ? (count + 1) / 2 : count
+    }
+
+    /// `target`[row, word] = the words of `source`'s row, without gaps; what a last word lacks is zero, and so are rows
+    /// from `rows` to `padded`.
+    @inline(__always)
+    static func words<E: ActivationElement>(
+        _ source: UnsafePointer<E>, rows: Int, stride: Int, columns: Int, padded: Int,
+        to target: UnsafeMutablePointer<UInt32>
     ) {
+        let width = MemoryLayout<E>.stride
+        let count = wordCount(columns, E.self)
         for row in 0..<rows {
             let from = UnsafeRawPointer(source + row * stride)
-            let to = target + row * targetStride
-            for pair in 0..<columns / 2 { to[pair] = from.loadUnaligned(fromByteOffset: 4 * pair, as: UInt32.self) }
-            if columns % 2 == 1 { to[columns / 2] = UInt32(source[row * stride + columns - 1].bitPattern) }
+            let to = target + row * count
+            for word in 0..<columns * width / 4 {
+                to[word] = from.loadUnaligned(fromByteOffset: 4 * word, as: UInt32.self)
+            }
+            if columns * width % 4 == 2 {
+                to[count - 1] = UInt32(from.loadUnaligned(fromByteOffset: 4 * (count - 1), as: UInt16.self))
+            }
         }
-        for row in rows..<max(rows, padded) {
-            for pair in 0..<(columns + 1) / 2 { target[row * targetStride + pair] = 0 }
-        }
+        for word in rows * count..<max(rows, padded) * count { target[word] = 0 }
     }
 
     /// `target`[word, row] = word `word` of `source`'s row `row`. Columns from `rows` to `padded` and words from the
@@ -64,61 +77,81 @@ enum Packing {
         }
     }
 
-    /// `target`[rowPair, column] = the elements of rows 2 · rowPair and 2 · rowPair + 1; rows from `rows` to `padded`
-    /// and columns up to a multiple of 16 are zero.
-    static func rowPairs(
-        _ source: UnsafePointer<BFloat16>, rows: Int, stride: Int, columns: Int, padded: Int,
+    /// `target`[word, column] = the elements of the column in the rows that make the word; rows from `rows` to `padded`,
+    /// whole words of them, and columns up to a multiple of 16 are zero.
+    @inline(never)
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    static func rows<E: ActivationElement>(
+        _ source: UnsafePointer<E>, rows: Int, stride: Int, columns: Int, padded: Int,
         to target: UnsafeMutablePointer<UInt32>, targetStride: Int
     ) {
-        for pair in 0..<padded / 2 {
-            let first = source + 2 * pair * stride
-            let to = target + pair * targetStride
+        for word in 0..<wordCount(padded, E.self) {
+            let row = E.precision == .bf16 ? 2 * word : word
+            let first = source + row * stride
+            let to = target + word * targetStride
             for column in Swift.stride(from: 0, to: columns, by: 16) {
                 let left = columns - column
                 var words = Words()
-                if 2 * pair < rows { words = halves(first + column, count: left) }
-                if 2 * pair + 1 < rows { words |= halves(first + stride + column, count: left) &<< 16 }
+                if row < rows { words = bits(first + column, count: left) }
+                if E.precision == .bf16, row + 1 < rows {
+                    words |= bits(first + stride + column, count: left) &<< 16
+                }
                 storeWords(words, to: to + column)
             }
+        }
+    }
+
+    /// Writes two rows of fp32 numbers as `rows` would pack them: one row of words in bf16, two in fp32.
+    @_transparent
+    static func storeRows<E: ActivationElement>(
+        _ first: SIMD16<Float>, _ second: SIMD16<Float>, _: E.Type, to target: UnsafeMutablePointer<UInt32>,
+        stride: Int
+    ) {
+        if E.precision == .bf16 {
+            let low = widened(instructions_round_bf16(first))
+            storeWords(low | widened(instructions_round_bf16(second)) &<< 16, to: target)
+        } else {
+            storeWords(unsafeBitCast(first, to: Words.self), to: target)
+            storeWords(unsafeBitCast(second, to: Words.self), to: target + stride)
         }
     }
 
     /// `target`[column, row] = `source`[row, column], without gaps: rows of the target are `rows` elements long.
     ///
     /// Sixteen rows of words are gathered in the L1 cache before they are turned: rows of a wide matrix lie a power of two
-    /// apart, and would push each other out of the cache between their first column and their last.
+    /// apart, and would push each other out of the cache between their first column and their last. `gathered` has room
+    /// for `gatheredBytes`.
     @inline(never)
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     static func transpose<E: ActivationElement>(
-        _ source: UnsafePointer<E>, rows: Int, stride: Int, columns: Int, to target: UnsafeMutablePointer<E>
+        _ source: UnsafePointer<E>, rows: Int, stride: Int, columns: Int, to target: UnsafeMutablePointer<E>,
+        gathering gathered: UnsafeMutableRawPointer
     ) {
         let width = MemoryLayout<E>.stride
         let step = stride * width
         // Rows of elements that make sixteen rows of words.
         let height = 64 / width
         let whole = (rows: rows / height * height, columns: columns / 16 * 16)
-        withUnsafeTemporaryAllocation(byteCount: 16 * 4 * turnedColumns, alignment: 64) { memory in
-            guard let gathered = memory.baseAddress else { return }
-            for row in Swift.stride(from: 0, to: whole.rows, by: height) {
-                for first in Swift.stride(from: 0, to: whole.columns, by: turnedColumns) {
-                    let count = min(turnedColumns, whole.columns - first)
-                    var from = UnsafeRawPointer(source + row * stride + first)
-                    for line in 0..<16 {
-                        let to = gathered + line * 4 * turnedColumns
-                        for column in Swift.stride(from: 0, to: count, by: 16) {
-                            let words =
-                                E.precision == .fp32
-                                ? from.loadUnaligned(fromByteOffset: 4 * column, as: Words.self)
-                                : pairedRows(from, 2 * column, step)
-                            to.storeBytes(of: words, toByteOffset: 4 * column, as: Words.self)
-                        }
-                        from += height / 16 * step
-                    }
+        for row in Swift.stride(from: 0, to: whole.rows, by: height) {
+            for first in Swift.stride(from: 0, to: whole.columns, by: turnedColumns) {
+                let count = min(turnedColumns, whole.columns - first)
+                var from = UnsafeRawPointer(source + row * stride + first)
+                for line in 0..<16 {
+                    let to = gathered + line * 4 * turnedColumns
                     for column in Swift.stride(from: 0, to: count, by: 16) {
-                        WordSquare(words: gathered + 4 * column, stride: 4 * turnedColumns).transposed
-                            .store(target + (first + column) * rows + row, stride: rows * width)
+                        let words =
+                            E.precision == .fp32
+                            ? from.loadUnaligned(fromByteOffset: 4 * column, as: Words.self)
+                            : pairedRows(from, 2 * column, step)
+                        to.storeBytes(of: words, toByteOffset: 4 * column, as: Words.self)
                     }
+                    from += height / 16 * step
+                }
+                for column in Swift.stride(from: 0, to: count, by: 16) {
+                    WordSquare(words: gathered + 4 * column, stride: 4 * turnedColumns).transposed
+                        .store(target + (first + column) * rows + row, stride: rows * width)
                 }
             }
         }
@@ -130,14 +163,19 @@ enum Packing {
 
     /// Columns that `transpose` gathers at a time.
     private static var turnedColumns: Int { 128 }
+    /// Bytes that `transpose` gathers in.
+    static var gatheredBytes: Int { 16 * 4 * turnedColumns }
 
-    /// Up to sixteen bit patterns; those past `count` are zero.
+    /// Up to sixteen numbers' own bits, in the low part of a word; those past `count` are zero.
     @_transparent
-    private static func halves(_ source: UnsafePointer<BFloat16>, count: Int) -> Words {
-        if count >= 16 { return widened(UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)) }
-        var words = Words()
-        for i in 0..<max(count, 0) { words[i] = UInt32(source[i].bitPattern) }
-        return words
+    private static func bits<E: ActivationElement>(_ source: UnsafePointer<E>, count: Int) -> Words {
+        let from = UnsafeRawPointer(source)
+        if count >= 16 {
+            return E.precision == .bf16
+                ? widened(from.loadUnaligned(as: SIMD16<UInt16>.self)) : from.loadUnaligned(as: Words.self)
+        }
+        let words = unsafeBitCast(E.load(source, count: count), to: Words.self)
+        return E.precision == .bf16 ? words &>> 16 : words
     }
 }
 

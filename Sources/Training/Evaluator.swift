@@ -40,19 +40,17 @@ public struct Evaluator {
         let share =
             batches * communicator.rank / communicator.worldSize..<batches * (communicator.rank + 1)
             / communicator.worldSize
-        var losses: [Double] = []
-        losses.reserveCapacity(share.count)
+        let losses = CanonicalSum(count: batches)
         for batch in share {
             let first = batch * batchSize
             let count = min(batchSize, sequences - first)
             for row in 0..<count { try stream.copySequence(first + row, to: row, of: model, contextLength) }
             // Rows past the end repeat old tokens; their losses are not counted.
-            losses.append(try model.loss(sequences: count))
+            losses[batch] = try model.loss(sequences: count)
             progress(batch - share.lowerBound + 1, share.count)
         }
-        let all = try CanonicalSum.sumOfMicroBatches(
-            losses, firstIndex: share.lowerBound, total: batches, on: communicator)
+        try losses.share(on: communicator)
         let tokens = sequences * contextLength
-        return Result(loss: all.reduce(0, +) / Double(tokens), tokens: tokens)
+        return Result(loss: losses.sum / Double(tokens), tokens: tokens)
     }
 }

@@ -33,6 +33,7 @@ public final class Trainer {
     var failedSaves = 0
     var lastSavedStep: Int?
     let metricsLog: MetricsLog?
+    private let losses: CanonicalSum
     private let squareSums: Buffer<Double>
     private let observer: DebugObserver?
     private let tracer: Tracer?
@@ -56,6 +57,7 @@ public final class Trainer {
         bestValidationLoss = setup.resumedState?.bestValidationLoss
         metricsLog = setup.metricsLog
         gradients = Buffer(count: model.layout.count)
+        losses = CanonicalSum(count: setup.loader.plan.microBatchCount)
         squareSums = Vector.squareSums(count: gradients.count)
         reducer = GradientReducer(
             communicator: communicator, gradients: gradients,
@@ -65,6 +67,9 @@ public final class Trainer {
         model.observer = observer
         tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }
     }
+
+    /// oneDNN primitives made so far: none is made inside a step.
+    package var primitiveCount: Int { setup.compute.primitiveCount }
 
     /// Trains until the last step or until somebody asks it to stop.
     public func run() throws -> Outcome {
@@ -104,29 +109,25 @@ public final class Trainer {
         observer?.shows = step == 0 || (step + 1) % configuration.logInterval == 0
 
         // Gradients of summed token losses: micro-batches add up, and one division by all tokens ends it.
-        var losses: [Double] = []
+        losses.removeAll()
         let own = plan.microBatches(rank: communicator.rank)
         reducer.beginStep()
-        for (index, microBatch) in own.enumerated() {
+        for microBatch in own {
             try setup.loader.load(step: step, microBatch: microBatch, into: model)
-            reducer.beginMicroBatch(index)
-            losses.append(
-                try model.lossAndGradients(into: gradients) { range in
-                    // On the last micro-batch this sums over ranks, bucket by bucket, while the bucket is in the cache.
-                    try model.timed(.reduction) { try reducer.completed(range) }
-                })
+            reducer.beginMicroBatch(microBatch - own.lowerBound)
+            losses[microBatch] = try model.lossAndGradients(into: gradients) { range in
+                // On the last micro-batch this sums over ranks, bucket by bucket, while the bucket is in the cache.
+                try model.timed(.reduction) { try reducer.completed(range) }
+            }
             try model.timed(.waiting) { try reducer.endMicroBatch() }
         }
-        let allLosses = try model.timed(.waiting) {
-            try CanonicalSum.sumOfMicroBatches(
-                losses, firstIndex: own.lowerBound, total: plan.microBatchCount, on: communicator)
-        }
-        let loss = allLosses.reduce(0, +) / Double(tokens)
+        try model.timed(.waiting) { try losses.share(on: communicator) }
+        let loss = losses.sum / Double(tokens)
         let norm = model.timed(.gradientNorm) {
             Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: squareSums).squareRoot() / Double(tokens)
         }
         // Both numbers are the same on all ranks, so all stop here or none does, before the update.
-        try requireFinite(loss: loss, norm: norm, microBatchLosses: allLosses)
+        try requireFinite(loss: loss, norm: norm)
 
         let clip = GradientClipping(maximumNorm: configuration.gradClip).factor(norm: norm)
         model.timed(.optimizer) {
@@ -178,10 +179,11 @@ public final class Trainer {
         return try Verdict.worst(asked ? 1 : 0, on: communicator) > 0
     }
 
-    private func requireFinite(loss: Double, norm: Double, microBatchLosses: [Double]) throws {
+    private func requireFinite(loss: Double, norm: Double) throws {
         guard !(loss.isFinite && norm.isFinite) else { return }
-        let bad = microBatchLosses.firstIndex { !$0.isFinite }
-        let place = bad.map { ", first in the micro-batch of rank \($0 / setup.loader.plan.accumulation)" } ?? ""
+        let place =
+            losses.firstNonFinite.map { ", first in the micro-batch of rank \($0 / setup.loader.plan.accumulation)" }
+            ?? ""
         throw AgreedError(
             description:
                 "step \(step + 1): \(loss.isFinite ? "the gradient norm is \(norm)" : "the loss is \(loss)")\(place); "

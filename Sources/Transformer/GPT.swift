@@ -33,7 +33,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
         targets = Buffer(count: rows)
         activations = Activations(configuration, rows: rows, threads: compute.pool.threadCount, training: training)
         products = try Products(compute, configuration, rows: rows, precision: E.precision, training: training)
-        attention = try Attention(
+        attention = Attention(
             compute, sequences: microBatch, context: configuration.contextLength, heads: configuration.headCount,
             headSize: configuration.headSize, training: training)
     }

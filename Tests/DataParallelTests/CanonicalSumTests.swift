@@ -11,10 +11,26 @@ struct CanonicalSumTests {
         let share = values.count / worldSize
         let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
             let first = communicator.rank * share
-            return try CanonicalSum.sumOfMicroBatches(
-                Array(values[first..<first + share]), firstIndex: first, total: values.count, on: communicator)
+            let sum = CanonicalSum(count: values.count)
+            // What an earlier step left must not count.
+            for index in values.indices { sum[index] = 7 }
+            sum.removeAll()
+            for index in first..<first + share { sum[index] = values[index] }
+            try sum.share(on: communicator)
+            #expect(sum.firstNonFinite == 3)
+            return values.indices.map { sum[$0] }
         }
         for result in results { #expect(result.map(\.bitPattern) == values.map(\.bitPattern)) }
+    }
+
+    /// In order of the index: another order would lose the ones beside 1e16.
+    @Test func `The sum is taken in order`() throws {
+        let values = [1e16, 1, 1, -1e16, 1, 0]
+        let sum = CanonicalSum(count: 6)
+        for (index, value) in values.enumerated() { sum[index] = value }
+        try sum.share(on: SingleProcess())
+        #expect(sum.sum == values.reduce(0, +) && sum.sum == 1)
+        #expect(sum.firstNonFinite == nil)
     }
 }
 

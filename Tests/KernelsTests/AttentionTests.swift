@@ -24,33 +24,26 @@ import Testing
             Shape(context: 256, headSize: 64, heads: 2, sequences: 1),
         ]
 
-    /// Whose products: oneDNN's in either precision, or our own on packed bf16 words.
-    enum Products: CaseIterable {
-        case fp32, bf16, packed
-    }
-
-    @Test(arguments: shapes, Products.allCases)
-    func agreesWithWholeMatrices(shape: Shape, products: Products) throws {
-        switch products {
+    @Test(arguments: shapes, Precision.allCases)
+    func agreesWithWholeMatrices(shape: Shape, precision: Precision) throws {
+        switch precision {
         case .fp32: try check(shape, Float.self)
         case .bf16: try check(shape, BFloat16.self)
-        case .packed: try check(shape, BFloat16.self, packed: true)
         }
     }
 
     /// Scores that grow along the keys, up to some 80 apart: every tile of keys has a new maximum.
-    @Test(arguments: Products.allCases)
-    func largeScores(products: Products) throws {
+    @Test(arguments: Precision.allCases)
+    func largeScores(precision: Precision) throws {
         let shape = Shape(context: 600, headSize: 16, heads: 1, sequences: 1)
-        switch products {
+        switch precision {
         case .fp32: try check(shape, Float.self, growth: 80)
         case .bf16: try check(shape, BFloat16.self, growth: 80)
-        case .packed: try check(shape, BFloat16.self, packed: true, growth: 80)
         }
     }
 
     private func check<E: ActivationElement>(
-        _ shape: Shape, _: E.Type, packed: Bool = false, growth: Double = 0
+        _ shape: Shape, _: E.Type, growth: Double = 0
     ) throws {
         let (T, H, D, B) = (shape.context, shape.heads, shape.headSize, shape.sequences)
         let (N, C) = (B * T, H * D)
@@ -68,8 +61,7 @@ import Testing
         let expected = reference.forward(qkv.values)
         let gradient = reference.backward(qkv.values, expected, outputGradient: outputGradient.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
-            let attention = try Attention<E>(
-                compute, sequences: B, context: T, heads: H, headSize: D, packed: packed)
+            let attention = Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
             let output = Buffer<E>(count: N * C)
             let logSumExp = Buffer<Float>(count: N * H)
             let qkvGradient = Buffer<E>(count: N * 3 * C)
@@ -112,8 +104,8 @@ import Testing
         let compute = try Compute(threadCount: 1)
         var random = TestRandom(3)
         let qkv = Operand(random.normal(2 * 70 * 3 * 24), BFloat16.self)
-        let outputs = try [true, false].map { training in
-            let attention = try Attention<BFloat16>(
+        let outputs = [true, false].map { training in
+            let attention = Attention<BFloat16>(
                 compute, sequences: 2, context: 70, heads: 3, headSize: 8, training: training)
             let output = Buffer<BFloat16>(count: 2 * 70 * 24)
             attention.forward(qkv: qkv.all, output: output.all, logSumExp: Buffer(count: 2 * 70 * 3).all)
