@@ -13,7 +13,7 @@ _Static_assert(sizeof(long long) == 8 && sizeof(int64_t) == 8, "MPI_INT64_T is S
 _Static_assert(sizeof(int) == 4, "MPI counts are 32-bit ints, Swift's Int32");
 _Static_assert(sizeof(size_t) == 8, "counts above INT_MAX need a 64-bit size_t");
 
-enum { request_slots = 64, pieces_per_request = 64, message_tag = 1 };
+enum { request_slots = 512, pieces_per_request = 64, message_tag = 1, transfer_tag = 2, transfer_tags = 2 };
 
 static MPI_Comm world = MPI_COMM_NULL;
 static MPI_Comm local = MPI_COMM_NULL;
@@ -21,7 +21,8 @@ static size_t chunk_limit = INT_MAX;
 
 static struct {
     MPI_Request pieces[pieces_per_request];
-    int count;  // 0: free
+    int count;        // 0: free
+    size_t expected;  // elements of a receive, which a shorter message must not satisfy; 0 for what has no length
 } requests[request_slots];
 
 #define CHECK(call)                          \
@@ -155,21 +156,62 @@ int cmpi_allreduce_int64(int64_t *values, size_t count, int operation) {
     return allreduce(values, count, sizeof *values, MPI_INT64_T, operation);
 }
 
+// A free slot, and the pieces that a buffer is cut into. An empty buffer still takes one (empty) piece, so that its slot
+// counts as taken.
+static int take_slot(size_t count, int *slot, size_t *pieces) {
+    for (*slot = 0; *slot < request_slots && requests[*slot].count > 0; ++*slot) {
+    }
+    *pieces = count == 0 ? 1 : (count - 1) / chunk_limit + 1;
+    if (*slot == request_slots || *pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
+    return MPI_SUCCESS;
+}
+
 int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *request) {
     CHECK_RUNNING();
     if (operation < CMPI_SUM || operation > CMPI_MAXIMUM) return CMPI_ERROR_BAD_ARGUMENT;
     const MPI_Op op = operation == CMPI_SUM ? MPI_SUM : operation == CMPI_MINIMUM ? MPI_MIN : MPI_MAX;
     int slot = 0;
-    while (slot < request_slots && requests[slot].count > 0) slot++;
-    // An empty buffer still takes one (empty) piece, so that its slot counts as taken.
-    const size_t pieces = count == 0 ? 1 : (count - 1) / chunk_limit + 1;
-    if (slot == request_slots || pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
+    size_t pieces = 0;
+    CHECK(take_slot(count, &slot, &pieces));
     for (size_t i = 0; i < pieces; i++) {
         const size_t now = piece(count - i * chunk_limit);
         CHECK(MPI_Iallreduce(MPI_IN_PLACE, values + i * chunk_limit, (int)now, MPI_FLOAT, op, world,
                              &requests[slot].pieces[i]));
     }
     requests[slot].count = (int)pieces;
+    *request = slot;
+    return MPI_SUCCESS;
+}
+
+int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request) {
+    CHECK_RUNNING();
+    if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
+    int slot = 0;
+    size_t pieces = 0;
+    CHECK(take_slot(count, &slot, &pieces));
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t now = piece(count - i * chunk_limit);
+        CHECK(MPI_Isend(values + i * chunk_limit, (int)now, MPI_FLOAT, peer, transfer_tag + tag, world,
+                        &requests[slot].pieces[i]));
+    }
+    requests[slot].count = (int)pieces;
+    *request = slot;
+    return MPI_SUCCESS;
+}
+
+int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request) {
+    CHECK_RUNNING();
+    if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
+    int slot = 0;
+    size_t pieces = 0;
+    CHECK(take_slot(count, &slot, &pieces));
+    for (size_t i = 0; i < pieces; i++) {
+        const size_t now = piece(count - i * chunk_limit);
+        CHECK(MPI_Irecv(values + i * chunk_limit, (int)now, MPI_FLOAT, peer, transfer_tag + tag, world,
+                        &requests[slot].pieces[i]));
+    }
+    requests[slot].count = (int)pieces;
+    requests[slot].expected = count;
     *request = slot;
     return MPI_SUCCESS;
 }
@@ -185,9 +227,20 @@ int cmpi_test(int request, int *is_done) {
 int cmpi_wait(int request) {
     CHECK_RUNNING();
     if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;
-    const int code = MPI_Waitall(requests[request].count, requests[request].pieces, MPI_STATUSES_IGNORE);
+    const int count = requests[request].count;
+    const size_t expected = requests[request].expected;
     requests[request].count = 0;
-    return code;
+    requests[request].expected = 0;
+    if (expected == 0) return MPI_Waitall(count, requests[request].pieces, MPI_STATUSES_IGNORE);
+    MPI_Status statuses[pieces_per_request];
+    CHECK(MPI_Waitall(count, requests[request].pieces, statuses));
+    size_t received = 0;
+    for (int i = 0; i < count; i++) {
+        int now = 0;
+        CHECK(MPI_Get_count(&statuses[i], MPI_FLOAT, &now));
+        received += (size_t)now;
+    }
+    return received == expected ? MPI_SUCCESS : CMPI_ERROR_SHORT_MESSAGE;
 }
 
 // Moving data

@@ -34,6 +34,20 @@ public protocol Communicator: AnyObject, Sendable {
     func exchange(
         in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
     ) throws(CollectiveError)
+    /// Starts to send a range to one rank and returns; the range must not change before `finish`. Messages of one tag
+    /// (0 or 1) arrive in the order of their start.
+    /// - Precondition: `peer` is another rank.
+    func startSend(
+        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer
+    /// Starts to receive a range from one rank and returns; the range has the values after `finish`, and must not be
+    /// used before. The peer sends as many elements.
+    /// - Precondition: `peer` is another rank.
+    func startReceive(
+        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer
+    /// Waits for a transfer's end; each is finished exactly once. A send ends when the peer has taken it.
+    func finish(_ transfer: Transfer) throws(CollectiveError)
     /// Returns when every rank has arrived.
     func barrier() throws(CollectiveError)
     /// Ends the whole job with this exit code. The caller has printed why.

@@ -112,7 +112,7 @@ public final class ExactAllReduce {
     }
 
     /// The half of a range that a rank keeps and the one that it gives; the lower half is the shorter one.
-    private static func halves(_ range: Range<Int>, keepsLower: Bool) -> (kept: Range<Int>, given: Range<Int>) {
+    static func halves(_ range: Range<Int>, keepsLower: Bool) -> (kept: Range<Int>, given: Range<Int>) {
         let middle = range.lowerBound + range.count / 2
         let lower = range.lowerBound..<middle
         let upper = middle..<range.upperBound
@@ -124,7 +124,7 @@ public final class ExactAllReduce {
 
 // The loops. Bounds are checked once before each, so that the body can be vectorised.
 
-private func add(_ source: Span<Float>, into target: inout MutableSpan<Float>, at start: Int) {
+func add(_ source: Span<Float>, into target: inout MutableSpan<Float>, at start: Int) {
     let count = source.count
     precondition(start >= 0 && start + count <= target.count)
     for i in 0..<count { target[unchecked: start &+ i] += source[unchecked: i] }

@@ -44,6 +44,22 @@ public final class SingleProcess: Communicator {
         preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
     }
 
+    public func startSend(
+        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        preconditionFailure("a world of one rank has no rank \(peer) to send to")
+    }
+
+    public func startReceive(
+        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        preconditionFailure("a world of one rank has no rank \(peer) to receive from")
+    }
+
+    public func finish(_ transfer: Transfer) throws(CollectiveError) {
+        preconditionFailure("a world of one rank has no transfers")
+    }
+
     public func barrier() throws(CollectiveError) {}
 
     /// Ends the process with this exit code.

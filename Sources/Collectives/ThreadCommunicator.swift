@@ -3,6 +3,7 @@ final class ThreadCommunicator: Communicator {
     let rank: Int
     let hostName: String
     private let world: ThreadWorld.World
+    private let receives = ThreadWorld.Receives()
 
     var worldSize: Int { world.size }
     var localRank: Int { rank }
@@ -91,6 +92,58 @@ final class ThreadCommunicator: Communicator {
         try send(values.span.extracting(sending), to: peer)
         var target = values._mutatingExtracting(receiving)
         try receive(into: &target, from: peer)
+    }
+
+    /// A send is done at once: the message is a copy.
+    func startSend(
+        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        try world.requireWhole(rank: rank, "startSend")
+        var values: [Float] = []
+        memory.withMutableSpan(range) { values.replace(with: $0.span) }
+        let channel = world.channel(from: rank, to: peer)
+        world.update {
+            let number = channel.sent[tag, default: 0]
+            channel.sent[tag] = number + 1
+            channel.messages.append((.init(tag: tag, number: number), values))
+        }
+        return Transfer(id: -1)
+    }
+
+    func startReceive(
+        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        try world.requireWhole(rank: rank, "startReceive")
+        let number = receives.counts[[peer, tag], default: 0]
+        receives.counts[[peer, tag]] = number + 1
+        receives.next += 1
+        receives.started[receives.next] = .init(
+            memory: memory, range: range, peer: peer, key: .init(tag: tag, number: number))
+        return Transfer(id: receives.next)
+    }
+
+    func finish(_ transfer: Transfer) throws(CollectiveError) {
+        guard transfer.id > 0 else { return }
+        guard let receive = receives.started.removeValue(forKey: transfer.id) else {
+            preconditionFailure("transfer \(transfer.id) is finished twice")
+        }
+        let channel = world.channel(from: receive.peer, to: rank)
+        var message: [Float]?
+        try world.waitUntil(rank: rank, peer: receive.peer, "finish") {
+            guard let first = channel.messages.firstIndex(where: { $0.key == receive.key }) else { return false }
+            message = channel.messages.remove(at: first).values
+            return true
+        }
+        guard let message, message.count == receive.range.count else {
+            let reason =
+                "rank \(receive.peer) sent \(message?.count ?? 0) elements, rank \(rank) expected \(receive.range.count)"
+            let error = CollectiveError(operation: "finish", rank: rank, code: 0, reason: reason)
+            world.breakWorld(rank: rank, error)
+            throw error
+        }
+        receive.memory.withMutableSpan(receive.range) { values in
+            for i in message.indices { values[i] = message[i] }
+        }
     }
 
     func barrier() throws(CollectiveError) {

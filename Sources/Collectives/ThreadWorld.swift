@@ -178,6 +178,11 @@ extension ThreadWorld {
             }
         }
 
+        /// Throws when a rank has failed.
+        func requireWhole(rank: Int, _ operation: String) throws(CollectiveError) {
+            try monitor.withLock { () throws(CollectiveError) in try throwIfBroken(rank: rank, operation) }
+        }
+
         /// Changes something that another rank may wait for.
         func update(_ change: () -> Void) {
             monitor.withLock {
@@ -241,9 +246,33 @@ extension ThreadWorld {
         var bytes: [UInt8] = []
     }
 
-    /// One message on its way. `isFull` is guarded by the world's lock; whoever it points at owns `values`.
+    /// What is on its way from one rank to another. `isFull` is guarded by the world's lock; whoever it points at owns
+    /// `values`. `messages`, those of `startSend`, are guarded by the lock.
     final class Channel: @unchecked Sendable {
         var isFull = false
         var values: [Float] = []
+        var messages: [(key: MessageKey, values: [Float])] = []
+        var sent: [Int: Int] = [:]
+    }
+
+    /// The n-th message of a tag is the n-th receive's, in whatever order they end.
+    struct MessageKey: Equatable {
+        let tag: Int
+        let number: Int
+    }
+
+    /// The receives of one rank that have been started. Its own thread alone uses them.
+    final class Receives: @unchecked Sendable {
+        struct Receive {
+            let memory: any ExchangeMemory
+            let range: Range<Int>
+            let peer: Int
+            let key: MessageKey
+        }
+
+        var started: [Int: Receive] = [:]
+        var next = 0
+        /// How many were started, by peer and tag.
+        var counts: [[Int]: Int] = [:]
     }
 }

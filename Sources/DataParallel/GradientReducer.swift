@@ -7,7 +7,8 @@ import Kernels
 /// arena's end to its start. Inside a rank the micro-batches combine by a binary counter: partial sums of 1, 2, 4, …
 /// micro-batches wait in buffers of their own and are added when a partner of the same size arrives, so the order is
 /// the canonical tree over the micro-batch index (for 3: (0+1)+2). Across ranks each bucket goes on along the same tree
-/// (`ReductionMode.exact`), at once when the last micro-batch has completed it and it is still in the cache.
+/// (`ReductionMode.exact`) when the last micro-batch has completed it: a round of messages at each call, so that no rank
+/// waits for another at every bucket, or at once (`ReductionOverlap`).
 ///
 ///     reducer.beginStep()
 ///     for index in 0..<A {
@@ -24,7 +25,7 @@ public final class GradientReducer {
     /// How the ranks' sums are added.
     public let mode: ReductionMode
 
-    /// Seconds inside collectives since `beginStep` (with overlap: on the communication thread).
+    /// Seconds inside collectives since `beginStep` (`thread`: on the communication thread).
     public private(set) var reduceSeconds = 0.0
     /// Seconds in which the caller's thread did nothing but wait for collectives since `beginStep`.
     public private(set) var waitSeconds = 0.0
@@ -37,6 +38,7 @@ public final class GradientReducer {
     /// Partial sums of 2^level micro-batches.
     private let partials: [Buffer<Float>]
     private let link: RankSum
+    private let pipeline: PipelinedAllReduce?
     private let lane: OverlapLane?
 
     /// The micro-batch under way; nil outside of one.
@@ -54,12 +56,12 @@ public final class GradientReducer {
     ///   - gradients: the arena, written by the backward pass and summed here.
     ///   - bucketElements: how many elements are reduced at a time.
     ///   - microBatchesPerRank: A, at least 1.
-    ///   - overlap: reduce on a thread of its own while the backward pass goes on. The caller must then not use the
-    ///     communicator between the begin and the end of the last micro-batch. The bits are the same.
+    ///   - overlap: how the reduction goes on beside the backward pass. The caller must not use the communicator between
+    ///     the begin and the end of the last micro-batch. `messages` is for 2^k ranks and `exact`; others block.
     public init(
         communicator: any Communicator, gradients: Buffer<Float>,
         bucketElements: Int = GradientBuckets.defaultBucketBytes / MemoryLayout<Float>.stride,
-        mode: ReductionMode, microBatchesPerRank: Int, overlap: Bool = false
+        mode: ReductionMode, microBatchesPerRank: Int, overlap: ReductionOverlap = .messages
     ) {
         precondition(microBatchesPerRank >= 1, "\(microBatchesPerRank) micro-batches a rank")
         self.gradients = gradients
@@ -71,7 +73,17 @@ public final class GradientReducer {
         link = RankSum(
             communicator: communicator, gradients: gradients, mode: mode,
             maximumCount: min(bucketElements, gradients.count))
-        lane = overlap && communicator.worldSize > 1 ? OverlapLane(link: link) : nil
+        lane = overlap == .thread && communicator.worldSize > 1 ? OverlapLane(link: link) : nil
+        let ranks = communicator.worldSize
+        if overlap == .messages, mode == .exact, PipelinedAllReduce.supports(worldSize: ranks) {
+            let most = min(bucketElements, gradients.count)
+            let scratch = (0..<PipelinedAllReduce.capacity(worldSize: ranks)).map { _ in
+                Buffer<Float>(count: (most + 1) / 2)
+            }
+            pipeline = PipelinedAllReduce(gradients, maximumCount: most, scratch: scratch, on: communicator)
+        } else {
+            pipeline = nil
+        }
     }
 
     deinit {
@@ -81,6 +93,7 @@ public final class GradientReducer {
     /// Starts an optimizer step. After an error, also drops what was under way.
     public func beginStep() {
         _ = lane?.drain()
+        pipeline?.reset()
         microBatch = nil
         nextMicroBatch = 0
         reduceSeconds = 0
@@ -110,6 +123,10 @@ public final class GradientReducer {
             range.upperBound == frontier && range.lowerBound >= 0,
             "range \(range) completed where one that ends at \(frontier) should")
         frontier = range.lowerBound
+        // What was started at earlier calls goes a round on before new buckets join.
+        if let pipeline, microBatch == microBatchesPerRank - 1 {
+            try waiting { () throws(CollectiveError) in try pipeline.advance() }
+        }
         while nextBucket < buckets.ranges.count, buckets.ranges[nextBucket].lowerBound >= frontier {
             let bucket = buckets.ranges[nextBucket]
             nextBucket += 1
@@ -125,7 +142,10 @@ public final class GradientReducer {
         precondition(frontier == 0, "a micro-batch ends with elements 0 ..< \(frontier) not complete")
         microBatch = nil
         nextMicroBatch = index + 1
-        if nextMicroBatch == microBatchesPerRank, let lane {
+        guard nextMicroBatch == microBatchesPerRank else { return }
+        if let pipeline {
+            try waiting { () throws(CollectiveError) in try pipeline.finish() }
+        } else if let lane {
             let start = ContinuousClock.now
             let (seconds, error) = lane.drain()
             waitSeconds += (ContinuousClock.now - start).seconds
@@ -153,12 +173,23 @@ public final class GradientReducer {
         guard link.worldSize > 1 else { return }
         collectiveCount += 1
         bytesReduced += bucket.count * MemoryLayout<Float>.stride
-        if let lane {
+        if let pipeline {
+            try waiting { () throws(CollectiveError) in try pipeline.start(bucket) }
+        } else if let lane {
             lane.submit(bucket)
         } else {
             let seconds = try link.sum(bucket)
             reduceSeconds += seconds
             waitSeconds += seconds
         }
+    }
+
+    /// Counts the time of a call that the caller's thread makes.
+    private func waiting(_ body: () throws(CollectiveError) -> Void) throws(CollectiveError) {
+        let start = ContinuousClock.now
+        try body()
+        let seconds = (ContinuousClock.now - start).seconds
+        reduceSeconds += seconds
+        waitSeconds += seconds
     }
 }

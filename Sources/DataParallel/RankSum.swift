@@ -39,3 +39,5 @@ extension Duration {
     /// This time in seconds.
     var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
+
+extension Buffer: ExchangeMemory where Element == Float {}

@@ -177,7 +177,7 @@ public final class MPICommunicator: Communicator {
         precondition((0..<worldSize).contains(other), "rank \(other) in a world of \(worldSize) ranks")
     }
 
-    private func requirePeer(_ peer: Int) {
+    func requirePeer(_ peer: Int) {
         requireRank(peer)
         precondition(peer != rank, "rank \(rank) exchanges with itself")
     }

@@ -62,7 +62,7 @@ public final class Trainer {
         reducer = GradientReducer(
             communicator: communicator, gradients: gradients,
             bucketElements: configuration.bucketBytes / MemoryLayout<Float>.stride, mode: configuration.reduction,
-            microBatchesPerRank: setup.loader.plan.accumulation, overlap: configuration.overlapsReduction)
+            microBatchesPerRank: setup.loader.plan.accumulation, overlap: configuration.overlap)
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
         model.observer = observer
         tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }
@@ -116,7 +116,7 @@ public final class Trainer {
             try setup.loader.load(step: step, microBatch: microBatch, into: model)
             reducer.beginMicroBatch(microBatch - own.lowerBound)
             losses[microBatch] = try model.lossAndGradients(into: gradients) { range in
-                // On the last micro-batch this sums over ranks, bucket by bucket, while the bucket is in the cache.
+                // On the last micro-batch this sums over ranks, bucket by bucket, beside the backward pass.
                 try model.timed(.reduction) { try reducer.completed(range) }
             }
             try model.timed(.waiting) { try reducer.endMicroBatch() }

@@ -86,6 +86,7 @@ extension TrainingConfiguration {
             $0.rawValue
         },
         word("reduction", .mayChange, \.reduction),
+        word("overlap", .free, \.overlap),
         automatic("threads", .free, \.threads, ["a whole number"], { Int($0) }) { "\($0)" },
         number("log-interval", .free, \.logInterval),
         number("eval-interval", .free, \.evalInterval),

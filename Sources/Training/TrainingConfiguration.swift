@@ -52,6 +52,7 @@ public struct TrainingConfiguration: Equatable, Sendable {
     /// Nil: measured at start.
     public var precision: Precision?
     public var reduction = ReductionMode.exact
+    public var overlap = ReductionOverlap.messages
     /// Nil: allowed cores divided by ranks of the host.
     public var threads: Int?
 
@@ -79,11 +80,9 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var trace: String?
     public var progress = false
 
-    // How gradients travel: measured settings that no option changes, but `swiftlet bench` compares.
+    // A measured setting that no option changes, but `swiftlet bench` compares.
     /// Bytes of gradients that are reduced at a time.
     public var bucketBytes = GradientBuckets.defaultBucketBytes
-    /// Reduce on a thread of its own while the backward pass goes on.
-    public var overlapsReduction = false
 
     /// The options that were set, by flag or file: they may contradict what a model directory says.
     public internal(set) var given: Set<String> = []

@@ -20,7 +20,7 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "exact or mpi.") var reduction = "exact"
     @Option(help: "Threads of a rank, or auto.") var threads = "auto"
     @Option(help: "KiB of gradients that are reduced at a time.") var bucket = 1024
-    @Flag(help: "Reduce on a thread of its own while the backward pass goes on.") var overlap = false
+    @Option(help: "messages, none or thread.") var overlap = "messages"
     @Option(help: "Steps to time.") var steps = 10
     @Flag(help: "Print JSON.") var json = false
 
@@ -36,14 +36,13 @@ struct BenchCommand: ParsableCommand {
         let options = [
             ("layers", "\(layers)"), ("heads", "\(heads)"), ("embedding-size", "\(embeddingSize)"),
             ("context-length", "\(contextLength)"), ("vocab-size", "\(vocabSize)"), ("micro-batch", "\(microBatch)"),
-            ("precision", precision), ("reduction", reduction), ("threads", threads),
+            ("precision", precision), ("reduction", reduction), ("overlap", overlap), ("threads", threads),
             // Set again once MPI says how many ranks there are; its parts are checked here.
             ("train-data", "random"), ("run-dir", "none"),
         ]
         for (name, value) in options { try configuration.set(name, value) }
         try configuration.validate()
         configuration.bucketBytes = bucket << 10
-        configuration.overlapsReduction = overlap
         let checked = configuration
         try withCommunicator { communicator in
             var sized = checked

@@ -57,6 +57,8 @@ struct TrainOptions: ParsableArguments {
     var precision: String?
     @Option(help: "exact: same bits at any number of ranks; mpi: MPI_Allreduce (exact).")
     var reduction: String?
+    @Option(help: "How the reduction goes on beside the backward pass: messages, none or thread (messages).")
+    var overlap: String?
     @Option(help: "Threads of a rank (auto: allowed cores divided by local ranks).")
     var threads: String?
 
@@ -104,6 +106,7 @@ struct TrainOptions: ParsableArguments {
             ("learning-rate", learningRate), ("min-learning-rate", minLearningRate), ("schedule", schedule),
             ("decay-steps", decaySteps), ("weight-decay", weightDecay), ("beta1", beta1), ("beta2", beta2),
             ("epsilon", epsilon), ("grad-clip", gradClip), ("precision", precision), ("reduction", reduction),
+            ("overlap", overlap),
             ("threads", threads), ("log-interval", logInterval), ("eval-interval", evalInterval),
             ("eval-batches", evalBatches), ("checkpoint-interval", checkpointInterval), ("keep", keep),
             ("fingerprint-interval", fingerprintInterval), ("stop-after", stopAfter), ("resume", resume),

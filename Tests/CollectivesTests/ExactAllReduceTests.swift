@@ -74,8 +74,8 @@ struct ExactAllReduceTests {
     }
 }
 
-/// Counts what goes through the exchanges of another communicator.
-private final class CountingCommunicator: Communicator, @unchecked Sendable {
+/// Counts what goes through the exchanges and transfers of another communicator.
+final class CountingCommunicator: Communicator, @unchecked Sendable {
     private(set) var elementsSent = 0
     private let base: any Communicator
 
@@ -102,6 +102,18 @@ private final class CountingCommunicator: Communicator, @unchecked Sendable {
         try base.exchange(in: &values, sending: sending, receiving: receiving, with: peer)
     }
 
+    func startSend(
+        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        elementsSent += range.count
+        return try base.startSend(memory, range, to: peer, tag: tag)
+    }
+    func startReceive(
+        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        try base.startReceive(into: memory, range, from: peer, tag: tag)
+    }
+    func finish(_ transfer: Transfer) throws(CollectiveError) { try base.finish(transfer) }
     func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) { try base.allReduceSum(&values) }
     func allReduce(_ values: inout MutableSpan<Double>, _ operation: ReductionOperation) throws(CollectiveError) {
         try base.allReduce(&values, operation)

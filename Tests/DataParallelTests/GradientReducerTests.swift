@@ -20,7 +20,7 @@ struct GradientReducerTests {
 
     /// Runs steps on threads: the backward pass is played by `CanonicalTree.values`, seeded with the global micro-batch.
     private func run(
-        worldSize: Int, microBatches: Int, mode: ReductionMode = .exact, overlap: Bool = false,
+        worldSize: Int, microBatches: Int, mode: ReductionMode = .exact, overlap: ReductionOverlap = .messages,
         bucketElements: Int = 100,
         pieces: Int = 37, steps: Int = 1
     ) throws -> [Outcome] {
@@ -66,8 +66,8 @@ struct GradientReducerTests {
         }
     }
 
-    @Test(arguments: [false, true])
-    func `The same bits at every number of ranks when A is a power of two`(overlap: Bool) throws {
+    @Test(arguments: ReductionOverlap.allCases)
+    func `The same bits at every number of ranks when A is a power of two`(overlap: ReductionOverlap) throws {
         for total in [8, 6, 3] {
             let expected = CanonicalTree.sum((0..<total).map { Self.micro($0) })
             for worldSize in 1...total where total % worldSize == 0 {
@@ -83,7 +83,7 @@ struct GradientReducerTests {
     @Test(arguments: [1, 2, 3], [1, 3])
     func `One reduction a step, whatever the accumulation`(microBatches: Int, steps: Int) throws {
         let buckets = 11  // 1003 elements in buckets of 100
-        for overlap in [false, true] {
+        for overlap in ReductionOverlap.allCases {
             let outcomes = try run(worldSize: 2, microBatches: microBatches, overlap: overlap, steps: steps)
             for outcome in outcomes {
                 #expect(outcome.collectives == buckets)
@@ -122,10 +122,10 @@ struct GradientReducerTests {
         }
     }
 
-    @Test(arguments: [false, true])
-    func `A failing rank makes the others' reduction throw`(overlap: Bool) {
+    @Test(arguments: ReductionOverlap.allCases)
+    func `A failing rank makes the others' reduction throw`(overlap: ReductionOverlap) {
         struct Broken: Error {}
-        let outcomes = ThreadWorld.outcomes(worldSize: 3) { communicator in
+        let outcomes = ThreadWorld.outcomes(worldSize: 4) { communicator in
             let gradients = Buffer<Float>(count: 1000)
             let reducer = GradientReducer(
                 communicator: communicator, gradients: gradients, bucketElements: 100, mode: .exact,

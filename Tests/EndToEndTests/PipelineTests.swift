@@ -114,7 +114,8 @@ extension EndToEnd {
                 "config", "train-data", "val-data", "run-dir", "layers", "heads", "embedding-size", "context-length",
                 "vocab-size", "init-from", "micro-batch", "global-batch", "steps", "warmup-steps", "learning-rate",
                 "min-learning-rate", "schedule", "decay-steps", "weight-decay", "beta1", "beta2", "epsilon",
-                "grad-clip", "precision", "reduction", "threads", "log-interval", "eval-interval", "eval-batches",
+                "grad-clip", "precision", "reduction", "overlap", "threads", "log-interval", "eval-interval",
+                "eval-batches",
                 "checkpoint-interval", "keep", "fingerprint-interval", "resume", "extend-schedule", "rewarm", "seed",
                 "no-shuffle", "debug", "progress",
             ] {

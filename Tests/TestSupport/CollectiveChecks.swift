@@ -26,7 +26,9 @@ public struct CollectiveChecks {
         try broadcasts()
         try gathers()
         try exchanges()
+        try transfers()
         try exactSums()
+        try pipelinedSums()
         try world.barrier()
     }
 
@@ -131,6 +133,71 @@ public struct CollectiveChecks {
                     both == [-2] + outgoing + [-3] + expected + [-4], "exchange inside a buffer with rank \(peer)")
             }
         }
+    }
+
+    /// Several at once to and from each peer: messages of one tag keep their order whatever the order of the ends.
+    private func transfers() throws {
+        for round in 0..<size {
+            let peer = (round - world.rank + size) % size
+            guard peer != world.rank else { continue }
+            for scale in [0, 1, 333] {
+                func values(from: Int, tag: Int, index: Int) -> [Float] {
+                    (0..<scale + index).map { Float($0 + 1000 * from + 100 * tag + 10 * index) }
+                }
+                var sends: [Transfer] = []
+                var receives: [(transfer: Transfer, into: FixedFloats, expected: [Float])] = []
+                // The receiver asks for tag 1 before tag 0.
+                for tag in [1, 0] {
+                    for index in 0..<2 {
+                        let expected = values(from: peer, tag: tag, index: index)
+                        let memory = FixedFloats([Float](repeating: -1, count: expected.count + 2))
+                        let transfer = try world.startReceive(
+                            into: memory, 1..<1 + expected.count, from: peer, tag: tag)
+                        receives.append((transfer, memory, [-1] + expected + [-1]))
+                    }
+                }
+                for tag in [0, 1] {
+                    for index in 0..<2 {
+                        let own = FixedFloats([-2] + values(from: world.rank, tag: tag, index: index))
+                        sends.append(try world.startSend(own, 1..<own.values.count, to: peer, tag: tag))
+                        receives.append((sends[sends.count - 1], own, own.values))
+                    }
+                }
+                for receive in receives.reversed() { try world.finish(receive.transfer) }
+                try require(receives.allSatisfy { $0.into.values == $0.expected }, "transfers with rank \(peer)")
+            }
+        }
+    }
+
+    private func pipelinedSums() throws {
+        guard PipelinedAllReduce.supports(worldSize: size) else { return }
+        for count in [1, size, 1003] {
+            for interval in [1, 3, 1000] {
+                try require(
+                    try Self.pipelinedSum(count: count, bucket: 50, interval: interval, on: world).map(\.bitPattern)
+                        == CanonicalTree.sum(
+                            (0..<size).map { CanonicalTree.values(count: count, seed: UInt64($0)) }
+                        ).map(\.bitPattern),
+                    "pipelined sum of \(count) elements differs from the canonical tree")
+            }
+        }
+    }
+
+    /// The same sum in buckets from the end, `interval` of them between two calls of `advance`.
+    public static func pipelinedSum(
+        count: Int, bucket: Int, interval: Int, on world: any Communicator
+    ) throws -> [Float] {
+        let memory = FixedFloats(CanonicalTree.values(count: count, seed: UInt64(world.rank)))
+        let scratch = (0..<PipelinedAllReduce.capacity(worldSize: world.worldSize)).map { _ in
+            FixedFloats([Float](repeating: 0, count: (bucket + 1) / 2))
+        }
+        let pipeline = PipelinedAllReduce(memory, maximumCount: bucket, scratch: scratch, on: world)
+        for (index, start) in stride(from: 0, to: count, by: bucket).reversed().enumerated() {
+            if index % interval == 0 { try pipeline.advance() }
+            try pipeline.start(start..<min(start + bucket, count))
+        }
+        try pipeline.finish()
+        return memory.values
     }
 
     private func exactSums() throws {

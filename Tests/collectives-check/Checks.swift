@@ -35,7 +35,7 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
         }
         tell("exact \(count) \(String(here, radix: 16))", on: communicator)
     }
-    for overlap in [false, true] {
+    for overlap in ReductionOverlap.allCases {
         let here = CanonicalTree.hash(try reducedGradients(on: communicator, overlap: overlap))
         let threads = try ThreadWorld.run(worldSize: expected) {
             CanonicalTree.hash(try reducedGradients(on: $0, overlap: overlap))
@@ -50,7 +50,7 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
 }
 
 /// Three micro-batches a rank through the gradient reducer.
-func reducedGradients(on communicator: any Communicator, overlap: Bool) throws -> [Float] {
+func reducedGradients(on communicator: any Communicator, overlap: ReductionOverlap) throws -> [Float] {
     let count = 10_007
     let gradients = Buffer<Float>(count: count)
     let reducer = GradientReducer(

@@ -1,0 +1,71 @@
+import Collectives
+import TestSupport
+import Testing
+
+struct PipelinedAllReduceTests {
+    @Test(arguments: [2, 4, 8, 16], [1, 2, 7, 1003])
+    func `The sum is the canonical tree bit for bit on every rank`(worldSize: Int, count: Int) throws {
+        let expected = CanonicalTree.sum(
+            (0..<worldSize).map { CanonicalTree.values(count: count, seed: UInt64($0)) })
+        for (bucket, interval) in [(1, 1), (7, 3), (100, 1), (5000, 1), (3, 1000)] {
+            let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
+                try CollectiveChecks.pipelinedSum(
+                    count: count, bucket: bucket, interval: interval, on: communicator)
+            }
+            for result in results {
+                #expect(
+                    result.map(\.bitPattern) == expected.map(\.bitPattern),
+                    "buckets of \(bucket), \(interval) between rounds")
+            }
+        }
+    }
+
+    @Test(arguments: [2, 4, 8])
+    func `No more moves than in a bandwidth-optimal allreduce`(worldSize: Int) throws {
+        let count = worldSize * 100
+        let sent = try ThreadWorld.run(worldSize: worldSize) { communicator in
+            let counting = CountingCommunicator(communicator)
+            _ = try CollectiveChecks.pipelinedSum(count: count, bucket: count, interval: 1, on: counting)
+            return counting.elementsSent
+        }
+        #expect(sent == Array(repeating: 2 * count * (worldSize - 1) / worldSize, count: worldSize))
+    }
+
+    /// A rank that is one interval late holds nobody up: the other's call returns without it.
+    @Test(.timeLimit(.minutes(1)))
+    func `A call needs only what the peer started at its last one`() throws {
+        let sums = try ThreadWorld.run(worldSize: 2) { communicator in
+            let memory = FixedFloats([1, 2, 3, 4])
+            let pipeline = PipelinedAllReduce(
+                memory, maximumCount: 4, scratch: [FixedFloats([0, 0])], on: communicator)
+            try pipeline.start(0..<4)
+            // Each rank in turn makes its call before the other one does.
+            for round in 0..<4 {
+                if communicator.rank == round % 2 { try pipeline.advance() }
+                try communicator.barrier()
+                if communicator.rank != round % 2 { try pipeline.advance() }
+                try communicator.barrier()
+            }
+            return memory.values
+        }
+        #expect(sums == [[2, 4, 6, 8], [2, 4, 6, 8]])
+    }
+
+    @Test func `Worlds that are no power of two are not supported`() {
+        #expect([2, 4, 8, 64].allSatisfy(PipelinedAllReduce.supports))
+        #expect(![0, 1, 3, 6, 12].contains(where: PipelinedAllReduce.supports))
+    }
+
+    @Test func `A failing rank ends the others' sums`() {
+        struct Broken: Error {}
+        let outcomes = ThreadWorld.outcomes(worldSize: 2) { communicator in
+            let memory = FixedFloats([1, 2, 3, 4])
+            let pipeline = PipelinedAllReduce(
+                memory, maximumCount: 4, scratch: [FixedFloats([0, 0])], on: communicator)
+            if communicator.rank == 1 { throw Broken() }
+            try pipeline.start(0..<4)
+            try pipeline.finish()
+        }
+        for outcome in outcomes { #expect(throws: (any Error).self) { try outcome.get() } }
+    }
+}

@@ -1,0 +1,22 @@
+import Collectives
+
+/// Floats at a fixed address, for transfers.
+public final class FixedFloats: ExchangeMemory, @unchecked Sendable {
+    private let storage: UnsafeMutableBufferPointer<Float>
+
+    public init(_ values: [Float]) {
+        storage = .allocate(capacity: values.count)
+        _ = storage.initialize(from: values)
+    }
+
+    deinit { storage.deallocate() }
+
+    public var values: [Float] { Array(storage) }
+
+    public func withMutableSpan<R, E: Error>(
+        _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(E) -> R
+    ) throws(E) -> R {
+        var span = UnsafeMutableBufferPointer(rebasing: storage[range]).mutableSpan
+        return try body(&span)
+    }
+}
