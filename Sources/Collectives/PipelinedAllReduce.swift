@@ -7,6 +7,9 @@
 /// Everything moves inside the calls, in the order in which ranges were started, and all ranks make the same calls: no
 /// thread of its own is needed, and MPI moves its messages only while it is called.
 public final class PipelinedAllReduce {
+    /// Called with the range after each round of each range, for those who watch.
+    public var onRound: ((Range<Int>) -> Void)?
+
     private let memory: any ExchangeMemory
     private let communicator: any Communicator
     private let maximumCount: Int
@@ -49,11 +52,16 @@ public final class PipelinedAllReduce {
         count += 1
         flight.begin(range)
         try sendHalf(of: flight)
+        onRound?(range)
     }
 
     /// Takes every range under way one round on.
     public func advance() throws(CollectiveError) {
-        for place in 0..<count { try advance(flights[(oldest + place) % flights.count]) }
+        for place in 0..<count {
+            let flight = flights[(oldest + place) % flights.count]
+            try advance(flight)
+            onRound?(flight.range)
+        }
         while count > 0, flights[oldest].isDone {
             oldest = (oldest + 1) % flights.count
             count -= 1

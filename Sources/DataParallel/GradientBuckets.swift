@@ -4,6 +4,8 @@ public struct GradientBuckets: Sendable, Equatable {
     /// The ranges in the order of their completion, adjacent, the first one ends at `elementCount`. All begin at a
     /// multiple of the bucket size, so they keep the arena's alignment; the first one is the one that may be shorter.
     public let ranges: [Range<Int>]
+    /// The size of all buckets but perhaps the first.
+    public let bucketElements: Int
     /// How many elements the arena has.
     public let elementCount: Int
 
@@ -20,6 +22,7 @@ public struct GradientBuckets: Sendable, Equatable {
     public init(elementCount: Int, bucketElements: Int) {
         precondition(elementCount >= 0 && bucketElements >= 1)
         self.elementCount = elementCount
+        self.bucketElements = bucketElements
         ranges = stride(from: 0, to: elementCount, by: bucketElements).reversed().map {
             $0..<min($0 + bucketElements, elementCount)
         }

@@ -34,6 +34,15 @@ public final class GradientReducer {
     /// Bytes of gradients that went through them since `beginStep`.
     public private(set) var bytesReduced = 0
 
+    /// Records what is done for each bucket, if set; what a thread of its own does is not.
+    public var timeline: Timeline? {
+        didSet {
+            pipeline?.onRound = timeline.map { _ in { [unowned self] bucket in record(bucket) } }
+        }
+    }
+    /// When the bucket that is under way was turned to.
+    private var turned: UInt64 = 0
+
     private let gradients: Buffer<Float>
     /// Partial sums of 2^level micro-batches.
     private let partials: [Buffer<Float>]
@@ -178,18 +187,23 @@ public final class GradientReducer {
         } else if let lane {
             lane.submit(bucket)
         } else {
-            let seconds = try link.sum(bucket)
-            reduceSeconds += seconds
-            waitSeconds += seconds
+            try waiting { () throws(CollectiveError) in try link.sum(bucket) }
+            if timeline != nil { record(bucket) }
         }
     }
 
     /// Counts the time of a call that the caller's thread makes.
     private func waiting(_ body: () throws(CollectiveError) -> Void) throws(CollectiveError) {
         let start = ContinuousClock.now
+        if timeline != nil { turned = Timeline.now() }
         try body()
         let seconds = (ContinuousClock.now - start).seconds
         reduceSeconds += seconds
         waitSeconds += seconds
+    }
+
+    private func record(_ bucket: Range<Int>) {
+        timeline?.record(.bucket, index: bucket.lowerBound / buckets.bucketElements, since: turned)
+        turned = Timeline.now()
     }
 }

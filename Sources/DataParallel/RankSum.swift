@@ -22,6 +22,7 @@ final class RankSum: @unchecked Sendable {
     }
 
     /// Sums `range` in place and returns the seconds that it took.
+    @discardableResult
     func sum(_ range: Range<Int>) throws(CollectiveError) -> Double {
         let start = ContinuousClock.now
         try gradients.withMutableSpan(range) { (values) throws(CollectiveError) in

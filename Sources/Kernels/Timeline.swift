@@ -1,7 +1,10 @@
 import Glibc
 
-/// Where a training step spends its time. `swiftlet bench` adds these up, `train --trace` draws them.
+/// What a training step does. `swiftlet bench` adds the pieces of work up, `train --trace` draws all of them.
 public enum Phase: UInt8, CaseIterable, Sendable {
+    // What holds pieces of work.
+    case step, forward, head, backward, update, layer
+    // Pieces of work.
     case data, embedding, norm, activation, biasGradient
     case attentionForward, attentionBackward
     case queryKeyValueForward, queryKeyValueInputGradient, queryKeyValueWeightGradient
@@ -10,7 +13,9 @@ public enum Phase: UInt8, CaseIterable, Sendable {
     case contractionForward, contractionInputGradient, contractionWeightGradient
     case headForward, headInputGradient, headWeightGradient
     case crossEntropy
-    case combination, reduction, waiting, gradientNorm, optimizer
+    case reduction, waiting, gradientNorm, optimizer
+    /// A part of a reduction.
+    case bucket
     case evaluation, checkpoint
 }
 
@@ -20,8 +25,8 @@ public final class Timeline: @unchecked Sendable {
     public struct Event: Sendable {
         /// What was done.
         public var phase: Phase
-        /// In which layer, from 0; −1 outside the layers.
-        public var layer: Int
+        /// The layer from 0, the bucket, the step from 1; −1 where none of these is meant.
+        public var index: Int
         /// Start and end in nanoseconds of the monotonic clock.
         public var start: UInt64
         /// See `start`.
@@ -38,9 +43,9 @@ public final class Timeline: @unchecked Sendable {
     public func removeAll() { events.removeAll(keepingCapacity: true) }
 
     /// Adds an event that ends now.
-    public func record(_ phase: Phase, layer: Int = -1, since start: UInt64) {
+    public func record(_ phase: Phase, index: Int = -1, since start: UInt64) {
         guard events.count < events.capacity else { return }
-        events.append(Event(phase: phase, layer: layer, start: start, end: Timeline.now()))
+        events.append(Event(phase: phase, index: index, start: start, end: Timeline.now()))
     }
 
     /// Nanoseconds of the monotonic clock.
@@ -48,5 +53,16 @@ public final class Timeline: @unchecked Sendable {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
+    }
+}
+
+extension Timeline? {
+    /// Runs a piece of a step, on the record if there is one.
+    @inline(__always)
+    public func timed<R>(_ phase: Phase, index: Int = -1, _ body: () throws -> R) rethrows -> R {
+        guard let self else { return try body() }
+        let start = Timeline.now()
+        defer { self.record(phase, index: index, since: start) }
+        return try body()
     }
 }

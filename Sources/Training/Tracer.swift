@@ -1,11 +1,11 @@
 import Collectives
-import DataParallel
 import Kernels
-import Transformer
 
 /// `--trace FILE`: records three steps after the first two, gathers all ranks' events and writes them as one file.
 final class Tracer {
     private static let stepCount = 3
+    /// What is recorded.
+    let timeline = Timeline()
     private let path: String
     private let firstStep: Int
     private var origin: UInt64 = 0
@@ -15,15 +15,18 @@ final class Tracer {
         self.firstStep = firstStep
     }
 
-    func begin(step: Int, _ model: any LanguageModel) {
-        guard step == firstStep else { return }
+    /// Whether the recording begins with this step; the clock then starts.
+    func begins(at step: Int) -> Bool {
+        guard step == firstStep else { return false }
         origin = Timeline.now()
-        model.timeline = Timeline()
+        return true
     }
 
-    func end(step: Int, _ model: any LanguageModel, on communicator: any Communicator) throws {
-        guard step == firstStep + Self.stepCount - 1, let timeline = model.timeline else { return }
-        model.timeline = nil
+    /// Whether this step was the recording's last.
+    func ends(at step: Int) -> Bool { step == firstStep + Self.stepCount - 1 }
+
+    /// Writes the events of all ranks. All ranks call it together.
+    func write(on communicator: any Communicator) throws {
         let own = TraceFile.lines(timeline.events, rank: communicator.rank, origin: origin)
         let all = try communicator.gather(Array(own.utf8), root: 0)
         try communicator.agreeing {

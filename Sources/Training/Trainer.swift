@@ -79,9 +79,12 @@ public final class Trainer {
             return .finished
         }
         while step < configuration.steps {
-            tracer?.begin(step: step + 1, model)
+            if let tracer, tracer.begins(at: step + 1) { record(on: tracer.timeline) }
             let result = try trainingStep()
-            try tracer?.end(step: step, model, on: communicator)
+            if let tracer, tracer.ends(at: step) {
+                record(on: nil)
+                try tracer.write(on: communicator)
+            }
 
             let isLast = step == configuration.steps
             if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
@@ -113,30 +116,37 @@ public final class Trainer {
         let own = plan.microBatches(rank: communicator.rank)
         reducer.beginStep()
         for microBatch in own {
-            try setup.loader.load(step: step, microBatch: microBatch, into: model)
+            try model.timeline.timed(.data) {
+                try setup.loader.load(step: step, microBatch: microBatch, into: model)
+            }
             reducer.beginMicroBatch(microBatch - own.lowerBound)
             losses[microBatch] = try model.lossAndGradients(into: gradients) { range in
                 // On the last micro-batch this sums over ranks, bucket by bucket, beside the backward pass.
-                try model.timed(.reduction) { try reducer.completed(range) }
+                try model.timeline.timed(.reduction) { try reducer.completed(range) }
             }
-            try model.timed(.waiting) { try reducer.endMicroBatch() }
+            try model.timeline.timed(.waiting) { try reducer.endMicroBatch() }
         }
-        try model.timed(.waiting) { try losses.share(on: communicator) }
+        try model.timeline.timed(.waiting) { try losses.share(on: communicator) }
         let loss = losses.sum / Double(tokens)
-        let norm = model.timed(.gradientNorm) {
-            Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: squareSums).squareRoot() / Double(tokens)
-        }
-        // Both numbers are the same on all ranks, so all stop here or none does, before the update.
-        try requireFinite(loss: loss, norm: norm)
+        let norm = try model.timeline.timed(.update) {
+            let norm = model.timeline.timed(.gradientNorm) {
+                Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: squareSums).squareRoot() / Double(tokens)
+            }
+            // Both numbers are the same on all ranks, so all stop here or none does, before the update.
+            try requireFinite(loss: loss, norm: norm)
 
-        let clip = GradientClipping(maximumNorm: configuration.gradClip).factor(norm: norm)
-        model.timed(.optimizer) {
-            optimizer.update(
-                model.weights, gradients: gradients, copy: model.operandCopy, learningRate: scheduler.learningRate,
-                gradientScale: clip / Double(tokens), pool: setup.compute.pool)
+            let clip = GradientClipping(maximumNorm: configuration.gradClip).factor(norm: norm)
+            model.timeline.timed(.optimizer) {
+                optimizer.update(
+                    model.weights, gradients: gradients, copy: model.operandCopy,
+                    learningRate: scheduler.learningRate, gradientScale: clip / Double(tokens),
+                    pool: setup.compute.pool)
+            }
+            return norm
         }
         scheduler.advance()
         step += 1
+        model.timeline?.record(.step, index: step, since: start)
 
         let seconds = Double(Timeline.now() - start) / 1e9
         speed.add(tokens: tokens, seconds: seconds)
@@ -173,6 +183,12 @@ public final class Trainer {
                 secondsLeft: Double(configuration.steps - step) * metrics.stepMilliseconds / 1000))
     }
 
+    /// Lets model and reducer record what they do; nil ends it.
+    func record(on timeline: Timeline?) {
+        model.timeline = timeline
+        reducer.timeline = timeline
+    }
+
     /// Whether any rank was asked to stop.
     private func stopIsRequested() throws -> Bool {
         let asked = StopRequest.isSet || configuration.stopAfter == step
@@ -202,17 +218,6 @@ public final class Trainer {
         } catch let error as RankDisagreement {
             throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
         }
-    }
-}
-
-extension LanguageModel {
-    /// Runs a piece of a step, on the record if there is one.
-    @inline(__always)
-    func timed<R>(_ phase: Phase, _ body: () throws -> R) rethrows -> R {
-        guard let timeline else { return try body() }
-        let start = Timeline.now()
-        defer { timeline.record(phase, since: start) }
-        return try body()
     }
 }
 

@@ -11,76 +11,13 @@ extension GPT {
     func backwardBlocks(_ gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws {
         let a = activations
         var end = layout.count
-        // This tensor and all behind it are final.
-        func complete(downTo index: Int) throws {
-            let start = layout.parameters[index].offset
-            try completed(start..<end)
-            end = start
-        }
         backwardNorm(
             layout.finalNorm, x: a.finalResidual, a.finalNorm, gradients, overwrites: true,
             feeding: layout.blocks.last?.contraction, layer: -1)
-        try complete(downTo: layout.finalNorm.weight)
+        try complete(downTo: layout.finalNorm.weight, &end, completed)
 
         for layer in layout.blocks.indices.reversed() {
-            let slots = layout.blocks[layer]
-            let block = a.blocks[layer]
-            try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
-            inputGradient(
-                products.contraction, .contractionInputGradient, slots.contraction, a.branchGradient.all,
-                into: a.wideGradient, layer: layer)
-            timed(.activation, layer: layer) {
-                GELU.backward(
-                    pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
-                    biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials, columns: 4 * width)
-            }
-            try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient)
-            weightGradient(
-                products.contraction, .contractionWeightGradient, slots.contraction, a.activated.all,
-                a.branchGradient.all, gradients, layer: layer)
-            try complete(downTo: slots.contraction.weight)
-
-            inputGradient(
-                products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient,
-                into: a.normedGradient.all, layer: layer)
-            backwardNorm(
-                slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
-            weightGradient(
-                products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient,
-                gradients, layer: layer)
-            try complete(downTo: slots.norm2.weight)
-
-            try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
-            inputGradient(
-                products.attentionProjection, .attentionProjectionInputGradient, slots.attentionProjection,
-                a.branchGradient.all, into: a.normedGradient.all, layer: layer)
-            weightGradient(
-                products.attentionProjection, .attentionProjectionWeightGradient, slots.attentionProjection,
-                block.attention.all, a.branchGradient.all, gradients, layer: layer)
-            try complete(downTo: slots.attentionProjection.weight)
-
-            let qkvGradient = a.wideGradient[0..<inputs.count * 3 * width]
-            timed(.attentionBackward, layer: layer) {
-                attention.backward(
-                    qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
-                    outputGradient: a.normedGradient.all, qkvGradient: qkvGradient)
-            }
-            try observe("h.\(layer).attn.c_attn", "gradient", qkvGradient)
-            timed(.biasGradient, layer: layer) {
-                ColumnSum.compute(
-                    pool, qkvGradient, rows: inputs.count, columns: 3 * width, partials: a.partials,
-                    into: tensor(slots.queryKeyValue.bias, of: gradients))
-            }
-            inputGradient(
-                products.queryKeyValue, .queryKeyValueInputGradient, slots.queryKeyValue, qkvGradient,
-                into: a.normedGradient.all, layer: layer)
-            backwardNorm(
-                slots.norm1, x: block.residual, block.norm1, gradients,
-                feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)
-            weightGradient(
-                products.queryKeyValue, .queryKeyValueWeightGradient, slots.queryKeyValue, a.normed.all, qkvGradient,
-                gradients, layer: layer)
-            try complete(downTo: slots.norm1.weight)
+            try timed(.layer, layer: layer) { try backwardBlock(layer, gradients, &end, completed) }
         }
 
         try observe("embedding", "gradient", a.residualGradient.all)
@@ -91,7 +28,81 @@ extension GPT {
                 positionGradient: tensor(layout.positionEmbedding, of: gradients),
                 context: configuration.contextLength, columns: width)
         }
-        try complete(downTo: layout.tokenEmbedding)
+        try complete(downTo: layout.tokenEmbedding, &end, completed)
+    }
+
+    /// Tells that this tensor and all behind it, up to `end`, are final.
+    private func complete(
+        downTo index: Int, _ end: inout Int, _ completed: (Range<Int>) throws -> Void
+    ) throws {
+        let start = layout.parameters[index].offset
+        try completed(start..<end)
+        end = start
+    }
+
+    /// One block; the gradients from `end` on are final already.
+    private func backwardBlock(
+        _ layer: Int, _ gradients: Buffer<Float>, _ end: inout Int, _ completed: (Range<Int>) throws -> Void
+    ) throws {
+        let a = activations
+        let slots = layout.blocks[layer]
+        let block = a.blocks[layer]
+        try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
+        inputGradient(
+            products.contraction, .contractionInputGradient, slots.contraction, a.branchGradient.all,
+            into: a.wideGradient, layer: layer)
+        timed(.activation, layer: layer) {
+            GELU.backward(
+                pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
+                biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials, columns: 4 * width)
+        }
+        try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient)
+        weightGradient(
+            products.contraction, .contractionWeightGradient, slots.contraction, a.activated.all,
+            a.branchGradient.all, gradients, layer: layer)
+        try complete(downTo: slots.contraction.weight, &end, completed)
+
+        inputGradient(
+            products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient,
+            into: a.normedGradient.all, layer: layer)
+        backwardNorm(
+            slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
+        weightGradient(
+            products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient,
+            gradients, layer: layer)
+        try complete(downTo: slots.norm2.weight, &end, completed)
+
+        try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
+        inputGradient(
+            products.attentionProjection, .attentionProjectionInputGradient, slots.attentionProjection,
+            a.branchGradient.all, into: a.normedGradient.all, layer: layer)
+        weightGradient(
+            products.attentionProjection, .attentionProjectionWeightGradient, slots.attentionProjection,
+            block.attention.all, a.branchGradient.all, gradients, layer: layer)
+        try complete(downTo: slots.attentionProjection.weight, &end, completed)
+
+        let qkvGradient = a.wideGradient[0..<inputs.count * 3 * width]
+        timed(.attentionBackward, layer: layer) {
+            attention.backward(
+                qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
+                outputGradient: a.normedGradient.all, qkvGradient: qkvGradient)
+        }
+        try observe("h.\(layer).attn.c_attn", "gradient", qkvGradient)
+        timed(.biasGradient, layer: layer) {
+            ColumnSum.compute(
+                pool, qkvGradient, rows: inputs.count, columns: 3 * width, partials: a.partials,
+                into: tensor(slots.queryKeyValue.bias, of: gradients))
+        }
+        inputGradient(
+            products.queryKeyValue, .queryKeyValueInputGradient, slots.queryKeyValue, qkvGradient,
+            into: a.normedGradient.all, layer: layer)
+        backwardNorm(
+            slots.norm1, x: block.residual, block.norm1, gradients,
+            feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)
+        weightGradient(
+            products.queryKeyValue, .queryKeyValueWeightGradient, slots.queryKeyValue, a.normed.all, qkvGradient,
+            gradients, layer: layer)
+        try complete(downTo: slots.norm1.weight, &end, completed)
     }
 
     private func backwardNorm(

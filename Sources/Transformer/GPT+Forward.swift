@@ -15,41 +15,47 @@ extension GPT {
         }
         try observe("embedding", "activation", first)
 
-        // Each norm first adds what the layer before it contributes to the residual stream.
-        var residual = first
-        var pending: BufferSlice<E>?
-        for (layer, slots) in layout.blocks.enumerated() {
-            let block = a.blocks[layer]
-            norm(slots.norm1, residual, adding: pending, sum: block.residual.all, block.norm1, layer: layer)
-            try observe("h.\(layer).ln_1", "activation", a.normed.all)
-            linear(
-                products.queryKeyValue, .queryKeyValueForward, slots.queryKeyValue, a.normed, block.queryKeyValue,
-                layer: layer)
-            try observe("h.\(layer).attn.c_attn", "activation", block.queryKeyValue.all)
-            timed(.attentionForward, layer: layer) {
-                attention.forward(
-                    qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
-            }
-            try observe("h.\(layer).attn", "activation", block.attention.all)
-            linear(
-                products.attentionProjection, .attentionProjectionForward, slots.attentionProjection, block.attention,
-                a.branch, layer: layer)
-            try observe("h.\(layer).attn.c_proj", "activation", a.branch.all)
-
-            norm(
-                slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
-            try observe("h.\(layer).ln_2", "activation", a.normed.all)
-            linear(products.expansion, .expansionForward, slots.expansion, a.normed, block.hidden, layer: layer)
-            try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)
-            timed(.activation, layer: layer) { GELU.forward(pool, block.hidden.all, into: a.activated.all) }
-            linear(products.contraction, .contractionForward, slots.contraction, a.activated, a.branch, layer: layer)
-            try observe("h.\(layer).mlp.c_proj", "activation", a.branch.all)
-
-            residual = block.middle.all
-            pending = a.branch.all
+        for layer in layout.blocks.indices {
+            try timed(.layer, layer: layer) { try forwardBlock(layer) }
         }
-        norm(layout.finalNorm, residual, adding: pending, sum: a.finalResidual.all, a.finalNorm, layer: -1)
+        norm(
+            layout.finalNorm, a.blocks[layout.blocks.count - 1].middle.all, adding: a.branch.all,
+            sum: a.finalResidual.all, a.finalNorm, layer: -1)
         try observe("ln_f", "activation", a.normed.all)
+    }
+
+    /// One block. Each norm first adds what the layer before it contributes to the residual stream, so a block leaves its
+    /// own last part in `activations.branch` to the next one.
+    private func forwardBlock(_ layer: Int) throws {
+        let a = activations
+        let slots = layout.blocks[layer]
+        let block = a.blocks[layer]
+        let incoming = layer == 0 ? block.residual.all : a.blocks[layer - 1].middle.all
+        norm(
+            slots.norm1, incoming, adding: layer == 0 ? nil : a.branch.all, sum: block.residual.all, block.norm1,
+            layer: layer)
+        try observe("h.\(layer).ln_1", "activation", a.normed.all)
+        linear(
+            products.queryKeyValue, .queryKeyValueForward, slots.queryKeyValue, a.normed, block.queryKeyValue,
+            layer: layer)
+        try observe("h.\(layer).attn.c_attn", "activation", block.queryKeyValue.all)
+        timed(.attentionForward, layer: layer) {
+            attention.forward(
+                qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
+        }
+        try observe("h.\(layer).attn", "activation", block.attention.all)
+        linear(
+            products.attentionProjection, .attentionProjectionForward, slots.attentionProjection, block.attention,
+            a.branch, layer: layer)
+        try observe("h.\(layer).attn.c_proj", "activation", a.branch.all)
+
+        norm(slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
+        try observe("h.\(layer).ln_2", "activation", a.normed.all)
+        linear(products.expansion, .expansionForward, slots.expansion, a.normed, block.hidden, layer: layer)
+        try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)
+        timed(.activation, layer: layer) { GELU.forward(pool, block.hidden.all, into: a.activated.all) }
+        linear(products.contraction, .contractionForward, slots.contraction, a.activated, a.branch, layer: layer)
+        try observe("h.\(layer).mlp.c_proj", "activation", a.branch.all)
     }
 
     private func norm(

@@ -49,9 +49,9 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     func lossAndGradients(into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws -> Double {
         precondition(gradients.count == layout.count, "a gradient arena of another layout")
-        try forwardBlocks()
-        try headLossAndGradients(gradients)
-        try backwardBlocks(gradients, completed: completed)
+        try timed(.forward) { try forwardBlocks() }
+        try timed(.head) { try headLossAndGradients(gradients) }
+        try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
         return lossSum(rows: inputs.count)
     }
 
@@ -79,11 +79,8 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     /// Runs a piece of a step, on the record if there is one.
     @inline(__always)
-    func timed(_ phase: Phase, layer: Int = -1, _ body: () -> Void) {
-        guard let timeline else { return body() }
-        let start = Timeline.now()
-        body()
-        timeline.record(phase, layer: layer, since: start)
+    func timed<R>(_ phase: Phase, layer: Int = -1, _ body: () throws -> R) rethrows -> R {
+        try timeline.timed(phase, index: layer, body)
     }
 
     /// Shows a tensor to the observer if there is one.

@@ -58,14 +58,14 @@ public struct Benchmark {
         let speed = try Speed(trainer, steps: steps, on: communicator)
         // Speed without a recording, then a recording for the breakdown.
         let timeline = Timeline()
-        trainer.model.timeline = timeline
+        trainer.record(on: timeline)
         var timelines: [[Timeline.Event]] = []
         for _ in 0..<max(3, steps / 2) {
             timeline.removeAll()
             _ = try trainer.trainingStep()
             timelines.append(timeline.events)
         }
-        trainer.model.timeline = nil
+        trainer.record(on: nil)
         let ceilings = try MachineCeilings.measure(
             trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
             on: communicator)

@@ -90,6 +90,7 @@ public struct StepBreakdown: Codable, Sendable {
             ("gradient norm", [.gradientNorm]),
             ("reduction", [.reduction]),
             ("waiting", [.waiting]),
+            ("reading tokens", [.data]),
         ]
 }
 

@@ -1,0 +1,73 @@
+import Foundation
+import Testing
+import Training
+
+/// `--trace FILE`: what Chrome's trace viewer and Perfetto read.
+@Suite struct TraceTests {
+    struct Slice {
+        let name: String
+        let category: String
+        let start: Double
+        let end: Double
+    }
+
+    /// Slices by row, (process, thread).
+    private func rows(ranks: Int) throws -> [[Int]: [Slice]] {
+        let directory = try TemporaryDirectory()
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"))
+        configuration.steps = 6
+        configuration.warmupSteps = 1
+        configuration.bucketBytes = 4096
+        configuration.trace = directory.file("trace.json")
+        try train(configuration, ranks: ranks)
+        let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("trace.json")))
+        let events = try #require(try JSONSerialization.jsonObject(with: data) as? [[String: Any]])
+        var rows: [[Int]: [Slice]] = [:]
+        for event in events where event["ph"] as? String == "X" {
+            let row = [try #require(event["pid"] as? Int), try #require(event["tid"] as? Int)]
+            let start = try #require(event["ts"] as? Double)
+            rows[row, default: []].append(
+                Slice(
+                    name: try #require(event["name"] as? String), category: try #require(event["cat"] as? String),
+                    start: start, end: start + (try #require(event["dur"] as? Double))))
+        }
+        return rows
+    }
+
+    @Test(arguments: [1, 2])
+    func oneRowARankWithSlicesInsideOneAnother(ranks: Int) throws {
+        let rows = try rows(ranks: ranks)
+        #expect(Set(rows.keys) == Set((0..<ranks).map { [$0, 0] }))
+        for slices in rows.values {
+            // A nanosecond of slack: times are written as decimal fractions of microseconds.
+            let slack = 0.001
+            var open: [Slice] = []
+            for slice in slices {
+                while let last = open.last, last.end <= slice.start + slack { open.removeLast() }
+                if let last = open.last {
+                    #expect(slice.start >= last.start - slack && slice.end <= last.end + slack, "\(slice) in \(last)")
+                }
+                open.append(slice)
+            }
+            func names(_ category: String) -> [String] { slices.filter { $0.category == category }.map(\.name) }
+            #expect(names("step") == ["step 3", "step 4", "step 5"])
+            // Two micro-batches of each rank at two ranks, four at one.
+            let microBatches = 3 * 4 / ranks
+            #expect(
+                names("phase")
+                    == (0..<3).flatMap { _ in
+                        (0..<4 / ranks).flatMap { _ in ["forward", "head", "backward"] } + ["update"]
+                    })
+            #expect(names("layer").filter { $0 == "h.0" }.count == 2 * microBatches)
+            #expect(names("work").filter { $0 == "c_fc dw" }.count == 2 * microBatches)
+            #expect(Set(names("bucket")).isEmpty == (ranks == 1))
+        }
+        // Every bucket of the arena is there, on both ranks.
+        if ranks == 2 {
+            let buckets = rows.values.map { Set($0.filter { $0.category == "bucket" }.map(\.name)) }
+            #expect(buckets[0] == buckets[1])
+            #expect(buckets[0] == Set((0..<buckets[0].count).map { "bucket \($0)" }))
+            #expect(buckets[0].count > 3)
+        }
+    }
+}
