@@ -2,7 +2,6 @@
 // lacks one, its function is the plain C beside it.
 #pragma once
 
-#include <stdbool.h>
 #include <stdint.h>
 
 typedef float instructions_float16 __attribute__((ext_vector_type(16)));
@@ -109,9 +108,6 @@ SHUFFLE(instructions_odd_quarters, "vshufi32x4 $0xdd,", 4, 5, 6, 7, 12, 13, 14, 
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 
-/// Whether the CPU that this is compiled for has bf16 instructions.
-INSTRUCTION bool instructions_have_bf16(void) { return true; }
-
 /// sum + a.low · b.low + a.high · b.high in each lane, where a lane of a and b holds two bf16 numbers.
 INSTRUCTION instructions_float16 instructions_dot_bf16(
     instructions_float16 sum, instructions_uint16x32 a, instructions_uint16x32 b) {
@@ -123,8 +119,6 @@ INSTRUCTION instructions_uint16x16 instructions_round_bf16(instructions_float16 
     return (instructions_uint16x16)_mm512_cvtneps_pbh((__m512)x);
 }
 #else
-INSTRUCTION bool instructions_have_bf16(void) { return false; }
-
 INSTRUCTION instructions_float16 instructions_dot_bf16(
     instructions_float16 sum, instructions_uint16x32 a, instructions_uint16x32 b) {
     return instructions_plain_dot_bf16(sum, a, b);

@@ -30,7 +30,7 @@ public final class Matmul: @unchecked Sendable {
     private let parts: [Part]
 
     private struct Part {
-        var kernel: TileMatmul
+        var kernel: OneDNNMatmul
         var thread: Int
         var rows: Range<Int>
         var aByteOffset: Int
@@ -60,7 +60,7 @@ public final class Matmul: @unchecked Sendable {
         self.inner = inner
         self.compute = compute
         self.layout = layout
-        var shape = TileShape(
+        var shape = MatmulShape(
             m: rows, n: columns, k: inner,
             aStride: aStride ?? (layout == .aTransposed ? rows : inner), aTransposed: layout == .aTransposed,
             bStride: bStride ?? (layout == .bTransposed ? inner : columns), bTransposed: layout == .bTransposed,
@@ -82,7 +82,7 @@ public final class Matmul: @unchecked Sendable {
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
     private static func packedParts(
-        _ compute: Compute, _ shape: TileShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
+        _ compute: Compute, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
     ) throws(KernelError) -> [Part]? {
         var shape = shape
         let rowBytes = shape.k * shape.input.byteCount
@@ -104,7 +104,7 @@ public final class Matmul: @unchecked Sendable {
                 guard !range.isEmpty else { continue }
                 let start = share.lowerBound + range.lowerBound
                 shape.m = range.count
-                guard let kernels = try compute.packedKernels(shape) else { return nil }
+                guard let kernels = try compute.packedKernels(for: shape) else { return nil }
                 parts.append(
                     Part(
                         kernel: kernels[thread], thread: thread, rows: start..<start + range.count,
@@ -117,7 +117,7 @@ public final class Matmul: @unchecked Sendable {
     }
 
     private static func plainParts(
-        _ compute: Compute, _ shape: inout TileShape, rows: Int, _ layout: Layout
+        _ compute: Compute, _ shape: inout MatmulShape, rows: Int, _ layout: Layout
     ) throws(KernelError) -> [Part] {
         var parts: [Part] = []
         // oneDNN sums in another order when a transposed operand has no gaps between its rows, as a whole one has and a
@@ -132,7 +132,7 @@ public final class Matmul: @unchecked Sendable {
             let thread = min(cut, threads - 1)
             parts.append(
                 Part(
-                    kernel: try compute.tileKernels(shape)[thread], thread: thread, rows: share,
+                    kernel: try compute.kernels(for: shape)[thread], thread: thread, rows: share,
                     aByteOffset: share.lowerBound * aStep * shape.input.byteCount,
                     cByteOffset: share.lowerBound * shape.cStride * shape.output.byteCount))
         }

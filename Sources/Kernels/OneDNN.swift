@@ -13,7 +13,7 @@ public final class Compute: @unchecked Sendable {
     private var scratch: [Buffer<UInt8>]
     private var leftOperands: [Buffer<UInt8>]
     private let gathered: [Buffer<UInt8>]
-    private var kernels: [TileShape: [TileMatmul]] = [:]
+    private var made: [MatmulShape: [OneDNNMatmul]] = [:]
 
     /// Starts the threads and oneDNN.
     public init(threadCount: Int) throws(KernelError) {
@@ -36,38 +36,38 @@ public final class Compute: @unchecked Sendable {
     }
 
     deinit {
-        for kernel in kernels.values.joined() { kernel.destroy() }
+        for kernel in made.values.joined() { kernel.destroy() }
         pool.shutdown()
         for stream in streams { dnnl_stream_destroy(stream) }
         dnnl_engine_destroy(engine)
     }
 
     /// oneDNN primitives made so far.
-    package var primitiveCount: Int { kernels.values.reduce(0) { $0 + $1.count } }
+    package var primitiveCount: Int { made.values.reduce(0) { $0 + $1.count } }
 
     /// One single-thread kernel for each thread, made at the first request for a shape.
-    func tileKernels(_ shape: TileShape) throws(KernelError) -> [TileMatmul] {
-        if let made = kernels[shape] { return made }
-        var made: [TileMatmul] = []
+    func kernels(for shape: MatmulShape) throws(KernelError) -> [OneDNNMatmul] {
+        if let kernels = made[shape] { return kernels }
+        var kernels: [OneDNNMatmul] = []
         for thread in 0..<pool.threadCount {
-            let kernel = try TileMatmul(shape, engine: engine, stream: streams[thread])
-            made.append(kernel)
+            let kernel = try OneDNNMatmul(shape, engine: engine, stream: streams[thread])
+            kernels.append(kernel)
             growScratch(kernel.scratchBytes)
         }
-        kernels[shape] = made
-        return made
+        made[shape] = kernels
+        return kernels
     }
 
     func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(scratch[thread].base) }
 
     /// Kernels for a packed right operand; nil where oneDNN has none that would gain by it on this CPU.
-    func packedKernels(_ shape: TileShape) throws(KernelError) -> [TileMatmul]? {
+    func packedKernels(for shape: MatmulShape) throws(KernelError) -> [OneDNNMatmul]? {
         var packed = shape
         packed.bPacked = true
         packed.bTransposed = false
         packed.bStride = 0
         do {
-            let kernels = try tileKernels(packed)
+            let kernels = try kernels(for: packed)
             return kernels[0].isBlocked ? kernels : nil
         } catch  where error.isUnimplemented {
             return nil

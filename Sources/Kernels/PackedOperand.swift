@@ -1,8 +1,6 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are the dimensions of the legend below, as in the literature.
 
-import COneDNN
-
 // K, N: the right operand b[K, N] of a product; words as in Packing.swift.
 
 /// Memory for the right operand of matrix products, in the format that oneDNN multiplies fastest.
@@ -17,11 +15,6 @@ public final class PackedOperand: @unchecked Sendable {
 
     /// An operand without memory; plans reserve what they need.
     public init() {}
-
-    /// The format's name in oneDNN.
-    static func tag(_ precision: Precision) -> dnnl_format_tag_t {
-        precision == .bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b
-    }
 
     /// Rows of words, with the zeros.
     static func wordRows(inner K: Int, _ precision: Precision) -> Int {
