@@ -56,20 +56,10 @@ public struct Benchmark {
         let trainer = try Trainer(configuration, communicator: communicator, reporter: SilentReporter())
         for _ in 0..<3 { _ = try trainer.trainingStep() }
         let speed = try Speed(trainer, steps: steps, on: communicator)
-        // Speed without a recording, then a recording for the breakdown.
-        let timeline = Timeline()
-        trainer.record(on: timeline)
-        var timelines: [[Timeline.Event]] = []
-        for _ in 0..<max(3, steps / 2) {
-            timeline.removeAll()
-            _ = try trainer.trainingStep()
-            timelines.append(timeline.events)
-        }
-        trainer.record(on: nil)
         let ceilings = try MachineCeilings.measure(
             trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
             on: communicator)
-        return report(trainer, ceilings, speed, timelines: timelines, on: communicator)
+        return report(trainer, ceilings, speed, on: communicator)
     }
 
     /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
@@ -83,6 +73,8 @@ public struct Benchmark {
         let utilization: Double
         /// The largest rank's peak in MB, before the ceiling took memory of its own.
         let peakMemory: Double
+        /// What each of the steps consisted of.
+        let timelines: [[Timeline.Event]]
 
         init(_ trainer: Trainer, steps: Int, on communicator: any Communicator) throws {
             let rounds = min(5, steps)
@@ -93,10 +85,16 @@ public struct Benchmark {
             var ceilings: [Double] = []
             var utilizations: [Double] = []
             var memory = 0.0
+            let timeline = Timeline()
+            var timelines: [[Timeline.Event]] = []
+            trainer.record(on: timeline)
+            defer { trainer.record(on: nil) }
             for round in 0..<rounds {
                 var own: [Double] = []
                 for _ in 0..<(steps * (round + 1) / rounds - steps * round / rounds) {
+                    timeline.removeAll()
                     own.append(try trainer.trainingStep().stepMilliseconds)
+                    timelines.append(timeline.events)
                 }
                 if round == 0 { memory = try communicator.allReduce(Benchmark.peakMemory(), .maximum) }
                 let made = try products ?? MatmulCeiling(trainer.setup.compute, trainer.model.precision)
@@ -111,12 +109,12 @@ public struct Benchmark {
             ceiling = median(ceilings)
             utilization = try communicator.allReduce(median(utilizations), .minimum)
             peakMemory = memory
+            self.timelines = timelines
         }
     }
 
     private static func report(
-        _ trainer: Trainer, _ ceilings: MachineCeilings, _ measured: Speed, timelines: [[Timeline.Event]],
-        on communicator: any Communicator
+        _ trainer: Trainer, _ ceilings: MachineCeilings, _ measured: Speed, on communicator: any Communicator
     ) -> Report {
         let shape = trainer.model.configuration
         let plan = trainer.setup.loader.plan
@@ -124,7 +122,7 @@ public struct Benchmark {
         let tokens = plan.globalBatch * shape.contextLength
         let speed = Double(tokens) / measured.milliseconds * 1000
         let breakdown = StepBreakdown(
-            timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings)
+            measured.timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings)
         let averaging = breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }
             .reduce(0) { $0 + $1.milliseconds }
         return Report(
