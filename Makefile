@@ -129,23 +129,40 @@ lint: ## the formatter's strict rules, and shell syntax
 	@swift format lint --strict -r Package.swift Sources Tests
 	for script in launch/* .ci/run; do bash -n "$$script"; done
 
-# One number of a JSON report.
-FIELD = sed -n 's/^  "$(1)" : \([0-9.]*\),*$$/\1/p'
+# Ratios between settings of one machine: every round runs each setting once, and the ratio of a round's two values is
+# what the machine's other users disturb least. Printed: the median over the rounds, the least and the greatest. Where
+# both settings have the same ceiling, their shares of it are compared, which a slower minute disturbs less than tokens/s.
+ROUNDS ?= 3
 
-bench: build ## ceilings of this machine, where a training step goes, and ratios between settings
+bench: build ## ceilings of this machine, where a training step goes, and ratios between settings (ROUNDS=5: more of them)
 	@launch/local -n $(RANKS) bench
-	report() { launch/local "$$@" --json 2>/dev/null; }
-	one=$$(report -n 1 -t 1 bench | $(call FIELD,tokensPerSecond))
-	both=$$(report -n 2 -t 1 bench | $(call FIELD,tokensPerSecond))
-	threads=$$(report -n 1 -t 2 bench | $(call FIELD,tokensPerSecond))
-	full=$$(report -n 2 -t 1 bench --precision fp32 | $(call FIELD,tokensPerSecond))
-	mpi=$$(report -n 2 -t 1 bench --reduction mpi | $(call FIELD,tokensPerSecond))
-	ratio() { awk -v a="$$2" -v b="$$3" -v name="$$1" 'BEGIN { if (b > 0) printf "%-44s %.2f\n", name, a / b; else print name ": not measured" }'; }
+	declare -A speeds shares
+	measure() { # NAME OPTIONS...: adds a value to both lists of the named setting
+	    local report=$$(launch/local "$${@:2}" --json 2>/dev/null)
+	    speeds[$$1]+=$$(sed -n 's/^  "tokensPerSecond" : \([0-9.]*\),*$$/\1/p' <<<"$$report")$$'\n'
+	    shares[$$1]+=$$(sed -n 's/^  "modelFlopsUtilization" : \([0-9.]*\),*$$/\1/p' <<<"$$report")$$'\n'
+	}
+	ratio() { # TITLE VALUES VALUES
+	    paste <(printf '%s' "$$2") <(printf '%s' "$$3") | awk '$$2 > 0 { print $$1 / $$2 }' | sort -n |
+	        awk -v title="$$1" '{ r[NR] = $$1 } END { n = NR
+	            if (!n) { print title ": not measured"; exit }
+	            printf "%-62s %.3f  (%.3f to %.3f)\n", title, (r[int((n + 1) / 2)] + r[int(n / 2) + 1]) / 2, r[1], r[n] }'
+	}
+	for ((round = 1; round <= $(ROUNDS); round++)); do
+	    measure one -n 1 -t 1 bench
+	    measure both -n 2 -t 1 bench
+	    measure threads -n 1 -t 2 bench --micro-batch 16
+	    measure full -n 2 -t 1 bench --precision fp32
+	    measure blocking -n 2 -t 1 bench --overlap none
+	    measure mpi -n 2 -t 1 bench --reduction mpi
+	done
 	echo
-	ratio "2 ranks against 1 rank" "$$both" "$$one"
-	ratio "1 rank of 2 threads against 2 ranks of 1" "$$threads" "$$both"
-	ratio "bf16 (where it is faster) against fp32" "$$both" "$$full"
-	ratio "exact against MPI_Allreduce" "$$both" "$$mpi"
+	echo "ratios of $(ROUNDS) rounds: median (least to greatest)"
+	ratio "tokens/s: 2 ranks against 1 rank" "$${speeds[both]}" "$${speeds[one]}"
+	ratio "tokens/s: 1 rank of 2 threads against 2 ranks, same batch" "$${speeds[threads]}" "$${speeds[both]}"
+	ratio "tokens/s: bf16 (where it is faster) against fp32" "$${speeds[both]}" "$${speeds[full]}"
+	ratio "share of the ceiling: overlapped against blocking reduction" "$${shares[both]}" "$${shares[blocking]}"
+	ratio "share of the ceiling: exact reduction against MPI_Allreduce" "$${shares[both]}" "$${shares[mpi]}"
 
 clean: ## remove what was built; corpus/ and runs/ stay
 	@rm -rf .build

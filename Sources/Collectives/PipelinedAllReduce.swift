@@ -20,8 +20,11 @@ public final class PipelinedAllReduce {
     private var oldest = 0
     private var count = 0
 
-    /// How many ranges can be under way at once at this number of ranks: enough for those of a few intervals.
-    public static func capacity(worldSize: Int) -> Int { min(16, 8 * worldSize.trailingZeroBitCount) }
+    /// How many ranges of this size can be under way at once at this number of ranks: a few MiB for each doubling, and
+    /// never fewer than two.
+    public static func capacity(worldSize: Int, count: Int) -> Int {
+        min(16, worldSize.trailingZeroBitCount * max(2, (2 << 20) / max(1, count)))
+    }
 
     /// Whether this number of ranks is one of those that it is made for.
     public static func supports(worldSize: Int) -> Bool { worldSize > 1 && worldSize.nonzeroBitCount == 1 }

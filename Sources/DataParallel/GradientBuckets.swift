@@ -9,12 +9,12 @@ public struct GradientBuckets: Sendable, Equatable {
     /// How many elements the arena has.
     public let elementCount: Int
 
-    /// The default size: small enough to be still in the cache when it is reduced, large enough to use the bandwidth.
-    public static let defaultBucketBytes = 1 << 20
-
-    /// Cuts an arena of `elementCount` Floats into buckets of about `bucketBytes` (at least one element each).
-    public init(elementCount: Int, bucketBytes: Int = defaultBucketBytes) {
-        self.init(elementCount: elementCount, bucketElements: max(1, bucketBytes / MemoryLayout<Float>.stride))
+    /// The size of buckets unless another is asked for: an eighth of the arena, so that most of a backward pass has
+    /// something on its way, between 1 and 8 MiB, where messages are long and few and the scratch beside them small.
+    public static func defaultBucketElements(of elementCount: Int) -> Int {
+        let mebibyte = (1 << 20) / MemoryLayout<Float>.stride
+        let page = 4096 / MemoryLayout<Float>.stride
+        return min(8 * mebibyte, max(mebibyte, elementCount / 8 / page * page))
     }
 
     /// Cuts an arena of `elementCount` Floats into buckets of `bucketElements`.

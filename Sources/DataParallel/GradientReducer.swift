@@ -63,19 +63,19 @@ public final class GradientReducer {
     ///
     /// - Parameters:
     ///   - gradients: the arena, written by the backward pass and summed here.
-    ///   - bucketElements: how many elements are reduced at a time.
+    ///   - bucketElements: how many elements are reduced at a time; by default `GradientBuckets` says.
     ///   - microBatchesPerRank: A, at least 1.
     ///   - overlap: how the reduction goes on beside the backward pass. The caller must not use the communicator between
     ///     the begin and the end of the last micro-batch. `messages` is for 2^k ranks and `exact`; others block.
     public init(
-        communicator: any Communicator, gradients: Buffer<Float>,
-        bucketElements: Int = GradientBuckets.defaultBucketBytes / MemoryLayout<Float>.stride,
-        mode: ReductionMode, microBatchesPerRank: Int, overlap: ReductionOverlap = .messages
+        communicator: any Communicator, gradients: Buffer<Float>, bucketElements: Int? = nil, mode: ReductionMode,
+        microBatchesPerRank: Int, overlap: ReductionOverlap = .messages
     ) {
         precondition(microBatchesPerRank >= 1, "\(microBatchesPerRank) micro-batches a rank")
         self.gradients = gradients
         self.mode = mode
         self.microBatchesPerRank = microBatchesPerRank
+        let bucketElements = bucketElements ?? GradientBuckets.defaultBucketElements(of: gradients.count)
         buckets = GradientBuckets(elementCount: gradients.count, bucketElements: bucketElements)
         let levels = Int.bitWidth - (microBatchesPerRank - 1).leadingZeroBitCount
         partials = (0..<levels).map { _ in Buffer<Float>(count: gradients.count) }
@@ -86,7 +86,7 @@ public final class GradientReducer {
         let ranks = communicator.worldSize
         if overlap == .messages, mode == .exact, PipelinedAllReduce.supports(worldSize: ranks) {
             let most = min(bucketElements, gradients.count)
-            let scratch = (0..<PipelinedAllReduce.capacity(worldSize: ranks)).map { _ in
+            let scratch = (0..<PipelinedAllReduce.capacity(worldSize: ranks, count: most)).map { _ in
                 Buffer<Float>(count: (most + 1) / 2)
             }
             pipeline = PipelinedAllReduce(gradients, maximumCount: most, scratch: scratch, on: communicator)

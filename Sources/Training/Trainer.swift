@@ -61,8 +61,9 @@ public final class Trainer {
         squareSums = Vector.squareSums(count: gradients.count)
         reducer = GradientReducer(
             communicator: communicator, gradients: gradients,
-            bucketElements: configuration.bucketBytes / MemoryLayout<Float>.stride, mode: configuration.reduction,
-            microBatchesPerRank: setup.loader.plan.accumulation, overlap: configuration.overlap)
+            bucketElements: configuration.bucketBytes.map { max(1, $0 / MemoryLayout<Float>.stride) },
+            mode: configuration.reduction, microBatchesPerRank: setup.loader.plan.accumulation,
+            overlap: configuration.overlap)
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
         model.observer = observer
         tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }

@@ -81,8 +81,8 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var progress = false
 
     // A measured setting that no option changes, but `swiftlet bench` compares.
-    /// Bytes of gradients that are reduced at a time.
-    public var bucketBytes = GradientBuckets.defaultBucketBytes
+    /// Bytes of gradients that are reduced at a time; nil: as `GradientBuckets` says.
+    public var bucketBytes: Int?
 
     /// The options that were set, by flag or file: they may contradict what a model directory says.
     public internal(set) var given: Set<String> = []

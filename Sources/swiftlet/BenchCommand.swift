@@ -19,14 +19,15 @@ struct BenchCommand: ParsableCommand {
     @Option(help: "auto, fp32 or bf16.") var precision = "auto"
     @Option(help: "exact or mpi.") var reduction = "exact"
     @Option(help: "Threads of a rank, or auto.") var threads = "auto"
-    @Option(help: "KiB of gradients that are reduced at a time.") var bucket = 1024
+    @Option(help: "KiB of gradients that are reduced at a time. (default: an eighth of them, 1024 to 8192)")
+    var bucket: Int?
     @Option(help: "messages, none or thread.") var overlap = "messages"
     @Option(help: "Steps to time.") var steps = 10
     @Flag(help: "Print JSON.") var json = false
 
     func validate() throws {
         for (name, value) in [
-            ("steps", steps), ("micro-batch", microBatch), ("accumulation", accumulation), ("bucket", bucket),
+            ("steps", steps), ("micro-batch", microBatch), ("accumulation", accumulation), ("bucket", bucket ?? 1),
         ]
         where value < 1 { throw ValidationError("--\(name) is \(value), expected 1 or more") }
     }
@@ -42,7 +43,7 @@ struct BenchCommand: ParsableCommand {
         ]
         for (name, value) in options { try configuration.set(name, value) }
         try configuration.validate()
-        configuration.bucketBytes = bucket << 10
+        configuration.bucketBytes = bucket.map { $0 << 10 }
         let checked = configuration
         try withCommunicator { communicator in
             var sized = checked

@@ -178,8 +178,11 @@ struct GradientBucketsTests {
         #expect(ranges.count == (elements + size - 1) / size)
     }
 
-    @Test func `Sizes are given in bytes`() {
-        #expect(GradientBuckets(elementCount: 1 << 20).ranges.count == 4)
-        #expect(GradientBuckets(elementCount: 10, bucketBytes: 1).ranges.count == 10)
+    @Test func `The default size is an eighth of the arena, 1 to 8 MiB, whole pages`() {
+        let mebibyte = (1 << 20) / MemoryLayout<Float>.stride
+        #expect(GradientBuckets.defaultBucketElements(of: 0) == mebibyte)
+        #expect(GradientBuckets.defaultBucketElements(of: 8 * mebibyte) == mebibyte)
+        #expect(GradientBuckets.defaultBucketElements(of: 13_891_584) == 1695 * 1024)
+        #expect(GradientBuckets.defaultBucketElements(of: 124_439_808) == 8 * mebibyte)
     }
 }

@@ -172,9 +172,12 @@ public struct CollectiveChecks {
     private func pipelinedSums() throws {
         guard PipelinedAllReduce.supports(worldSize: size) else { return }
         for count in [1, size, 1003] {
-            for interval in [1, 3, 1000] {
+            // With every number of ranges under way: 1 and 2 wait for the oldest one at each start.
+            for (interval, flights) in [(1, 16), (3, 16), (1000, 16), (1, 1), (3, 2)] {
                 try require(
-                    try Self.pipelinedSum(count: count, bucket: 50, interval: interval, on: world).map(\.bitPattern)
+                    try Self.pipelinedSum(
+                        count: count, bucket: 50, interval: interval, flights: flights, on: world
+                    ).map(\.bitPattern)
                         == CanonicalTree.sum(
                             (0..<size).map { CanonicalTree.values(count: count, seed: UInt64($0)) }
                         ).map(\.bitPattern),
@@ -185,10 +188,10 @@ public struct CollectiveChecks {
 
     /// The same sum in buckets from the end, `interval` of them between two calls of `advance`.
     public static func pipelinedSum(
-        count: Int, bucket: Int, interval: Int, on world: any Communicator
+        count: Int, bucket: Int, interval: Int, flights: Int = 16, on world: any Communicator
     ) throws -> [Float] {
         let memory = FixedFloats(CanonicalTree.values(count: count, seed: UInt64(world.rank)))
-        let scratch = (0..<PipelinedAllReduce.capacity(worldSize: world.worldSize)).map { _ in
+        let scratch = (0..<flights).map { _ in
             FixedFloats([Float](repeating: 0, count: (bucket + 1) / 2))
         }
         let pipeline = PipelinedAllReduce(memory, maximumCount: bucket, scratch: scratch, on: world)

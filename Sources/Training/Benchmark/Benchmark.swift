@@ -122,7 +122,8 @@ public struct Benchmark {
         let tokens = plan.globalBatch * shape.contextLength
         let speed = Double(tokens) / measured.milliseconds * 1000
         let breakdown = StepBreakdown(
-            measured.timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings)
+            measured.timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings
+        )
         let averaging = breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }
             .reduce(0) { $0 + $1.milliseconds }
         return Report(
