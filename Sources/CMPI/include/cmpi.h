@@ -70,7 +70,7 @@ int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *
 int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request);
 int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request);
 
-/// The end of any of the three.
+/// The end: `cmpi_wait` of any of the three, `cmpi_test` of a sum only.
 int cmpi_test(int request, int *is_done);
 int cmpi_wait(int request);
 
