@@ -16,15 +16,17 @@ func library(_ name: String, _ dependencies: [Target.Dependency], settings: [Swi
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
-    .testTarget(name: name, dependencies: dependencies + ["TestSupport"], exclude: exclude, swiftSettings: strict)
+    .testTarget(
+        name: name, dependencies: dependencies + ["Basics", "TestSupport"], exclude: exclude, swiftSettings: strict)
 }
 
 let package = Package(
     name: "swiftlet",
     products: [.executable(name: "swiftlet", targets: ["swiftlet"])],
     dependencies: [
-        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
-        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         // System libraries and the one C target.
@@ -36,24 +38,26 @@ let package = Package(
         .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
 
         // Bottom to top: a module imports nothing that stands below it in this list.
-        library("Collectives", []),
-        library("MPICollectives", ["Collectives", "CMPI"]),
-        library("Kernels", ["COneDNN", "CInstructions"], settings: kernelSettings),
-        library("TokenData", []),
-        library("Optimization", ["Kernels"]),
-        library("Transformer", ["Kernels"]),
-        library("Checkpointing", ["Optimization", "CLibcrypto", "CLinux"]),
-        library("DataParallel", ["Collectives", "Kernels"]),
+        library("Basics", ["CLinux", .product(name: "SystemPackage", package: "swift-system")]),
+        library("Collectives", ["Basics"]),
+        library("MPICollectives", ["Collectives", "Basics", "CMPI"]),
+        library("Kernels", ["Basics", "COneDNN", "CInstructions"], settings: kernelSettings),
+        library("TokenData", ["Basics"]),
+        library("Optimization", ["Kernels", "Basics"]),
+        library("Transformer", ["Kernels", "Basics"]),
+        library("Checkpointing", ["Optimization", "Basics", "CLibcrypto", "CLinux"]),
+        library("DataParallel", ["Collectives", "Kernels", "Basics"]),
         library(
             "Training",
             [
                 "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels", "Collectives",
+                "Basics",
             ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
                 "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
-                "MPICollectives", "Collectives",
+                "MPICollectives", "Collectives", "Basics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -62,11 +66,12 @@ let package = Package(
         // Tests mirror Sources. Two programs of theirs: `collectives-check` runs under mpirun, `allocation-check` counts
         // what a training step allocates.
         .target(
-            name: "TestSupport", dependencies: ["Checkpointing", "Collectives", "Kernels"], path: "Tests/TestSupport",
+            name: "TestSupport", dependencies: ["Checkpointing", "Collectives", "Kernels", "Basics"],
+            path: "Tests/TestSupport",
             swiftSettings: strict),
         .executableTarget(
             name: "collectives-check",
-            dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "TestSupport"],
+            dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "Basics", "TestSupport"],
             path: "Tests/collectives-check", swiftSettings: strict),
         .executableTarget(
             name: "allocation-check", dependencies: ["Training", "Kernels", "Collectives", "TestSupport"],

@@ -1,5 +1,7 @@
+import Basics
+
 /// What went wrong with a run directory, a checkpoint or a model file, in one line that says what to do.
-public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertible {
+public struct CheckpointError: ExitCoded, Equatable, Sendable {
     /// What a caller may want to decide on.
     public enum Kind: Equatable, Sendable {
         /// A flag's value that cannot be (exit code 64).
@@ -30,16 +32,15 @@ public struct CheckpointError: Error, Equatable, Sendable, CustomStringConvertib
         self.message = message
     }
 
-    /// The process's exit code for this error.
-    public var exitCode: Int32 {
+    public var exitCode: ExitCode {
         switch kind {
-        case .badOption: 64
-        case .invalid: 65
-        case .missing: 66
-        case .cannotCreate: 73
-        case .internal: 70
-        case .notCommitted, .durabilityUncertain: 74
-        case .inUse: 81
+        case .badOption: .usage
+        case .invalid: .badInput
+        case .missing: .missingInput
+        case .cannotCreate: .cannotCreate
+        case .internal: .internalError
+        case .notCommitted, .durabilityUncertain: .writeFailed
+        case .inUse: .inUse
         }
     }
 

@@ -1,5 +1,7 @@
+import Basics
+
 /// A collective that failed: what was called, on which rank, and what the library said.
-public struct CollectiveError: Error, CustomStringConvertible, Sendable, Equatable {
+public struct CollectiveError: ExitCoded, Equatable {
     /// The collective, by its name in this module.
     public let operation: String
     /// The rank that saw the failure.
@@ -9,9 +11,9 @@ public struct CollectiveError: Error, CustomStringConvertible, Sendable, Equatab
     /// The library's text.
     public let reason: String
     /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless the failure is of another kind.
-    public let exitCode: Int32
+    public let exitCode: ExitCode
 
-    public init(operation: String, rank: Int, code: Int32, reason: String, exitCode: Int32 = 76) {
+    public init(operation: String, rank: Int, code: Int32, reason: String, exitCode: ExitCode = .peerLost) {
         self.operation = operation
         self.rank = rank
         self.code = code

@@ -1,3 +1,5 @@
+import Basics
+
 /// A group of ranks that exchange values. `Trainer` never knows which implementation it has.
 ///
 /// Every collective must be called by all ranks in the same order. Buffers are owned by the caller and changed in
@@ -51,7 +53,7 @@ public protocol Communicator: AnyObject, Sendable {
     /// Returns when every rank has arrived.
     func barrier() throws(CollectiveError)
     /// Ends the whole job with this exit code. The caller has printed why.
-    func abort(code: Int32) -> Never
+    func abort(code: ExitCode) -> Never
 }
 
 /// How `allReduce` combines two values.

@@ -1,3 +1,4 @@
+import Basics
 import Glibc
 
 /// The world of one rank: every collective leaves the values as they are. For runs without a launcher, under a
@@ -63,8 +64,8 @@ public final class SingleProcess: Communicator {
     public func barrier() throws(CollectiveError) {}
 
     /// Ends the process with this exit code.
-    public func abort(code: Int32) -> Never {
-        exit(code)
+    public func abort(code: ExitCode) -> Never {
+        exit(code.rawValue)
     }
 }
 

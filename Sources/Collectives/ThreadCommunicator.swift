@@ -1,3 +1,5 @@
+import Basics
+
 /// One rank of a `ThreadWorld`.
 final class ThreadCommunicator: Communicator {
     let rank: Int
@@ -152,7 +154,7 @@ final class ThreadCommunicator: Communicator {
 
     /// Marks the world as failed, which releases the other ranks, and stops this thread for good: the process and the
     /// other threads live on. What this thread held stays allocated.
-    func abort(code: Int32) -> Never {
+    func abort(code: ExitCode) -> Never {
         world.leave(rank: rank, with: ThreadWorld.Aborted(rank: rank, exitCode: code))
         parkForever()
     }

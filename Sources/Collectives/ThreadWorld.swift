@@ -1,3 +1,5 @@
+import Basics
+
 /// N ranks as threads of one process, for tests and for looking at N-rank behaviour in a debugger.
 ///
 /// Reductions that `ExactAllReduce` makes have the same bits as under MPI, because both run the same code on the same
@@ -5,18 +7,18 @@
 /// collectives, or leave while others wait, are an error too and not a hang.
 public enum ThreadWorld {
     /// A rank called `abort(code:)`.
-    public struct Aborted: Error, CustomStringConvertible, Sendable, Equatable {
+    public struct Aborted: ExitCoded, Equatable {
         /// The rank that called.
         public let rank: Int
         /// The code that it gave.
-        public let exitCode: Int32
+        public let exitCode: ExitCode
 
-        public init(rank: Int, exitCode: Int32) {
+        public init(rank: Int, exitCode: ExitCode) {
             self.rank = rank
             self.exitCode = exitCode
         }
 
-        public var description: String { "rank \(rank) aborted with exit code \(exitCode)" }
+        public var description: String { "rank \(rank) aborted with exit code \(exitCode.rawValue)" }
     }
 
     /// Runs `body` on `worldSize` ranks and returns their results in rank order.
@@ -57,13 +59,13 @@ public enum ThreadWorld {
                     rank: rank,
                     with: CollectiveError(
                         operation: "start", rank: rank, code: 0, reason: "the system has no resources for a thread",
-                        exitCode: 70))
+                        exitCode: .internalError))
             }
         }
         let failures = world.waitUntilAllHaveLeft()
         return (0..<world.size).map { rank in
             // A rank that was parked by `abort` never came to store its outcome.
-            slots.values[rank].value ?? .failure(failures[rank] ?? Aborted(rank: rank, exitCode: 70))
+            slots.values[rank].value ?? .failure(failures[rank] ?? Aborted(rank: rank, exitCode: .internalError))
         }
     }
 

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 
 /// A thread that reduces buckets in the order in which they are submitted, while the backward pass goes on.

@@ -1,11 +1,13 @@
+import Basics
+
 /// The ranks do not agree: what differs, and which ranks have which value. Thrown on every rank, with the same text.
-public struct RankDisagreement: Error, CustomStringConvertible, Sendable, Equatable {
+public struct RankDisagreement: ExitCoded, Equatable {
     /// 78 for a disagreement at start, 80 for weights that have diverged.
-    public let exitCode: Int32
+    public let exitCode: ExitCode
     /// The one line to print.
     public let description: String
 
-    public init(exitCode: Int32, description: String) {
+    public init(exitCode: ExitCode, description: String) {
         self.exitCode = exitCode
         self.description = description
     }

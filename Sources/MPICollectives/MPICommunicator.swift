@@ -1,3 +1,4 @@
+import Basics
 import CMPI
 import Collectives
 
@@ -35,14 +36,14 @@ public final class MPICommunicator: Communicator {
 
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()
-            throw CollectiveError(operation: "start", rank: rank, code: 0, reason: problem, exitCode: 78)
+            throw CollectiveError(operation: "start", rank: rank, code: 0, reason: problem, exitCode: .ranksDisagree)
         }
         guard isSerialized == 1 else {
             _ = cmpi_finalize()
             throw CollectiveError(
                 operation: "start", rank: rank, code: 0,
                 reason: "\(implementation) was built without MPI_THREAD_SERIALIZED; use a build with thread support",
-                exitCode: 70)
+                exitCode: .internalError)
         }
     }
 
@@ -139,8 +140,8 @@ public final class MPICommunicator: Communicator {
     }
 
     /// Ends every rank of the job with this exit code (MPI_Abort).
-    public func abort(code: Int32) -> Never {
-        cmpi_abort(code)
+    public func abort(code: ExitCode) -> Never {
+        cmpi_abort(code.rawValue)
     }
 
     /// The most elements that one MPI call carries; longer buffers are cut. For tests: every rank must set the same.
@@ -162,7 +163,8 @@ public final class MPICommunicator: Communicator {
                 return 0
             }) ?? "unknown error"
         throw CollectiveError(
-            operation: operation, rank: rank, code: code, reason: reason, exitCode: operation == "start" ? 70 : 76)
+            operation: operation, rank: rank, code: code, reason: reason,
+            exitCode: operation == "start" ? .internalError : .peerLost)
     }
 
     private static func text(

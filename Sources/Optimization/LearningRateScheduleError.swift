@@ -1,5 +1,7 @@
+import Basics
+
 /// What is wrong with a schedule: the option, its value and what was expected.
-public enum ScheduleError: Error, Equatable, Sendable, CustomStringConvertible {
+public enum ScheduleError: ExitCoded, Equatable {
     /// A value that no schedule can have (exit code 64).
     case invalid(option: String, value: String, expected: String)
     /// The run was started with another schedule than the one that is asked for now (exit code 64).
@@ -9,11 +11,10 @@ public enum ScheduleError: Error, Equatable, Sendable, CustomStringConvertible {
     /// A saved state that cannot be one (exit code 65).
     case corrupt(String)
 
-    /// The process's exit code for this error.
-    public var exitCode: Int32 {
+    public var exitCode: ExitCode {
         switch self {
-        case .invalid, .differs: 64
-        case .inconsistent, .corrupt: 65
+        case .invalid, .differs: .usage
+        case .inconsistent, .corrupt: .badInput
         }
     }
 

@@ -58,7 +58,7 @@ struct CorpusReader {
             let bytes = try file.bytes(at: position, count: want)
             guard bytes.count == want else {
                 throw TokenDataError(
-                    .badData, "'\(documents[current.document].path)' changed while it was read; run again")
+                    .badInput, "'\(documents[current.document].path)' changed while it was read; run again")
             }
             position += want
             piece += bytes

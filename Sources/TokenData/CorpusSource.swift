@@ -74,7 +74,7 @@ public struct CorpusSource: Sendable {
         guard !documents.isEmpty else {
             let reason = "\(emptyCount) empty and \(binaryPaths.count) binary files were left out"
             throw TokenDataError(
-                .badData, "no text in \(paths.map { "'\($0)'" }.joined(separator: ", ")): \(reason); give text files")
+                .badInput, "no text in \(paths.map { "'\($0)'" }.joined(separator: ", ")): \(reason); give text files")
         }
     }
 

@@ -61,7 +61,7 @@ public struct CorpusTokenizer: Sendable {
         }
         guard let endOfText = tokenizer.endOfTextID else {
             throw TokenDataError(
-                .badData,
+                .badInput,
                 "the tokenizer has no token \(Tokenizer.endOfText), which stands before each document; "
                     + "give another one or train one")
         }

@@ -18,7 +18,7 @@ public final class TokenShard: Sendable {
     /// - Throws: exit code 66 where it cannot be opened; 65 where it is not a token file or its size is not what its
     ///   header says.
     public init(path: String) throws(TokenDataError) {
-        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badData, "shard '\(path)' \(reason)") }
+        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "shard '\(path)' \(reason)") }
         self.path = path
         file = try SystemFile(reading: path)
         byteCount = try file.size()
@@ -60,7 +60,7 @@ public final class TokenShard: Sendable {
         let got = try file.read(into: &buffer, range, at: offset)
         guard got == range.count else {
             throw TokenDataError(
-                .badData,
+                .badInput,
                 "shard '\(path)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
                     + "byte \(offset + got) now; restore it and run again")
         }

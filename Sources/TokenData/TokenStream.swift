@@ -72,7 +72,7 @@ public struct TokenStream: Sendable {
         guard count >= minimum else {
             let name = shards.count == 1 ? "shard '\(shards[0].path)'" : "\(shards.count) shards"
             throw TokenDataError(
-                .badData,
+                .badInput,
                 "too few tokens: \(name) with \(tokenCount) tokens make \(count) sequences of "
                     + "\(contextLength), \(minimum) are needed; give more text or a shorter context")
         }
@@ -145,7 +145,7 @@ public struct TokenStream: Sendable {
 
     func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> TokenDataError {
         TokenDataError(
-            .badData,
+            .badInput,
             "shard '\(shard.path)' has token id \(id) at token \(offset), but the vocabulary has "
                 + "\(vocabularySize) tokens (ids 0 to \(vocabularySize - 1)); "
                 + "give the vocabulary that the shard was made with")

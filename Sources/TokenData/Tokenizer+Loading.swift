@@ -41,7 +41,7 @@ extension Tokenizer {
         let size = try file.size()
         guard size <= maximumFileSize else {
             throw TokenDataError(
-                .badData, "'\(path)' has \(size) bytes; a tokenizer file has at most \(maximumFileSize)")
+                .badInput, "'\(path)' has \(size) bytes; a tokenizer file has at most \(maximumFileSize)")
         }
         return try file.bytes(at: 0, count: size)
     }
@@ -51,7 +51,7 @@ extension Tokenizer {
         do {
             return try JSONDocument(text)
         } catch {
-            throw TokenDataError(.badData, "'\(path)' is not valid JSON: it \(error.reason) (at byte \(error.offset))")
+            throw TokenDataError(.badInput, "'\(path)' is not valid JSON: it \(error.reason) (at byte \(error.offset))")
         }
     }
 
@@ -60,11 +60,11 @@ extension Tokenizer {
         do {
             return try TokenizerFile(document: document, path: path).tokenizer()
         } catch let failure as JSONDocument.Failure {
-            throw TokenDataError(.badData, "'\(path)' \(failure.reason) (at byte \(failure.offset))")
+            throw TokenDataError(.badInput, "'\(path)' \(failure.reason) (at byte \(failure.offset))")
         } catch let error as TokenDataError {
             throw error
         } catch {
-            throw TokenDataError(.badData, "'\(path)' cannot be read: \(error)")
+            throw TokenDataError(.badInput, "'\(path)' cannot be read: \(error)")
         }
     }
 
@@ -76,7 +76,7 @@ extension Tokenizer {
             let line = line.last == 0x0D ? line.dropLast() : line
             if line.isEmpty || (number == 0 && line.starts(with: Array("#version".utf8))) { continue }
             guard let pair = TokenizerFile.pair(line) else {
-                throw TokenDataError(.badData, "'\(merges)' line \(number + 1) is not two tokens with a space between")
+                throw TokenDataError(.badInput, "'\(merges)' line \(number + 1) is not two tokens with a space between")
             }
             pairs.append(pair)
         }
@@ -123,7 +123,7 @@ struct TokenizerFile {
             vocabulary: vocabulary(at: table), merges: merges, added: addedTokens(), source: path)
     }
 
-    private func bad(_ reason: String) -> TokenDataError { TokenDataError(.badData, "'\(path)' \(reason)") }
+    private func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "'\(path)' \(reason)") }
 
     private func type(of index: Int) throws -> String {
         try document.member("type", of: index).map { String(decoding: document.string($0), as: UTF8.self) } ?? "no type"

@@ -49,7 +49,7 @@ public struct Tokenizer: Sendable {
         source: String
     ) throws(TokenDataError) {
         splitter = PreTokenizer()
-        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badData, "'\(source)' \(reason)") }
+        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "'\(source)' \(reason)") }
         func show(_ form: [UInt8]) -> String { "'\(String(decoding: form.prefix(64), as: UTF8.self))'" }
 
         var size = 0

@@ -1,36 +1,21 @@
+import Basics
 import Collectives
 import DataParallel
 
 /// An error that all ranks know of: one of them says it, and all leave in good order with its exit code.
-public struct AgreedError: Error, CustomStringConvertible, Sendable, Equatable {
+public struct AgreedError: ExitCoded, Equatable {
     /// The line to print.
     public let description: String
     /// The exit code of every rank.
-    public let exitCode: Int32
+    public let exitCode: ExitCode
     /// The rank that prints it.
     public let speaker: Int
 
-    package init(description: String, exitCode: Int32, speaker: Int) {
+    package init(description: String, exitCode: ExitCode, speaker: Int) {
         self.description = description
         self.exitCode = exitCode
         self.speaker = speaker
     }
-}
-
-/// What an error says when a process ends because of it.
-public func exitCode(of error: any Error) -> Int32 {
-    switch error {
-    case let error as AgreedError: error.exitCode
-    case let error as any ExitCoded: error.exitCode
-    case let error as CollectiveError: error.exitCode
-    default: 70
-    }
-}
-
-/// An error that knows its exit code.
-public protocol ExitCoded: Error {
-    /// As docs/operations.md lists them.
-    var exitCode: Int32 { get }
 }
 
 extension Communicator {
@@ -42,7 +27,7 @@ extension Communicator {
         let result = Result { try body() }
         guard worldSize > 1 else { return try agreedAlone(result) }
         var failures = [Int64](repeating: 0, count: worldSize)
-        if case .failure(let error) = result { failures[rank] = Int64(exitCode(of: error)) }
+        if case .failure(let error) = result { failures[rank] = Int64(exitCode(of: error).rawValue) }
         var span = failures.mutableSpan
         try allReduce(&span, .maximum)
         guard let speaker = failures.firstIndex(where: { $0 != 0 }) else { return try result.get() }
@@ -51,7 +36,8 @@ extension Communicator {
         let told = try broadcast(message: text, root: speaker)
         let failed = failures.indices.filter { failures[$0] != 0 }
         let onRanks = failed.count == worldSize ? "" : " (on rank \(failed.map(String.init).joined(separator: ", ")))"
-        throw AgreedError(description: told + onRanks, exitCode: Int32(failures[speaker]), speaker: speaker)
+        throw AgreedError(
+            description: told + onRanks, exitCode: ExitCode(rawValue: Int32(failures[speaker])), speaker: speaker)
     }
 
     private func agreedAlone<Value>(_ result: Result<Value, any Error>) throws -> Value {

@@ -1,4 +1,4 @@
-import Foundation
+import Basics
 
 /// The line that rank 0 prints every `--log-interval` steps.
 package struct LogLine {
@@ -35,6 +35,3 @@ package struct LogLine {
         return parts.joined(separator: "  ")
     }
 }
-
-/// A number with this many decimals.
-public func fixed(_ value: Double, _ decimals: Int) -> String { String(format: "%.\(decimals)f", value) }

@@ -1,3 +1,5 @@
+import Basics
+
 /// The shape of a GPT-2 model: pre-norm, learned positions, tied embeddings, tanh GELU.
 public struct GPTConfiguration: Codable, Equatable, Sendable {
     /// Number of token ids, V.
@@ -68,11 +70,10 @@ public struct GPTConfiguration: Codable, Equatable, Sendable {
 }
 
 /// A model shape that cannot be.
-public struct GPTConfigurationError: Error, CustomStringConvertible, Sendable, Equatable {
+public struct GPTConfigurationError: ExitCoded, Equatable {
     /// One line: which value, what was expected.
     public let description: String
-    /// A bad flag or value.
-    public var exitCode: Int32 { 64 }
+    public var exitCode: ExitCode { .usage }
 
     init(_ description: String) { self.description = description }
 }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Collectives
 import Kernels
 import TokenData

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Collectives
 import Foundation
 import MPICollectives
@@ -10,13 +11,13 @@ enum Exit {
     static func beforeMPI(_ error: any Error) -> Never {
         let environment = MPICommunicator.launcherEnvironment()
         let rank = MPICommunicator.launcherRank(environment: environment) ?? 0
-        let code = isOurs(error) ? exitCode(of: error) : Swiftlet.exitCode(for: error).rawValue
+        let code = isOurs(error) ? exitCode(of: error).rawValue : Swiftlet.exitCode(for: error).rawValue
         if code == 0 {
             if rank == 0 { print(Swiftlet.fullMessage(for: error)) }
             exit(code)
         }
         // The command has said what there is to say.
-        if error is ExitCode { exit(code) }
+        if error is ArgumentParser.ExitCode { exit(code) }
         var line = "\(error)"
         if !isOurs(error) {
             line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
@@ -38,14 +39,14 @@ enum Exit {
             // All ranks are here: one speaks, all leave in good order.
             if communicator.rank == agreed.speaker { writeError(agreed.description) }
             try? shutdown(communicator)
-            exit(agreed.exitCode)
+            exit(agreed.exitCode.rawValue)
         }
         let place =
             communicator.worldSize > 1 ? "rank \(communicator.rank) on \(communicator.hostName): " : ""
         writeError("\(place)\(error)")
         let code = exitCode(of: error)
         if communicator.worldSize > 1 { communicator.abort(code: code) }
-        exit(code)
+        exit(code.rawValue)
     }
 
     /// Ends MPI where it runs.
@@ -59,7 +60,7 @@ enum Exit {
     }
 
     private static func isOurs(_ error: any Error) -> Bool {
-        error is any ExitCoded || error is AgreedError || error is CollectiveError
+        error is any ExitCoded
     }
 }
 

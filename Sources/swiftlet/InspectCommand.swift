@@ -19,7 +19,7 @@ struct InspectCommand: ParsableCommand {
             print(try Inspection(path: path, listsTensors: tensors).lines.joined(separator: "\n"))
         } catch let error as InspectionFailure {
             print(error.lines.joined(separator: "\n"))
-            throw ExitCode(65)
+            throw ArgumentParser.ExitCode(65)
         }
     }
 }

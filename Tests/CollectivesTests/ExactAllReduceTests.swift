@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import TestSupport
 import Testing
@@ -128,5 +129,5 @@ final class CountingCommunicator: Communicator, @unchecked Sendable {
         try base.gather(bytes, root: root)
     }
     func barrier() throws(CollectiveError) { try base.barrier() }
-    func abort(code: Int32) -> Never { base.abort(code: code) }
+    func abort(code: ExitCode) -> Never { base.abort(code: code) }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Testing
 import TokenData
@@ -189,7 +190,7 @@ import TokenData
     }
 
     @Test func badInputsAreErrors() throws {
-        func code(_ body: () throws -> Void) -> Int32? {
+        func code(_ body: () throws -> Void) -> ExitCode? {
             #expect(throws: TokenDataError.self) { try body() }?.exitCode
         }
         #expect(code { try tokenize([inputs.path + "/none"]) } == 66)

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Testing
 import Training
@@ -86,8 +87,8 @@ import Training
     }
 
     /// A failure of the library and a launcher that does not match have other codes than a peer that is gone.
-    @Test(arguments: [70, 76, 78] as [Int32])
-    func aCollectivesOwnCodeCounts(code: Int32) {
+    @Test(arguments: [70, 76, 78] as [ExitCode])
+    func aCollectivesOwnCodeCounts(code: ExitCode) {
         let error = CollectiveError(operation: "start", rank: 0, code: 0, reason: "", exitCode: code)
         #expect(exitCode(of: error) == code)
     }

@@ -1,18 +1,9 @@
+import Basics
 import Collectives
 import DataParallel
 import Kernels
 import MPICollectives
 import TestSupport
-
-/// The exit code that an error stands for.
-func exitCode(of error: any Error) -> Int32 {
-    switch error {
-    case let error as Stop: error.exitCode
-    case let error as RankDisagreement: error.exitCode
-    case let error as CollectiveError: error.exitCode
-    default: 70
-    }
-}
 
 /// Every check; rank 0 prints the hashes of the exact results, for the caller to compare.
 func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator) throws {
@@ -106,7 +97,7 @@ private func checkNonBlocking(on communicator: MPICommunicator) throws {
 }
 
 /// One rank throws while the others wait in a collective.
-func failOnPurpose(rank: Int, code: Int32, on communicator: MPICommunicator) throws {
+func failOnPurpose(rank: Int, code: ExitCode, on communicator: MPICommunicator) throws {
     try communicator.barrier()
     if communicator.rank == rank {
         throw Stop(exitCode: code, description: "rank \(rank) fails on purpose")

@@ -4,6 +4,7 @@
 //     collectives-check --fail RANK CODE                      that rank throws while the others wait for it
 //     collectives-check --diverge                             the highest rank has another configuration
 //     collectives-check --bench [MEGABYTES...]                times of the reductions
+import Basics
 import Collectives
 import DataParallel
 import Glibc
@@ -11,8 +12,8 @@ import MPICollectives
 import TestSupport
 
 /// An error that ends the job with a code of its own.
-struct Stop: Error, CustomStringConvertible {
-    let exitCode: Int32
+struct Stop: ExitCoded {
+    let exitCode: ExitCode
     let description: String
 }
 
@@ -23,7 +24,7 @@ struct CollectivesCheck {
         do {
             communicator = try MPICommunicator()
         } catch {
-            exit(report(error))
+            exit(report(error).rawValue)
         }
         do {
             try run(Array(CommandLine.arguments.dropFirst()), on: communicator)
@@ -32,7 +33,7 @@ struct CollectivesCheck {
             // Every rank has this error: one tells it, and all leave in good order.
             let code = communicator.rank == 0 ? report(error) : error.exitCode
             try? communicator.shutdown()
-            exit(code)
+            exit(code.rawValue)
         } catch {
             communicator.abort(code: report(error))
         }
@@ -44,7 +45,7 @@ struct CollectivesCheck {
             return Int(arguments[index + offset])
         }
         if let rank = number(after: "--fail"), let code = number(after: "--fail", offset: 2) {
-            try failOnPurpose(rank: rank, code: Int32(code), on: communicator)
+            try failOnPurpose(rank: rank, code: ExitCode(rawValue: Int32(code)), on: communicator)
         } else if arguments.contains("--diverge") {
             try disagreeOnPurpose(on: communicator)
         } else if let index = arguments.firstIndex(of: "--bench") {
@@ -57,7 +58,7 @@ struct CollectivesCheck {
     }
 
     /// Prints the error in one line and returns its exit code.
-    private static func report(_ error: any Error) -> Int32 {
+    private static func report(_ error: any Error) -> ExitCode {
         let line = Array("collectives-check: \(error)\n".utf8)
         line.withUnsafeBytes { _ = write(2, $0.baseAddress, $0.count) }
         return exitCode(of: error)

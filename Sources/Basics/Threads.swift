@@ -74,6 +74,6 @@ private final class ThreadBody: Sendable {
 }
 
 /// Stops the calling thread for good, without unwinding it.
-func parkForever() -> Never {
+package func parkForever() -> Never {
     while true { pause() }
 }
