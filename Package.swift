@@ -80,6 +80,7 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(["-Xlinker", "--export-dynamic", "-Xlinker", "--defsym=malloc=counting_malloc"])
             ]),
+        tests("BasicsTests", []),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
         tests("KernelsTests", ["Kernels", "CInstructions"]),

@@ -10,3 +10,26 @@ public func fixed(_ value: Double, _ decimals: Int) -> String {
     let count = withVaList([Int32(decimals), value]) { vsnprintf(&text, text.count, "%.*f", $0) }
     return String(decoding: text.prefix(Int(count)).map { UInt8(bitPattern: $0) }, as: UTF8.self)
 }
+
+/// All hexadecimal digits of a number, with zeros in front: two for each of its bytes.
+package func hexadecimal(_ value: some FixedWidthInteger & UnsignedInteger) -> String {
+    let digits = String(value, radix: 16)
+    return String(repeating: "0", count: value.bitWidth / 4 - digits.count) + digits
+}
+
+/// Text from elsewhere, safe for a terminal and for a line of a message: what would move the cursor, turn the line's
+/// direction or is no text becomes `\x0a` or `\u{202e}`, and `…` stands for what is beyond `limit` characters.
+package func printable(_ text: String, limit: Int = 200) -> String {
+    let shown = text.unicodeScalars.prefix(limit).map { scalar in
+        switch scalar.value {
+        case 0..<0x20, 0x7F..<0xA0: "\\x\(hexadecimal(UInt8(scalar.value)))"
+        case 0x10FF80...0x10FFFF: "\\x\(hexadecimal(UInt8(scalar.value - 0x10FF00)))"
+        case 0x2028...0x202E, 0x2066...0x2069: "\\u{\(String(scalar.value, radix: 16))}"
+        default: String(scalar)
+        }
+    }
+    return shown.joined() + (text.unicodeScalars.count > limit ? "…" : "")
+}
+
+/// A name from a file for a message: printable and in quotes.
+package func quoted(_ text: String) -> String { "\"\(printable(text, limit: 80))\"" }

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import MPICollectives
 import Training
 
@@ -18,7 +19,7 @@ struct Swiftlet: ParsableCommand {
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
     static func main() {
         do {
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(CommandLineText.arguments())
             try command.run()
         } catch {
             Exit.beforeMPI(error)

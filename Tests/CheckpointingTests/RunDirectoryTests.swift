@@ -55,7 +55,9 @@ import Testing
         try #require(symlink(root.path + "/target", lock) == 0)
         #expect(
             try #require(throws: CheckpointError.self) { try RunDirectory.open(path: root.path + "/b") }.exitCode == 73)
-        #expect(throws: FileSystemError.self) { try LocalFileSystem().status(path: root.path + "/target") }
+        #expect(throws: Checkpointing.FileSystemError.self) {
+            try LocalFileSystem().status(path: root.path + "/target")
+        }
         try LocalFileSystem().removeFile(lock)
         try #require(mkfifo(lock, 0o644) == 0)
         #expect(

@@ -1,0 +1,78 @@
+extension FileSystem {
+    /// Makes a directory and its missing parents, each put on the disk. It may be there already.
+    package func makeDirectories(_ path: FilePath) throws(FileSystemError) {
+        var made = FilePath(root: path.root, [])
+        for component in path.components {
+            let parent = made
+            made.append(component)
+            do throws(FileSystemError) {
+                try makeDirectory(made)
+                try synchronizeDirectory(parent.isEmpty ? "." : parent)
+            } catch  where error.operation == .create {
+                // A read-only or foreign parent refuses what is there already.
+                guard let found = try? status(made, followLinks: true) else { throw error }
+                guard found.kind == .directory else {
+                    throw FileSystemError(made, problem: "is \(found.kind.rawValue), expected a directory")
+                }
+            }
+        }
+    }
+
+    /// Puts a directory's entries on the disk. Some file systems of servers cannot do that and need not: the error that
+    /// says so is returned, others are thrown.
+    @discardableResult
+    package func synchronizeDirectory(_ path: FilePath) throws(FileSystemError) -> FileSystemError? {
+        let descriptor = try open(path, .directory)
+        defer { try? close(descriptor) }
+        do throws(FileSystemError) {
+            try synchronize(descriptor)
+            return nil
+        } catch {
+            if error.isUnsupported { return error.at(path) }
+            throw error.at(path)
+        }
+    }
+
+    /// Puts a file in place of another one, or of none, whole or not at all. A file that is there keeps its permissions,
+    /// and a symbolic link to it stays one. Throws 65 where something other than a file is there.
+    package func replaceFile(_ path: FilePath, with bytes: [UInt8]) throws(FileSystemError) {
+        let target = try end(ofLinks: path)
+        let old = try? status(target, followLinks: false)
+        if let old, old.kind != .file {
+            throw FileSystemError(path, problem: "is \(old.kind.rawValue), expected a file")
+        }
+        let temporary = target.parent.appending(".\(target.lastComponent?.string ?? "").new")
+        try? removeFile(temporary)
+        do throws(FileSystemError) {
+            let output = try OutputFile(creating: temporary, fileSystem: self)
+            // A file system without permissions refuses, and there is nothing to keep.
+            if let old { try? output.setPermissions(old.permissions) }
+            try output.append(bytes.span.bytes)
+            try output.synchronize()
+            try output.close()
+            try rename(temporary, to: target, .plain)
+        } catch {
+            try? removeFile(temporary)
+            throw error.at(path)
+        }
+        try synchronizeDirectory(target.parent)
+    }
+
+    /// Where a path leads when it is a link, or a link to a link.
+    private func end(ofLinks path: FilePath) throws(FileSystemError) -> FilePath {
+        var path = path
+        for _ in 0..<40 {
+            guard (try? status(path, followLinks: false).kind) == .symbolicLink else { break }
+            path = path.parent.pushing(try target(ofLink: path))
+        }
+        return path
+    }
+}
+
+extension FilePath {
+    /// The directory that a path stands in; `.` for a single name.
+    package var parent: FilePath {
+        let parent = removingLastComponent()
+        return parent.isEmpty ? "." : parent
+    }
+}

@@ -1,0 +1,159 @@
+/// A regular file open for reading, by position. Never mapped into memory: a file that shrinks while it is read gives
+/// an error, not a signal. A pipe or device is refused at once.
+package final class InputFile: Sendable {
+    /// The path as it was given.
+    package let path: FilePath
+    /// Bytes at the time of opening.
+    package let size: Int
+    /// Tells whether another path leads to the same file.
+    package let identity: FileStatus.Identity
+    private let descriptor: Int32
+    private let fileSystem: any FileSystem
+
+    /// Takes an open descriptor over and closes it with the object.
+    init(adopting descriptor: Int32, path: FilePath, fileSystem: any FileSystem) throws(FileSystemError) {
+        let status: FileStatus
+        do throws(FileSystemError) {
+            status = try fileSystem.status(descriptor)
+            guard status.kind == .file else {
+                throw FileSystemError(path, problem: "is \(status.kind.rawValue), expected a file")
+            }
+        } catch {
+            try? fileSystem.close(descriptor)
+            throw error.at(path)
+        }
+        self.path = path
+        size = status.size
+        identity = status.identity
+        self.descriptor = descriptor
+        self.fileSystem = fileSystem
+    }
+
+    /// Opens a file; throws 66 when it cannot be opened and 65 when it is not a regular file.
+    ///
+    /// - Parameter followLinks: whether a symbolic link may stand for the file.
+    package convenience init(
+        _ path: FilePath, followLinks: Bool = true, fileSystem: any FileSystem = LocalFileSystem()
+    ) throws(FileSystemError) {
+        if !followLinks, try fileSystem.status(path, followLinks: false).kind == .symbolicLink {
+            throw FileSystemError(path, problem: "is a symbolic link, expected a file; links are not followed")
+        }
+        try self.init(
+            adopting: try fileSystem.open(path, .read(followLinks: followLinks)), path: path, fileSystem: fileSystem)
+    }
+
+    deinit { try? fileSystem.close(descriptor) }
+
+    /// Reads from `offset` into a part of `bytes` until it is full or the file ends; returns how many bytes came.
+    package func readAvailable(
+        into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int
+    ) throws(FileSystemError) -> Int {
+        var done = part.lowerBound
+        while done < part.upperBound {
+            do throws(FileSystemError) {
+                let count = try fileSystem.read(
+                    descriptor, into: &bytes, part: done..<part.upperBound, at: offset + done - part.lowerBound)
+                if count == 0 { break }
+                done += count
+            } catch {
+                throw error.at(path)
+            }
+        }
+        return done - part.lowerBound
+    }
+
+    /// Fills `bytes`, or the given part of it, from `offset`; throws 65 when the file ends before that.
+    package func read(
+        into bytes: inout MutableRawSpan, part: Range<Int>? = nil, at offset: Int
+    ) throws(FileSystemError) {
+        let part = part ?? 0..<bytes.byteCount
+        let count = try readAvailable(into: &bytes, part: part, at: offset)
+        guard count == part.count else {
+            throw FileSystemError(
+                path,
+                problem: "ends at byte \(offset + count), expected at least \(offset + part.count) bytes; "
+                    + "it was cut short or changed while it was read")
+        }
+    }
+
+    /// `count` bytes from `offset`; throws 65 when the file ends before that.
+    ///
+    /// - Precondition: the caller has bounded `count`; memory for it is taken at once.
+    package func bytes(_ count: Int, at offset: Int) throws(FileSystemError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: count)
+        var span = result.mutableSpan
+        var raw = span.mutableBytes
+        try read(into: &raw, at: offset)
+        return result
+    }
+
+    /// Up to `count` bytes from `offset`; fewer only at the end of the file.
+    ///
+    /// - Precondition: as of `bytes(_:at:)`.
+    package func availableBytes(_ count: Int, at offset: Int) throws(FileSystemError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: count)
+        var span = result.mutableSpan
+        var raw = span.mutableBytes
+        let got = try readAvailable(into: &raw, part: 0..<count, at: offset)
+        result.removeLast(count - got)
+        return result
+    }
+
+    /// The whole file, when it is no longer than `limit` bytes; throws 65 otherwise.
+    package func contents(limit: Int) throws(FileSystemError) -> [UInt8] {
+        guard size <= limit else {
+            throw FileSystemError(path, problem: "has \(size) bytes, expected at most \(limit)")
+        }
+        return try bytes(size, at: 0)
+    }
+
+    /// Whether these first bytes are those of a Git LFS pointer: what a clone without LFS has in place of a large file.
+    package static func isLFSPointer(_ start: some Sequence<UInt8>) -> Bool {
+        start.starts(with: "version https://git-lfs.github.com/spec".utf8)
+    }
+
+    /// What a message says about such a file.
+    package static let lfsAdvice = "it is a Git LFS pointer and not the file itself; run `git lfs pull` in its folder"
+}
+
+/// Something to be read once, from its start to its end: a pipe, a device, standard input.
+package final class InputPipe: Sendable {
+    /// The path as it was given; `standard input` for that.
+    package let path: FilePath
+    private let descriptor: Int32
+    private let fileSystem: any FileSystem
+    private let closes: Bool
+
+    /// Opens a pipe or device, and waits until there is someone who writes to it.
+    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(FileSystemError) {
+        descriptor = try fileSystem.open(path, .stream)
+        self.path = path
+        self.fileSystem = fileSystem
+        closes = true
+    }
+
+    /// Standard input.
+    package init() {
+        descriptor = 0
+        path = "standard input"
+        fileSystem = LocalFileSystem()
+        closes = false
+    }
+
+    deinit { if closes { try? fileSystem.close(descriptor) } }
+
+    /// The next bytes, at most `count`; none at the end.
+    package func next(_ count: Int) throws(FileSystemError) -> [UInt8] {
+        var result = [UInt8](repeating: 0, count: count)
+        var span = result.mutableSpan
+        var raw = span.mutableBytes
+        let got: Int
+        do throws(FileSystemError) {
+            got = try fileSystem.read(descriptor, into: &raw, part: 0..<count, at: nil)
+        } catch {
+            throw error.at(path)
+        }
+        result.removeLast(count - got)
+        return result
+    }
+}

@@ -1,0 +1,185 @@
+import CLinux
+import Glibc
+import SystemPackage
+
+/// The operating system's own file system. Calls that a signal interrupts are made again.
+package struct LocalFileSystem: FileSystem {
+    package init() {}
+
+    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+        let flags: Int32 =
+            switch access {
+            case .read(let followLinks): O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)
+            case .stream: O_RDONLY
+            case .directory: O_RDONLY | O_DIRECTORY
+            case .create: O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW
+            case .append: O_RDWR | O_CREAT | O_APPEND | O_NONBLOCK
+            case .lockFile: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
+            }
+        let operation: FileSystemError.Operation = flags & O_CREAT == 0 ? .open : .create
+        return try check(operation, path) { Glibc.open($0, flags | O_CLOEXEC, 0o666) }
+    }
+
+    package func close(_ descriptor: Int32) throws(FileSystemError) {
+        // Linux has given the descriptor back even when close fails: a second try could close someone else's.
+        if Glibc.close(descriptor) != 0, errno != EINTR { throw FileSystemError(.write, code: errno) }
+    }
+
+    package func read(
+        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
+    ) throws(FileSystemError) -> Int {
+        // A call takes no more than about this anyway.
+        let count = min(part.count, 1 << 30)
+        return try bytes.withUnsafeMutableBytes { buffer throws(FileSystemError) in
+            let target = buffer[part]  // the slice checks the bounds
+            let start = target.base.baseAddress.map { $0 + part.lowerBound }
+            return try check(.read) {
+                offset.map { pread(descriptor, start, count, $0) } ?? Glibc.read(descriptor, start, count)
+            }
+        }
+    }
+
+    package func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
+        let count = min(bytes.byteCount, 1 << 30)
+        return try bytes.withUnsafeBytes { buffer throws(FileSystemError) in
+            try check(.write, on: descriptor) {
+                offset.map { pwrite(descriptor, buffer.baseAddress, count, $0) }
+                    ?? Glibc.write(descriptor, buffer.baseAddress, count)
+            }
+        }
+    }
+
+    package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
+        // Not made again after any error: a second fsync can report success for data that is gone.
+        if fsync(descriptor) != 0 { throw FileSystemError(.synchronize, code: errno) }
+    }
+
+    package func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
+        _ = try check(.write) { ftruncate(descriptor, size) }
+    }
+
+    package func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {
+        _ = try check(.write) { fchmod(descriptor, permissions) }
+    }
+
+    package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool {
+        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
+            switch errno {
+            case EINTR: continue
+            case EWOULDBLOCK: return false
+            default: throw FileSystemError(.lock, code: errno)
+            }
+        }
+        return true
+    }
+
+    package func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
+        var status = stat()
+        _ = try check(.examine) { fstat(descriptor, &status) }
+        return FileStatus(status)
+    }
+
+    package func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus {
+        var status = stat()
+        _ = try check(.examine, path) { followLinks ? stat($0, &status) : lstat($0, &status) }
+        return FileStatus(status)
+    }
+
+    package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath {
+        var text = [CChar](repeating: 0, count: Int(PATH_MAX) + 1)
+        _ = try check(.examine, path) { readlink($0, &text, text.count - 1) }
+        return FilePath(platformString: text)
+    }
+
+    package func makeDirectory(_ path: FilePath) throws(FileSystemError) {
+        _ = try check(.create, path) { mkdir($0, 0o777) }
+    }
+
+    package func rename(_ from: FilePath, to: FilePath, _ mode: RenameMode) throws(FileSystemError) {
+        let flag: UInt32 =
+            switch mode {
+            case .plain: 0
+            case .noReplace: 1  // RENAME_NOREPLACE
+            case .exchange: 2  // RENAME_EXCHANGE
+            }
+        _ = try check(.rename, from) { from in
+            to.withPlatformString { renameat2(AT_FDCWD, from, AT_FDCWD, $0, flag) }
+        }
+    }
+
+    package func removeFile(_ path: FilePath) throws(FileSystemError) {
+        _ = try check(.remove, path) { unlink($0) }
+    }
+
+    package func removeDirectory(_ path: FilePath) throws(FileSystemError) {
+        _ = try check(.remove, path) { rmdir($0) }
+    }
+
+    package func names(in directory: FilePath) throws(FileSystemError) -> [FilePath.Component] {
+        guard let stream = directory.withPlatformString({ opendir($0) }) else {
+            throw FileSystemError(.list, directory, code: errno)
+        }
+        defer { closedir(stream) }
+        var names: [[CChar]] = []
+        while true {
+            errno = 0
+            guard let entry = readdir(stream) else { break }
+            names.append(withUnsafeBytes(of: entry.pointee.d_name) { $0.prefix { $0 != 0 }.map(CChar.init) } + [0])
+        }
+        if errno != 0 { throw FileSystemError(.list, directory, code: errno) }
+        return names.sorted { $0.lexicographicallyPrecedes($1) { UInt8(bitPattern: $0) < UInt8(bitPattern: $1) } }
+            .compactMap { FilePath.Component(platformString: $0) }.filter { $0.kind == .regular }
+    }
+
+    package func freeBytes(at path: FilePath) throws(FileSystemError) -> Int {
+        var status = statvfs()
+        _ = try check(.examine, path) { statvfs($0, &status) }
+        let (bytes, overflow) = UInt64(status.f_bavail).multipliedReportingOverflow(by: UInt64(status.f_frsize))
+        return overflow ? Int.max : Int(clamping: bytes)
+    }
+
+    /// Runs a call that gives -1 on an error, again while a signal interrupts it.
+    private func check<Result: SignedInteger>(
+        _ operation: FileSystemError.Operation, on descriptor: Int32? = nil, _ call: () -> Result
+    ) throws(FileSystemError) -> Result {
+        while true {
+            let result = call()
+            if result >= 0 { return result }
+            let code = errno
+            if code == EINTR { continue }
+            var room = statvfs()
+            let known = code == ENOSPC && descriptor.map { fstatvfs($0, &room) == 0 } ?? false
+            throw FileSystemError(operation, code: code, lacksInodes: known && room.f_files > 0 && room.f_favail == 0)
+        }
+    }
+
+    private func check<Result: SignedInteger>(
+        _ operation: FileSystemError.Operation, _ path: FilePath, _ call: (UnsafePointer<CChar>) -> Result
+    ) throws(FileSystemError) -> Result {
+        do throws(FileSystemError) {
+            return try check(operation) { path.withPlatformString(call) }
+        } catch {
+            var room = statvfs()
+            let parent = path.parent
+            let known = error.code == ENOSPC && parent.withPlatformString { statvfs($0, &room) } == 0
+            throw FileSystemError(
+                operation, path, code: error.code, lacksInodes: known && room.f_files > 0 && room.f_favail == 0)
+        }
+    }
+}
+
+extension FileStatus {
+    fileprivate init(_ status: stat) {
+        let kind: Kind =
+            switch status.st_mode & S_IFMT {
+            case S_IFREG: .file
+            case S_IFDIR: .directory
+            case S_IFLNK: .symbolicLink
+            case S_IFIFO: .pipe
+            default: .other
+            }
+        self.init(
+            kind: kind, size: Int(status.st_size), permissions: status.st_mode & 0o7777,
+            identity: Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+    }
+}
