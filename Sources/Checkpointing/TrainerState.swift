@@ -32,6 +32,19 @@ public struct TrainerState: Codable, Equatable, Sendable {
         }
     }
 
+    /// What a validation loss is of; losses of two sets cannot be compared.
+    public struct ValidationSet: Codable, Equatable, Sendable {
+        /// A name for the contents of the validation data, as `TokenStream.identity` gives it.
+        public var identity: String
+        /// Sequences that are evaluated, spread evenly over the data.
+        public var sequences: Int
+
+        public init(identity: String, sequences: Int) {
+            self.identity = identity
+            self.sequences = sequences
+        }
+    }
+
     /// The version of this format that this program reads and writes.
     public static let currentFormatVersion = 1
 
@@ -72,13 +85,16 @@ public struct TrainerState: Codable, Equatable, Sendable {
     public var tokenizerHash: String?
     public var lastValidationLoss: Double?
     public var bestValidationLoss: Double?
+    /// What both losses are of.
+    public var validationSet: ValidationSet?
 
     public init(
         swiftletVersion: String, step: Int, epoch: Int, position: Int, tokensSeen: Int, seed: UInt64, shuffle: Bool,
         contextLength: Int, globalBatch: Int, microBatch: Int, scheduler: SchedulerState, optimizer: Optimizer,
         precision: String, reduction: String, threadsPerRank: Int, worldSize: Int? = nil,
         configuration: OptionList = OptionList(), dataIdentity: [String] = [], tokenizerHash: String? = nil,
-        lastValidationLoss: Double? = nil, bestValidationLoss: Double? = nil
+        lastValidationLoss: Double? = nil, bestValidationLoss: Double? = nil,
+        validationSet: ValidationSet? = nil
     ) {
         self.swiftletVersion = swiftletVersion
         self.step = step
@@ -101,6 +117,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         self.tokenizerHash = tokenizerHash
         self.lastValidationLoss = lastValidationLoss
         self.bestValidationLoss = bestValidationLoss
+        self.validationSet = validationSet
     }
 
     enum CodingKeys: String, CodingKey {
@@ -117,6 +134,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         case tokenizerHash = "tokenizer_sha256"
         case lastValidationLoss = "last_validation_loss"
         case bestValidationLoss = "best_validation_loss"
+        case validationSet = "validation_set"
     }
 }
 

@@ -10,11 +10,14 @@ public struct BatchPlan: Sendable, Equatable {
     /// N: ranks.
     public let worldSize: Int
 
+    /// The sequences that G and B can be: each micro-batch's loss is a number in memory.
+    package static let sizes = 1...1 << 24
+
     /// - Throws: exit code 64, with the nearest valid values, unless G is a multiple of B·N.
     public init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(TokenDataError) {
         for (name, value) in [("--global-batch", globalBatch), ("--micro-batch", microBatch), ("ranks", worldSize)] {
-            guard (1...Int(Int32.max)).contains(value) else {
-                throw TokenDataError(.usage, "\(name) is \(value); it must be 1 to \(Int32.max)")
+            guard Self.sizes.contains(value) else {
+                throw TokenDataError(.usage, "\(name) is \(value); it must be 1 to \(Self.sizes.upperBound)")
             }
         }
         let share = microBatch * worldSize

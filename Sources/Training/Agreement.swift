@@ -48,6 +48,15 @@ extension Communicator {
         }
     }
 
+    /// Checks that all ranks have the same values, as `RankAgreement.verifySameConfiguration`; a difference is one error of all.
+    func agree(on values: [(name: String, value: String)]) throws {
+        do {
+            try RankAgreement.verifySameConfiguration(values, on: self)
+        } catch let error as RankDisagreement {
+            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
+        }
+    }
+
     /// Rank 0 makes bytes, every rank gets them; an error of rank 0's is everyone's.
     package func fromRankZero(_ body: () throws -> [UInt8]) throws -> [UInt8] {
         let bytes = try agreeing { rank == 0 ? try body() : [] }

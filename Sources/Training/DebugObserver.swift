@@ -2,8 +2,8 @@ import Foundation
 import Kernels
 import Transformer
 
-/// `--debug`: the mean, spread and largest value of every activation and gradient, and an error that names the first
-/// layer with a value that is not finite.
+/// `--debug`: the mean, spread and largest value of every layer's output and of its gradient, and an error that names the
+/// first layer with a value that is not finite.
 final class DebugObserver: ActivationObserver {
     /// Whether tensors of this step are shown; non-finite values are looked for in every step.
     var shows = false
@@ -18,7 +18,8 @@ final class DebugObserver: ActivationObserver {
             throw TrainingError(
                 79,
                 "step \(step): the \(tensor) of \(layer) has \(statistics.nonFiniteCount) values that are not finite; it "
-                    + "is the first layer that has any; lower --learning-rate or look at its inputs")
+                    + "is the first layer that has any; look at its inputs and weights, or give a lower --learning-rate "
+                    + "(at a resume with --rewarm N)")
         }
         guard shows else { return }
         let name = layer.padding(toLength: 18, withPad: " ", startingAt: 0)

@@ -1,56 +1,80 @@
+import Checkpointing
 import Collectives
 import DataParallel
 import TokenData
 import Transformer
 
-/// The mean loss over the first sequences of a stream, in file order, shared by all ranks.
+/// The mean loss over sequences that are spread evenly over a stream, shared by all ranks.
 ///
-/// The work is cut into batches of the model's micro-batch size, whose losses are added in order: the result has the
-/// same bits at any number of ranks.
-public struct Evaluator {
+/// With N of M sequences, number i is the stream's sequence ⌊i · M / N⌋. Each sequence's loss is one number, and the
+/// numbers are added in the sequences' order: the result has the same bits at any number of ranks and any micro-batch.
+package struct Evaluator {
+    /// How many sequences can be asked for; there are never more than the stream has.
+    package static let counts = 1...Int.max
+
     /// What an evaluation found.
-    public struct Result: Sendable, Equatable {
+    package struct Result: Sendable, Equatable {
         /// Mean loss a token, in nats.
-        public var loss: Double
+        package var loss: Double
         /// Tokens that were predicted.
-        public var tokens: Int
+        package var tokens: Int
         /// e^loss.
-        public var perplexity: Double { exponential(loss) }
+        package var perplexity: Double { exponential(loss) }
     }
 
     let stream: TokenStream
-    package let sequences: Int
     let contextLength: Int
+    /// M: sequences of the stream.
+    package let available: Int
+    /// N: sequences that are evaluated.
+    package let count: Int
 
-    /// Takes up to `batches` batches of `batchSize` sequences; nil takes all there are.
-    /// - Throws: `TokenDataError` when there is not one sequence.
-    public init(stream: TokenStream, contextLength: Int, batchSize: Int, batches: Int?) throws {
+    /// Takes `sequences` of the stream's sequences, or all where that is nil or more than there are.
+    /// - Throws: `TokenDataError` (65) when there is not one sequence.
+    package init(stream: TokenStream, contextLength: Int, sequences: Int?) throws(TokenDataError) {
         self.stream = stream
         self.contextLength = contextLength
-        let available = try stream.requireSequences(contextLength: contextLength)
-        sequences = batches.map { min(available, $0 * batchSize) } ?? available
+        available = try stream.requireSequences(contextLength: contextLength)
+        count = min(available, sequences ?? available)
+    }
+
+    /// What the losses are of: those of one set can be compared.
+    package var set: TrainerState.ValidationSet { .init(identity: stream.identity, sequences: count) }
+
+    /// What the losses are of, for people.
+    package var coverage: String {
+        let part = count == available ? "all \(count) sequences" : "\(count) of \(available) sequences, spread evenly"
+        return "\(part), \(count * contextLength) tokens"
+    }
+
+    /// The stream's sequence for number `index`, from 0.
+    package func sequence(_ index: Int) -> Int {
+        count.dividingFullWidth(index.multipliedFullWidth(by: available)).quotient
     }
 
     /// Evaluates on all ranks; every rank gets the result.
-    public func evaluate(
-        _ model: any LanguageModel, on communicator: any Communicator, progress: (Int, Int) -> Void = { _, _ in }
-    ) throws -> Result {
-        let batchSize = model.microBatch
-        let batches = (sequences + batchSize - 1) / batchSize
-        let share =
-            batches * communicator.rank / communicator.worldSize..<batches * (communicator.rank + 1)
-            / communicator.worldSize
-        let losses = CanonicalSum(count: batches)
-        for batch in share {
-            let first = batch * batchSize
-            let count = min(batchSize, sequences - first)
-            for row in 0..<count { try stream.copySequence(first + row, to: row, of: model, contextLength) }
+    /// - Parameter goesOn: asked by all ranks together before each of their micro-batches; false on all of them ends the
+    ///   evaluation, and the result is nil.
+    package func evaluate(
+        _ model: any LanguageModel, on communicator: any Communicator, while goesOn: () throws -> Bool = { true }
+    ) throws -> Result? {
+        let size = model.microBatch
+        let batches = (count - 1) / size + 1
+        let ranks = communicator.worldSize
+        let own = batches * communicator.rank / ranks..<batches * (communicator.rank + 1) / ranks
+        let losses = CanonicalSum(count: count)
+        for round in 0..<(batches - 1) / ranks + 1 {
+            guard try goesOn() else { return nil }
+            guard round < own.count else { continue }
+            let first = (own.lowerBound + round) * size
+            let rows = min(size, count - first)
+            for row in 0..<rows { try stream.copySequence(sequence(first + row), to: row, of: model, contextLength) }
             // Rows past the end repeat old tokens; their losses are not counted.
-            losses[batch] = try model.loss(sequences: count)
-            progress(batch - share.lowerBound + 1, share.count)
+            _ = try model.loss(sequences: rows)
+            for row in 0..<rows { losses[first + row] = model.sequenceLoss(row) }
         }
         try losses.share(on: communicator)
-        let tokens = sequences * contextLength
+        let tokens = count * contextLength
         return Result(loss: losses.sum / Double(tokens), tokens: tokens)
     }
 }

@@ -25,49 +25,121 @@ enum ModelDirectory {
 }
 
 /// `swiftlet evaluate`: the loss of a saved model on a stream.
-public enum ModelEvaluation {
-    /// Reads the weights on rank 0, shares the windows over ranks and returns the same result on all.
-    public static func run(
-        checkpoint path: String, data: String, windows: Int?, microBatch: Int, precision: Precision,
-        communicator: any Communicator
-    ) throws -> Evaluator.Result {
+package enum ModelEvaluation {
+    /// What `evaluate` can be told.
+    package struct Options: OptionSettings {
+        package var checkpoint = ""
+        package var data = ""
+        /// Nil: all.
+        package var sequences: Int?
+        package var microBatch = 8
+        /// Nil: what the checkpoint was trained in.
+        package var precision: Precision?
+        package var allowOtherTokenizer = false
+        package var namesGiven: Set<String> = []
+
+        package init() {}
+
+        package static let command = "evaluate"
+        package static let options: [CommandOption<Options>] = [
+            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, modelHelp),
+            .init("data", \.data, .path, as: .place, required: true, "Token shards: a path or a quoted pattern."),
+            .init(
+                "sequences", \.sequences, .optional(.whole(Evaluator.counts), or: "all"),
+                "Sequences to read, spread evenly over the data as in training."),
+            .renamed("windows", to: "sequences", "they are spread evenly over the data"),
+            .init(
+                "micro-batch", \.microBatch, .whole(BatchPlan.sizes),
+                "Sequences that a rank computes at once; the loss does not depend on it."),
+            .init(
+                "precision", \.precision, .optional(.word, or: "auto"),
+                "auto: what the checkpoint was trained in, and fp32 for a model from elsewhere."),
+            .init(
+                "allow-other-tokenizer", \.allowOtherTokenizer, .flag,
+                "Go on though the data was made with another tokenizer than the model's."),
+        ]
+    }
+
+    /// Reads the weights on each rank, shares the sequences over ranks and returns the same result on all.
+    package static func run(_ options: Options, communicator: any Communicator) throws -> Evaluator.Result {
+        try communicator.agree(on: options.values { $0 != .place })
         let plan = ThreadPlan(requested: nil, communicator: communicator)
         let (files, evaluator, model) = try communicator.agreeing {
-            let files = try HuggingFaceModelFiles(path: try ModelDirectory.resolve(path))
+            let path = try ModelDirectory.resolve(options.checkpoint)
+            let files = try HuggingFaceModelFiles(path: path)
             let shape = try files.shape()
-            let stream = try TokenStream(glob: data, vocabularySize: shape.vocabularySize)
+            let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
             let evaluator = try Evaluator(
-                stream: stream, contextLength: shape.contextLength, windows: windows)
+                stream: stream, contextLength: shape.contextLength, sequences: options.sequences)
+            let precision = try options.precision ?? trainedPrecision(of: path)
             let compute = try Compute(threadCount: plan.threads)
             guard precision == .fp32 || Compute.hasFastBFloat16 else {
-                throw TrainingError.usage("--precision bf16 needs a CPU with bf16 instructions; use fp32")
+                throw TrainingError.usage(
+                    "--precision bf16 needs a CPU with bf16 instructions, and this one has none; give --precision fp32")
             }
             let model = try makeLanguageModel(
-                shape, precision: precision, microBatch: min(microBatch, max(1, evaluator.sequences)),
-                compute: compute, training: false)
+                shape, precision: precision, microBatch: min(options.microBatch, evaluator.count), compute: compute,
+                training: false)
             return (files, evaluator, model)
         }
         try communicator.agreeing { try files.read(into: model.weights, layout: model.layout) }
         model.refreshOperands()
-        return try evaluator.evaluate(model, on: communicator)
+        guard let result = try evaluator.evaluate(model, on: communicator) else {
+            preconditionFailure("nothing ends this evaluation early")
+        }
+        return result
+    }
+
+    /// The precision in a checkpoint's state; fp32 for a directory that has none.
+    private static func trainedPrecision(of path: String) throws -> Precision {
+        let name = Checkpoint.FileName.state
+        guard let bytes = try HuggingFaceModelFiles.contents(of: name, in: path) else { return .fp32 }
+        return Precision(rawValue: try TrainerState(json: bytes, file: path + "/" + name).precision) ?? .fp32
     }
 }
 
-extension Evaluator {
-    /// Takes up to `windows` sequences; nil takes all there are.
-    init(stream: TokenStream, contextLength: Int, windows: Int?) throws {
-        try self.init(stream: stream, contextLength: contextLength, batchSize: 1, batches: windows)
-    }
-}
+private let modelHelp = "Checkpoint, run directory (its newest checkpoint) or Hugging Face model directory."
 
 /// `swiftlet generate`: a saved model that continues texts.
-public final class TextGeneration {
+package final class TextGeneration {
+    /// What `generate` can be told.
+    package struct Options: OptionSettings {
+        package var checkpoint = ""
+        package var prompt = ""
+        package var maxTokens = 200
+        package var temperature = 0.8
+        package var topK = 50
+        package var seed: UInt64 = 1
+        /// Nil: the allowed cores.
+        package var threads: Int?
+        package var namesGiven: Set<String> = []
+
+        package init() {}
+
+        package static let command = "generate"
+        package static let options: [CommandOption<Options>] = [
+            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, modelHelp),
+            .init("prompt", \.prompt, .text, required: true, "The text to continue."),
+            .init("max-tokens", \.maxTokens, .whole(0...1_000_000), "Tokens to add."),
+            .init(
+                "temperature", \.temperature, .real(0...Double.greatestFiniteMagnitude),
+                "Below 1: likelier tokens become likelier still; 0: always the likeliest."),
+            .init(
+                "top-k", \.topK, .whole(0...GPTConfiguration.vocabularySizes.upperBound),
+                "Draw from this many of the likeliest tokens; 0: from all."),
+            .init("seed", \.seed, .whole(0...UInt64.max), "Equal seeds give equal texts."),
+            .init(
+                "threads", \.threads, .optional(.whole(ThreadPlan.counts), or: "auto"),
+                "Threads; auto: the allowed cores."),
+        ]
+    }
+
     private let tokenizer: Tokenizer
     private let generator: Generator
 
     /// Loads weights and tokenizer.
     /// - Throws: `CheckpointError`, `TokenDataError` or `TrainingError` naming what is missing.
-    public init(checkpoint path: String, threads: Int?) throws {
+    package init(checkpoint path: String, threads: Int?) throws {
         let directory = try ModelDirectory.resolve(path)
         let files = try HuggingFaceModelFiles(path: directory)
         let shape = try files.shape()
@@ -85,20 +157,27 @@ public final class TextGeneration {
     }
 
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
-    public func run(
-        prompt: String, maxTokens: Int, temperature: Double, topK: Int?, seed: UInt64, write: ([UInt8]) -> Void
-    ) throws {
-        var sampler = Sampler(temperature: temperature, topK: topK, seed: seed)
-        var tokens = tokenizer.encode(prompt)
+    /// - Parameter warn: takes a line for the user.
+    package func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) -> Void) throws {
+        var sampler = Sampler(
+            temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
+        var tokens = tokenizer.encode(options.prompt)
         // A model that learned on documents knows their beginning; so an empty prompt starts one.
         if tokens.isEmpty, let start = tokenizer.endOfTextID { tokens = [start] }
         guard !tokens.isEmpty else {
             throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text")
         }
-        write(Array(prompt.utf8))
         var logits: [Float] = []
         for token in tokens { logits = generator.logits(after: token) }
-        for _ in 0..<maxTokens {
+        if generator.forgottenCount > 0 {
+            let kept = tokens.dropFirst(generator.forgottenCount)
+            warn(
+                "the prompt has \(tokens.count) tokens, the model's context \(generator.contextLength): its first "
+                    + "\(generator.forgottenCount) are not seen; what is seen begins with '"
+                    + "\(oneLine(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))'")
+        }
+        write(Array(options.prompt.utf8))
+        for _ in 0..<options.maxTokens {
             // Ids that the tokenizer does not know have no text.
             let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))
             if next == tokenizer.endOfTextID { return }
@@ -107,3 +186,5 @@ public final class TextGeneration {
         }
     }
 }
+
+private func oneLine(_ text: String) -> String { text.filter { !$0.isNewline } }

@@ -4,29 +4,24 @@ import Basics
 package struct LogLine {
     package var metrics: StepMetrics
     package var steps: Int
-    /// The newest evaluation's, if there was one.
-    package var validationLoss: Double?
     /// Whether matmuls run in bf16.
     package var mixedPrecision: Bool
     /// Mean speed since the last line.
     package var tokensPerSecond: Double
 
-    package init(
-        metrics: StepMetrics, steps: Int, validationLoss: Double?, mixedPrecision: Bool, tokensPerSecond: Double
-    ) {
+    package init(metrics: StepMetrics, steps: Int, mixedPrecision: Bool, tokensPerSecond: Double) {
         self.metrics = metrics
         self.steps = steps
-        self.validationLoss = validationLoss
         self.mixedPrecision = mixedPrecision
         self.tokensPerSecond = tokensPerSecond
     }
 
     package var text: String {
         var parts = [
-            "epoch \(metrics.epoch)", "step \(metrics.step) / \(steps)", "lr \(fixed(metrics.learningRate, 6))",
+            "epoch \(metrics.epoch)", "step \(metrics.step) / \(steps)", "lr \(rateText(metrics.learningRate))",
             "train loss \(fixed(metrics.trainLoss, 4))",
         ]
-        if let validationLoss {
+        if let validationLoss = metrics.validationLoss {
             parts.append("val loss \(fixed(validationLoss, 4))")
             parts.append("val ppl \(fixed(exponential(validationLoss), 4))")
         }
@@ -35,3 +30,6 @@ package struct LogLine {
         return parts.joined(separator: "  ")
     }
 }
+
+/// A learning rate for people: six decimals, or an exponent where that would be digits without meaning.
+package func rateText(_ rate: Double) -> String { rate.magnitude < 1e6 ? fixed(rate, 6) : "\(rate)" }

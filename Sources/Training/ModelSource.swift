@@ -4,7 +4,8 @@ import Kernels
 import TokenData
 import Transformer
 
-/// Where a run's model shape comes from: flags and the tokenizer beside the data, or a Hugging Face directory.
+/// Where a run's model comes from: the checkpoint that it goes on from, a Hugging Face directory, or options and the
+/// tokenizer beside the data.
 struct ModelSource {
     let shape: GPTConfiguration
     /// The directory that gives the first weights, if there is one.
@@ -18,40 +19,43 @@ struct ModelSource {
     /// What the tokenizer calls that id.
     let endOfTextName: String?
 
-    init(_ configuration: TrainingConfiguration) throws {
-        let weights = try configuration.initFrom.map { try HuggingFaceModelFiles(path: $0) }
+    /// - Parameters:
+    ///   - configuration: at a resume with the shape of the checkpoint.
+    ///   - resumes: whether the run goes on from a checkpoint; then nothing but the checkpoint is needed.
+    ///   - checkpoint: rank 0's.
+    /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
+    init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?) throws {
+        let weights = resumes ? nil : try configuration.initFrom.map { try HuggingFaceModelFiles(path: $0) }
         self.weights = weights
-        let folders = [Self.folder(of: configuration.trainData)] + [configuration.initFrom].compactMap { $0 }
-        var tokenizerFile: [UInt8]?
-        var tokenizer: Tokenizer?
-        for folder in folders where tokenizerFile == nil {
-            tokenizerFile = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder)
-            if tokenizerFile != nil { tokenizer = try Tokenizer(path: folder) }
+        let data = Self.folder(of: configuration.trainData)
+        let kept = try checkpoint?.contents(of: Checkpoint.FileName.tokenizer)
+        // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
+        let folders =
+            kept == nil
+            ? [data] + (resumes ? [] : [configuration.initFrom].compactMap { $0 }) : [checkpoint?.path ?? ""]
+        var found: (file: [UInt8], tokenizer: Tokenizer)?
+        for folder in folders where found == nil {
+            guard let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder) else { continue }
+            found = (file, try Tokenizer(path: folder))
         }
-        self.tokenizerFile = tokenizerFile
-        tokenizerHash = try tokenizerFile.map { try SHA256.hash($0) }
-        endOfText = tokenizer?.endOfTextID.map(Int.init) ?? weights?.description.endTokenID
+        tokenizerFile = found?.file
+        tokenizerHash = try found.map { try SHA256.hash($0.file) }
+        let description =
+            try weights?.description
+            ?? checkpoint?.contents(of: Checkpoint.FileName.configuration).map {
+                try GPT2ModelDescription(configurationJSON: $0, file: Checkpoint.FileName.configuration)
+            }
+        let tokenizer = found?.tokenizer
+        endOfText = tokenizer?.endOfTextID.map(Int.init) ?? description?.endTokenID
         endOfTextName = tokenizer?.endOfTextID.map { String(decoding: tokenizer?.bytes(of: $0) ?? [], as: UTF8.self) }
 
-        if let found = weights?.description {
-            let pairs = [
-                ("layers", configuration.layers, found.layerCount), ("heads", configuration.heads, found.headCount),
-                ("embedding-size", configuration.embeddingSize, found.embeddingSize),
-                ("context-length", configuration.contextLength, found.contextLength),
-                ("vocab-size", configuration.vocabularySize ?? found.vocabularySize, found.vocabularySize),
-            ]
-            for (name, flag, value) in pairs where configuration.given.contains(name) && flag != value {
-                throw TrainingError.usage(
-                    "--\(name) \(flag) contradicts \(value) in \(configuration.initFrom ?? ""); "
-                        + "leave the option out or use another model")
-            }
-            shape = try GPTConfiguration(
-                vocabularySize: found.vocabularySize, contextLength: found.contextLength,
-                embeddingSize: found.embeddingSize, layerCount: found.layerCount, headCount: found.headCount)
+        if let weights {
+            shape = try weights.shape()
+            try configuration.requireNoContradiction(to: shape, of: configuration.initFrom ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw TrainingError.usage(
-                    "--vocab-size is missing, and there is no tokenizer.json in \(folders[0]) to take it from")
+                    "--vocab-size is missing, and there is no tokenizer.json in \(data) to take it from")
             }
             shape = try GPTConfiguration(
                 vocabularySize: vocabulary, contextLength: configuration.contextLength,
@@ -59,10 +63,27 @@ struct ModelSource {
                 headCount: configuration.heads)
         }
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
+            let advice = weights == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
             throw TrainingError.usage(
-                "the tokenizer has \(tokenizer.vocabularySize) tokens, the model only \(shape.vocabularySize); "
-                    + "leave --vocab-size out or use the tokenizer of the model")
+                "the tokenizer in \(folders[0]) has \(tokenizer.vocabularySize) tokens, the model only "
+                    + "\(shape.vocabularySize); \(advice)")
         }
+        try requireSameTokenizer(besideData: data, configuration, checkpoint)
+    }
+
+    /// At a resume: the data must be made with the tokenizer that the checkpoint was trained with.
+    private func requireSameTokenizer(
+        besideData folder: String, _ configuration: TrainingConfiguration, _ checkpoint: Checkpoint?
+    ) throws {
+        guard let checkpoint, let trained = checkpoint.state.tokenizerHash, !configuration.allowOtherTokenizer,
+            let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder)
+        else { return }
+        let hash = try SHA256.hash(file)
+        guard hash != trained else { return }
+        throw TrainingError.badInput(
+            "\(folder)/tokenizer.json is another tokenizer (SHA-256 \(hash.prefix(16))…) than the one that \(checkpoint.name)"
+                + " was trained with (\(trained.prefix(16))…): its ids mean other texts; give the data of the same "
+                + "tokenizer, or --allow-other-tokenizer if this is meant")
     }
 
     /// The directory of a file name or pattern.
@@ -77,6 +98,28 @@ struct ModelSource {
             vocabularySize: shape.vocabularySize, contextLength: shape.contextLength,
             embeddingSize: shape.embeddingSize, layerCount: shape.layerCount, headCount: shape.headCount,
             beginTokenID: endOfText, endTokenID: endOfText)
+    }
+}
+
+extension TrainingConfiguration {
+    /// Takes over the shape that a model directory or a tokenizer gave.
+    mutating func adopt(_ shape: GPTConfiguration) {
+        layers = shape.layerCount
+        heads = shape.headCount
+        embeddingSize = shape.embeddingSize
+        contextLength = shape.contextLength
+        vocabularySize = shape.vocabularySize
+    }
+
+    /// Checks that no option that was given says another shape than the model in `directory` has.
+    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: String) throws(TrainingError) {
+        var adopted = self
+        adopted.adopt(shape)
+        for row in Self.options where isGiven(row) {
+            guard let own = row.write(self), let found = row.write(adopted), own != found else { continue }
+            throw .usage(
+                "--\(row.name) \(own) contradicts \(found) in \(directory); leave the option out or use another model")
+        }
     }
 }
 

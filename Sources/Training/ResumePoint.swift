@@ -6,57 +6,56 @@ import Kernels
 import Optimization
 import Transformer
 
-/// Where a run goes on: a checkpoint that verified and fits, or the start.
+/// Where a run goes on: a checkpoint that verified, or the start.
 struct ResumePoint {
-    /// Nil at the start.
+    /// Nil at the start; the same on all ranks.
     let state: TrainerState?
-    let scheduler: LearningRateScheduler
     /// Rank 0's.
-    private let checkpoint: Checkpoint?
+    let checkpoint: Checkpoint?
 
-    /// Rank 0 finds and checks the checkpoint; every rank gets its state.
+    /// Rank 0 finds and verifies the checkpoint; every rank gets its state.
     init(
-        _ configuration: TrainingConfiguration, source: ModelSource, dataIdentity: [String], directory: RunDirectory?,
-        communicator: any Communicator, reporter: any Reporter
+        _ configuration: TrainingConfiguration, directory: RunDirectory?, communicator: any Communicator,
+        reporter: any Reporter
     ) throws {
         var found: Checkpoint?
         let bytes = try communicator.fromRankZero {
-            guard let directory else { return [] }
             found = try Self.find(configuration, in: directory, reporter)
-            guard let found else { return [] }
-            try found.state.requireFit(configuration, source: source, dataIdentity: dataIdentity, reporter)
-            try found.model.check(source.description.tensors)
-            return try found.state.json()
+            return try found?.state.json() ?? []
         }
         checkpoint = found
-        let asked = try configuration.makeSchedule()
-        guard !bytes.isEmpty else {
-            state = nil
-            scheduler = LearningRateScheduler(schedule: asked)
-            return
-        }
-        let state = try TrainerState(json: bytes, file: Checkpoint.FileName.state)
-        self.state = state
+        state = bytes.isEmpty ? nil : try TrainerState(json: bytes, file: Checkpoint.FileName.state)
+    }
+
+    /// The schedule at the step to go on from.
+    /// - Throws: `AgreedError` on all ranks when it is not the saved one and no option asks for the change.
+    func scheduler(
+        _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter
+    ) throws -> LearningRateScheduler {
+        let asked = try communicator.agreeing { try configuration.makeSchedule() }
+        guard let state else { return LearningRateScheduler(schedule: asked) }
         let change: ScheduleChange =
             configuration.rewarm.map { .rewarm(steps: $0) } ?? (configuration.extendSchedule ? .extend : .none)
         let resumed = try communicator.agreeing { try asked.resuming(state.scheduler, change: change) }
-        scheduler = resumed.scheduler
-        reporter.line(
-            "resumed from \(CheckpointName.directory(step: state.step)), learning rate \(fixed(resumed.rate, 6))")
+        reporter.line("resumed from \(name), learning rate \(rateText(resumed.rate))")
         if resumed.jumps {
             reporter.line("learning rate changes with the new schedule: \(resumed.savedRate) → \(resumed.rate)")
         }
+        return resumed.scheduler
     }
 
+    /// The checkpoint's name, for messages.
+    private var name: String { CheckpointName.directory(step: state?.step ?? 0) }
+
     private static func find(
-        _ configuration: TrainingConfiguration, in directory: RunDirectory, _ reporter: any Reporter
+        _ configuration: TrainingConfiguration, in directory: RunDirectory?, _ reporter: any Reporter
     ) throws -> Checkpoint? {
-        for name in directory.swept { reporter.line("removed what an interrupted save left behind: \(name)") }
+        for name in directory?.swept ?? [] { reporter.line("removed what an interrupted save left behind: \(name)") }
         switch configuration.resume {
         case .path(let path):
             let checkpoint = try Checkpoint(verifying: path)
             // Later ones would be of another course of the run, and the next automatic resume would take them.
-            let newest = try directory.checkpoints.list().candidates.first
+            let newest = try directory?.checkpoints.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {
                 throw TrainingError(
                     73,
@@ -65,7 +64,7 @@ struct ResumePoint {
             }
             return checkpoint
         case .auto:
-            let (checkpoint, warnings) = try directory.checkpoints.newestVerified()
+            guard let (checkpoint, warnings) = try directory?.checkpoints.newestVerified() else { return nil }
             for warning in warnings { reporter.warning(warning) }
             guard checkpoint != nil || warnings.isEmpty else {
                 throw TrainingError.badInput(
@@ -73,7 +72,7 @@ struct ResumePoint {
             }
             return checkpoint
         case .never:
-            if let newest = try directory.checkpoints.list().candidates.first {
+            if let newest = try directory?.checkpoints.list().candidates.first {
                 throw TrainingError(
                     73,
                     "--resume never, but \(configuration.runDirectory) holds checkpoints up to \(newest.name), which "
@@ -108,38 +107,72 @@ struct ResumePoint {
     }
 }
 
-extension TrainerState {
-    /// Checks that a run with this configuration is the same run going on.
-    fileprivate func requireFit(
-        _ configuration: TrainingConfiguration, source: ModelSource, dataIdentity: [String], _ reporter: any Reporter
-    ) throws {
-        var adopted = configuration
-        adopted.adopt(source.shape)
-        var differences: [String] = []
-        for (name, value) in adopted.defining {
-            guard let saved = self.configuration[name], saved != value else { continue }
-            if TrainingConfiguration.rule(for: name) == .mustMatch {
-                differences.append("--\(name) is \(value), the checkpoint has \(saved)")
-            } else {
-                reporter.warning("--\(name) changes at this resume: \(saved) → \(value)")
+extension ResumePoint {
+    /// Gives every option that defines the run and was not given the checkpoint's value, on all ranks alike.
+    /// - Throws: `TrainingError`: 64 for one that was given and contradicts the checkpoint, 65 for a state that is none.
+    func complete(_ configuration: inout TrainingConfiguration, _ reporter: any Reporter) throws(TrainingError) {
+        guard let state else {
+            for (flag, isGiven) in [
+                ("--rewarm", configuration.rewarm != nil), ("--extend-schedule", configuration.extendSchedule),
+            ] where isGiven { reporter.line("\(flag) has no effect: the run starts at step 0") }
+            return
+        }
+        if let stop = configuration.stopAfter, stop < state.step {
+            throw .usage(
+                "--stop-after \(stop) is behind \(name), where the run is; give a later step, or leave the option out")
+        }
+        var contradictions: [String] = []
+        let asked = configuration
+        for row in TrainingConfiguration.options where row.role == .identity || row.role == .tuning {
+            guard let saved = state.configuration[row.name] ?? (row.name == "precision" ? state.precision : nil) else {
+                continue
+            }
+            // An option that leaves the choice to the program asks for nothing.
+            if asked.isGiven(row), let own = row.write(asked), own != "auto" {
+                guard own != saved else { continue }
+                if row.role == .identity {
+                    contradictions.append("--\(row.name) is \(own), the checkpoint has \(saved)")
+                } else {
+                    reporter.warning("--\(row.name) changes at this resume: \(saved) → \(own)")
+                }
+            } else if !row.read(&configuration, saved) {
+                throw .badInput("\(name) was saved with \(row.name) '\(saved)', expected \(row.expected)")
             }
         }
-        if let wanted = configuration.precision, wanted.rawValue != precision {
-            differences.append("--precision is \(wanted.rawValue), the checkpoint has \(precision)")
+        guard contradictions.isEmpty else {
+            throw .usage(
+                "\(name) is of another run: \(contradictions.joined(separator: "; ")); leave these options out to go on "
+                    + "with the checkpoint's, or choose another --run-dir")
         }
-        guard differences.isEmpty else {
+        configuration.complete(from: state.scheduler.schedule)
+        if let threads = configuration.threads, threads != state.threadsPerRank {
+            reporter.warning("--threads changes at this resume: \(state.threadsPerRank) → \(threads)")
+        }
+    }
+
+    /// Checks that the checkpoint's tensors are the model's, and that the data is what they were trained on.
+    func requireFit(_ source: ModelSource, dataIdentity: [String]) throws {
+        guard let checkpoint else { return }
+        try checkpoint.model.check(source.description.tensors)
+        let saved = checkpoint.state.dataIdentity
+        guard dataIdentity == saved else {
             throw TrainingError.badInput(
-                "\(CheckpointName.directory(step: step)) is of another run: \(differences.joined(separator: "; ")); "
-                    + "give the options of the saved run or another --run-dir")
+                "the training data is not what \(name) was trained on (identity \(dataIdentity.joined(separator: ",")), "
+                    + "expected \(saved.joined(separator: ","))); give the same shards or another --run-dir")
         }
-        if dataIdentity != self.dataIdentity {
-            throw TrainingError.badInput(
-                "the training data is not what \(CheckpointName.directory(step: step)) was trained on (identity "
-                    + "\(dataIdentity.joined(separator: ",")), expected \(self.dataIdentity.joined(separator: ","))); "
-                    + "give the same shards or another --run-dir")
-        }
-        if let threads = configuration.threads, threads != threadsPerRank {
-            reporter.warning("--threads changes at this resume: \(threadsPerRank) → \(threads); last bits may differ")
-        }
+    }
+}
+
+extension TrainingConfiguration {
+    /// Takes over what was not given of a saved schedule.
+    fileprivate mutating func complete(from saved: LearningRateSchedule) {
+        let asked = self
+        func isOpen(_ name: String) -> Bool { Self.option(name).map { !asked.isGiven($0) } ?? false }
+        if isOpen("schedule") { schedule = saved.kind }
+        if isOpen("steps") { steps = saved.totalSteps }
+        if isOpen("warmup-steps") { warmupSteps = saved.warmupSteps }
+        if isOpen("learning-rate") { learningRate = saved.base }
+        if isOpen("min-learning-rate") { minLearningRate = saved.minimum }
+        if isOpen("decay-steps"), schedule == .wsd, saved.kind == .wsd { decaySteps = saved.decaySteps }
     }
 }

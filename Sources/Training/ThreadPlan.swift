@@ -4,6 +4,8 @@ import TokenData
 
 /// How many threads each rank uses, from the cores that it may run on.
 struct ThreadPlan {
+    /// How many threads a rank can be asked to have.
+    static let counts = 1...1024
     /// Threads of this rank.
     let threads: Int
     /// What the user should know about binding, if anything.

@@ -1,6 +1,7 @@
 import Checkpointing
 import Collectives
 import DataParallel
+import Kernels
 import Optimization
 import Transformer
 
@@ -12,18 +13,34 @@ extension Trainer {
     ///
     /// A save that fails is a warning while earlier checkpoints stand; the run's last one must succeed.
     func save(mustSucceed: Bool) throws {
-        guard lastSavedStep != step else { return }
-        try communicator.agreeing {
-            guard let directory = setup.runDirectory else { return }
+        let isSaved = try communicator.fromRankZero {
+            try requireFiniteState()
+            guard let directory = setup.runDirectory else { return [] }
             do {
                 try write(to: directory)
                 failedSaves = 0
-                lastSavedStep = step
+                return [1]
             } catch let error as CheckpointError {
                 failedSaves += 1
                 guard !mustSucceed, failedSaves <= Self.tolerableFailures else { throw error }
                 reporter.warning("\(error.message); training goes on")
+                return []
             }
+        }
+        if !isSaved.isEmpty { lastSavedStep = step }
+    }
+
+    /// A state that no run could go on from takes no older checkpoint's place.
+    private func requireFiniteState() throws {
+        for (what, values) in [
+            ("weights", model.weights), ("first moments", optimizer.firstMoments),
+            ("second moments", optimizer.secondMoments),
+        ] where !Vector.sumOfSquares(setup.compute.pool, values.all, sums: squareSums).isFinite {
+            let first = model.layout.parameters.first { TensorStatistics(values[$0.range]).nonFiniteCount > 0 }
+            throw TrainingError(
+                79,
+                "step \(step): the \(what) are not finite, first in \(first?.name ?? "?"), and were not saved; "
+                    + adviceAgainstExplosion)
         }
     }
 
@@ -68,7 +85,7 @@ extension Trainer {
         let plan = setup.loader.plan
         let position = step * plan.globalBatch
         var options = OptionList()
-        for (name, value) in configuration.defining { options.set(name, value) }
+        for (name, value) in configuration.keptInCheckpoints { options.set(name, value) }
         return TrainerState(
             swiftletVersion: SwiftletVersion.current, step: step,
             epoch: setup.loader.order.sequence(at: position).epoch,
@@ -80,8 +97,8 @@ extension Trainer {
                 weightDecay: configuration.weightDecay, gradientClip: configuration.gradClip, step: optimizer.step),
             precision: model.precision.rawValue, reduction: configuration.reduction.rawValue,
             threadsPerRank: configuration.threads ?? 1, configuration: options, dataIdentity: setup.dataIdentity,
-            tokenizerHash: source.tokenizerHash, lastValidationLoss: newestValidationLoss,
-            bestValidationLoss: bestValidationLoss)
+            tokenizerHash: source.tokenizerHash, lastValidationLoss: validation.newest,
+            bestValidationLoss: validation.best, validationSet: validation.set)
     }
 
     private var source: ModelSource { setup.source }

@@ -1,4 +1,5 @@
 import Basics
+import Checkpointing
 import Collectives
 import DataParallel
 import Kernels
@@ -29,13 +30,12 @@ public final class Trainer {
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
     public internal(set) var step: Int
-    var newestValidationLoss: Double?
-    var bestValidationLoss: Double?
+    var validation = ValidationRecord()
     var failedSaves = 0
     var lastSavedStep: Int?
     let metricsLog: MetricsLog?
     private let losses: CanonicalSum
-    private let squareSums: Buffer<Double>
+    let squareSums: Buffer<Double>
     private let observer: DebugObserver?
     private let tracer: Tracer?
     private var speed = SpeedMeter()
@@ -54,8 +54,7 @@ public final class Trainer {
         optimizer = setup.optimizer
         scheduler = setup.scheduler
         step = setup.scheduler.step
-        newestValidationLoss = setup.resumedState?.lastValidationLoss
-        bestValidationLoss = setup.resumedState?.bestValidationLoss
+        validation = ValidationRecord(setup.resumedState, set: setup.evaluator?.set, reporter)
         metricsLog = setup.metricsLog
         gradients = Buffer(count: model.layout.count)
         losses = CanonicalSum(count: setup.loader.plan.microBatchCount)
@@ -77,12 +76,15 @@ public final class Trainer {
     public func run() throws -> Outcome {
         try verifyRanksAgree()
         guard step < configuration.steps else {
-            reporter.line("nothing to do: step \(step) of \(configuration.steps) is reached; give a larger --steps")
+            reporter.line(
+                "nothing to do: step \(step) of \(configuration.steps) is reached; to go on, give a larger --steps with "
+                    + "--extend-schedule")
             return .finished
         }
+        if configuration.stopAfter == step { return .stopped }
         while step < configuration.steps {
             if let tracer, tracer.begins(at: step + 1) { record(on: tracer.timeline) }
-            let result = try trainingStep()
+            var result = try trainingStep()
             if let tracer, tracer.ends(at: step) {
                 record(on: nil)
                 try tracer.write(on: communicator)
@@ -90,8 +92,8 @@ public final class Trainer {
 
             let isLast = step == configuration.steps
             if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
-                newestValidationLoss = try evaluator.evaluate(model, on: communicator).loss
-                bestValidationLoss = min(bestValidationLoss ?? .infinity, newestValidationLoss ?? .infinity)
+                result.validationLoss = try evaluator.evaluate(model, on: communicator)?.loss
+                if let loss = result.validationLoss { validation.add(loss, of: evaluator.set) }
             }
             report(result)
             if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
@@ -159,10 +161,7 @@ public final class Trainer {
     }
 
     /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them.
-    private func report(_ result: StepMetrics) {
-        var metrics = result
-        let evaluated = step == configuration.steps || step % configuration.evalInterval == 0
-        if evaluated { metrics.validationLoss = setup.evaluator == nil ? nil : newestValidationLoss }
+    private func report(_ metrics: StepMetrics) {
         let lostBefore = metricsLog?.lostLines ?? 0
         metricsLog?.append(metrics)
         // Said once a run: training goes on without the line.
@@ -172,10 +171,11 @@ public final class Trainer {
         if scheduler.schedule.isPastHorizon(step) {
             reporter.warning("step \(step) is past the schedule's end; the learning rate stays")
         }
-        if step % configuration.logInterval == 0 || step == configuration.steps {
+        // A validation loss is said at the step that it is of.
+        if step % configuration.logInterval == 0 || step == configuration.steps || metrics.validationLoss != nil {
             let line = LogLine(
-                metrics: metrics, steps: configuration.steps, validationLoss: newestValidationLoss,
-                mixedPrecision: model.precision == .bf16, tokensPerSecond: speed.takeMean())
+                metrics: metrics, steps: configuration.steps, mixedPrecision: model.precision == .bf16,
+                tokensPerSecond: speed.takeMean())
             reporter.line(line.text)
         }
         reporter.progress(
@@ -204,9 +204,20 @@ public final class Trainer {
             ?? ""
         throw AgreedError(
             description:
-                "step \(step + 1): \(loss.isFinite ? "the gradient norm is \(norm)" : "the loss is \(loss)")\(place); "
-                + "no update was made; lower --learning-rate, or find the layer with one rank and --debug",
+                "step \(step + 1): \(loss.isFinite ? "the gradient norm is \(fixed(norm, 0))" : "the loss is \(fixed(loss, 0))")"
+                + "\(place); no update was made; \(adviceAgainstExplosion)",
             exitCode: 79, speaker: 0)
+    }
+
+    /// What to do about numbers that are not finite. From a checkpoint another rate needs a way into it.
+    var adviceAgainstExplosion: String {
+        let start = lastSavedStep ?? setup.resumedState?.step
+        let lower =
+            start.map {
+                "go on from \(CheckpointName.directory(step: $0)) with a lower --learning-rate and --rewarm "
+                    + "\(max(1, configuration.warmupSteps))"
+            } ?? "lower --learning-rate"
+        return "\(lower), or find the layer with one rank and --debug"
     }
 
     /// All ranks hold the same weights, or the run stops and names tensor and ranks.

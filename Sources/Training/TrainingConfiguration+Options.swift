@@ -1,215 +1,160 @@
 import DataParallel
 import Kernels
 import Optimization
+import TokenData
+import Transformer
 
-// The one table of options: the command line, the configuration file, the effective configuration that a run prints
-// and keeps, the comparison between ranks and the one at resume all read it.
+/// The options of `train`. A new one is a property of `TrainingConfiguration` and a row here.
+extension TrainingConfiguration: OptionSettings {
+    package static let command = "train"
 
-extension TrainingConfiguration {
-    /// An option: its name, how its value is read and how it is written.
-    package struct Option: Sendable {
-        /// What a difference between the run that saved a checkpoint and the one that resumes it means.
-        package enum OnResume: Sendable {
-            /// Another run: an error.
-            case mustMatch
-            /// The same run going on otherwise: a warning.
-            case mayChange
-            /// Nothing to do with what is computed.
-            case free
-        }
+    package static let sections = [
+        "Data and places", "Model", "Batch and schedule", "Optimizer", "Precision and ranks",
+        "When to log, evaluate and save", "Resume", "Order, debugging and display",
+    ]
 
-        package let name: String
-        package let onResume: OnResume
-        package let expected: String
-        let read: @Sendable (inout TrainingConfiguration, String) -> Bool
-        let write: @Sendable (TrainingConfiguration) -> String?
-    }
+    /// Counts of steps, up to the largest number that a checkpoint's name can hold.
+    private static let steps = 1...LearningRateSchedule.largestStep
+    private static let anySize = 0...Double.greatestFiniteMagnitude
 
-    /// Sets an option from its text.
-    /// - Parameter source: for the message: `--` for a flag, or the file.
-    /// - Throws: `TrainingError` (64 for a flag or an unknown name or a bad value).
-    public mutating func set(_ name: String, _ text: String, source: String = "--") throws(TrainingError) {
-        let shown = source == "--" ? "--\(name)" : "\(source): \(name)"
-        guard let option = Self.options.first(where: { $0.name == name }) else {
-            let near = Self.options.map(\.name).min { distance($0, name) < distance($1, name) } ?? "steps"
-            throw .usage("\(shown) is not an option of train; did you mean \(near)?")
-        }
-        guard option.read(&self, text) else { throw .usage("\(shown) is '\(text)', expected \(option.expected)") }
-        given.insert(name)
-    }
+    package static let options: [CommandOption<TrainingConfiguration>] = [
+        .init(
+            "train-data", \.trainData, .path, as: .place, required: true, section: 0,
+            "Token shards to train on: a path or a quoted pattern such as 'data/train_*.bin'."),
+        .init("val-data", \.validationData, .optional(.path), as: .place, section: 0, "Token shards to evaluate on."),
+        .init(
+            "run-dir", \.runDirectory, .path, as: .place, required: true, section: 0,
+            "Directory for checkpoints and metrics."),
+        .init(
+            "init-from", \.initFrom, .optional(.path), as: .place, section: 0,
+            "Hugging Face model directory to take shape and first weights from."),
 
-    /// Every option that has a value, in the table's order.
-    public var effective: [(name: String, value: String)] {
-        Self.options.compactMap { option in option.write(self).map { (option.name, $0) } }
-    }
+        .init(
+            "layers", \.layers, .whole(GPTConfiguration.layerCounts), as: .identity, section: 1, "Transformer blocks."),
+        .init("heads", \.heads, .whole(GPTConfiguration.headCounts), as: .identity, section: 1, "Attention heads."),
+        .init(
+            "embedding-size", \.embeddingSize, .whole(GPTConfiguration.embeddingSizes), as: .identity, section: 1,
+            "Width of the model."),
+        .init(
+            "context-length", \.contextLength, .whole(GPTConfiguration.contextLengths), as: .identity, section: 1,
+            "Tokens of one sequence."),
+        .init(
+            "vocab-size", \.vocabularySize, .optional(.whole(GPTConfiguration.vocabularySizes)), as: .identity,
+            otherwise: "that of the tokenizer beside the training data", section: 1, "Number of token ids."),
 
-    /// The options that define what is computed: what a checkpoint keeps and what ranks must agree on.
-    public var defining: [(name: String, value: String)] {
-        Self.options.filter { $0.onResume != .free }.compactMap { option in option.write(self).map { (option.name, $0) }
-        }
-    }
+        .init(
+            "micro-batch", \.microBatch, .whole(BatchPlan.sizes), as: .tuning, section: 2,
+            "Sequences that a rank computes at once."),
+        .init(
+            "global-batch", \.globalBatch, .whole(BatchPlan.sizes), as: .identity, section: 2,
+            "Sequences of one optimizer step over all ranks."),
+        .init("steps", \.steps, .whole(steps), as: .schedule, section: 2, "Optimizer steps of the whole run."),
+        .init(
+            "warmup-steps", \.warmupSteps, .whole(0...steps.upperBound), as: .schedule, section: 2,
+            "Steps of linear warm-up."),
+        .init("learning-rate", \.learningRate, .real(anySize), as: .schedule, section: 2, "Peak learning rate."),
+        .init(
+            "min-learning-rate", \.minLearningRate, .real(anySize), as: .schedule, section: 2, "Where the decay ends."),
+        .init(
+            "schedule", \.schedule, .word, as: .schedule, section: 2,
+            "Shape of the curve after the warm-up; wsd (warm-up, stable, decay) stays at the peak and decays at the end."
+        ),
+        .init(
+            "decay-steps", \.decaySteps, .optional(.whole(0...steps.upperBound)), as: .schedule,
+            otherwise: "a fifth of the steps", section: 2, "Steps of the final decay of wsd."),
 
-    /// The options that all ranks must have alike: those that define what is computed or when ranks meet. Paths may
-    /// differ from host to host; what they lead to is compared by its contents.
-    var shared: [(name: String, value: String)] {
-        let own: Set = ["train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress"]
-        return effective.filter { !own.contains($0.name) }
-    }
+        .init(
+            "weight-decay", \.weightDecay, .real(0...1e6), as: .tuning, section: 3,
+            "Weight decay of tensors of two or more dimensions."),
+        .init(
+            "beta1", \.beta1, .real(0...0.999_999_999), as: .tuning, section: 3, "AdamW's decay of the first moment."),
+        .init(
+            "beta2", \.beta2, .real(0...0.999_999_999), as: .tuning, section: 3, "AdamW's decay of the second moment."),
+        .init("epsilon", \.epsilon, .real(0...1), as: .tuning, section: 3, "AdamW's epsilon."),
+        .init(
+            "grad-clip", \.gradClip, .real(0...1e30), as: .tuning, section: 3,
+            "Largest gradient norm; 0 turns clipping off."),
 
-    static func rule(for name: String) -> Option.OnResume? { options.first { $0.name == name }?.onResume }
+        .init(
+            "precision", \.precision, .optional(.word, or: "auto"), as: .identity, section: 4,
+            "Of activations and matrix products; auto: what is faster on this CPU."),
+        .init(
+            "reduction", \.reduction, .word, as: .tuning, section: 4,
+            "exact: the same bits on any number of ranks that has 1, 2, 4, 8, … micro-batches a rank, and on one; "
+                + "mpi: MPI_Allreduce."),
+        .init(
+            "overlap", \.overlap, .word, section: 4, "How the reduction goes on beside the backward pass."),
+        .init(
+            "threads", \.threads, .optional(.whole(ThreadPlan.counts), or: "auto"), section: 4,
+            "Threads of a rank; auto: its share of the allowed cores."),
 
-    package static let options: [Option] = [
-        text("train-data", .free, \.trainData),
-        optionalText("val-data", .free, \.validationData),
-        text("run-dir", .free, \.runDirectory),
-        number("layers", .mustMatch, \.layers),
-        number("heads", .mustMatch, \.heads),
-        number("embedding-size", .mustMatch, \.embeddingSize),
-        number("context-length", .mustMatch, \.contextLength),
-        optionalNumber("vocab-size", .mustMatch, \.vocabularySize),
-        optionalText("init-from", .free, \.initFrom),
-        number("micro-batch", .mayChange, \.microBatch),
-        number("global-batch", .mustMatch, \.globalBatch),
-        // The schedule has a comparison of its own.
-        number("steps", .free, \.steps),
-        number("warmup-steps", .free, \.warmupSteps),
-        real("learning-rate", .free, \.learningRate),
-        real("min-learning-rate", .free, \.minLearningRate),
-        word("schedule", .free, \.schedule),
-        optionalNumber("decay-steps", .free, \.decaySteps),
-        real("weight-decay", .mayChange, \.weightDecay),
-        real("beta1", .mayChange, \.beta1),
-        real("beta2", .mayChange, \.beta2),
-        real("epsilon", .mayChange, \.epsilon),
-        real("grad-clip", .mayChange, \.gradClip),
-        automatic("precision", .free, \.precision, Precision.allCases.map(\.rawValue), Precision.init(rawValue:)) {
-            $0.rawValue
-        },
-        word("reduction", .mayChange, \.reduction),
-        word("overlap", .free, \.overlap),
-        automatic("threads", .free, \.threads, ["a whole number"], { Int($0) }) { "\($0)" },
-        number("log-interval", .free, \.logInterval),
-        number("eval-interval", .free, \.evalInterval),
-        number("eval-batches", .free, \.evalBatches),
-        number("checkpoint-interval", .free, \.checkpointInterval),
-        number("keep", .free, \.keep),
-        number("fingerprint-interval", .free, \.fingerprintInterval),
-        optionalNumber("stop-after", .free, \.stopAfter),
-        Option(
-            name: "resume", onResume: .free, expected: "auto, never or a checkpoint directory",
-            read: { configuration, text in
+        .init("log-interval", \.logInterval, .whole(steps), section: 5, "Steps between log lines."),
+        .init("eval-interval", \.evalInterval, .whole(steps), section: 5, "Steps between evaluations."),
+        .init(
+            "eval-sequences", \.evalSequences, .optional(.whole(Evaluator.counts), or: "all"), section: 5,
+            "Sequences of an evaluation, spread evenly over the validation data."),
+        .renamed("eval-batches", to: "eval-sequences", "it counts sequences and not micro-batches"),
+        .init("checkpoint-interval", \.checkpointInterval, .whole(steps), section: 5, "Steps between checkpoints."),
+        .init("keep", \.keep, .whole(1...1_000_000), section: 5, "Checkpoints to keep."),
+        .init(
+            "fingerprint-interval", \.fingerprintInterval, .whole(steps), section: 5,
+            "Steps between comparisons of the ranks' weights."),
+        .init(
+            "stop-after", \.stopAfter, .optional(.whole(steps)), section: 5,
+            "Save and stop after this step, as SIGUSR1 would."),
+
+        .init(
+            "resume", \.resume, .resume, as: .place, section: 6,
+            "auto (the newest checkpoint that verifies, or a fresh start), never, or a checkpoint."),
+        .init(
+            "extend-schedule", \.extendSchedule, .flag, section: 6,
+            "Resume with a larger --steps: the same curve, stretched."),
+        .init(
+            "rewarm", \.rewarm, .optional(.whole(steps)), section: 6,
+            "Resume with another schedule, entered by this many steps of warm-up."),
+        .init(
+            "allow-other-tokenizer", \.allowOtherTokenizer, .flag, section: 6,
+            "Go on though the data was made with another tokenizer than the model's."),
+
+        .init("seed", \.seed, .whole(0...UInt64.max), as: .identity, section: 7, "Seed of weights and sample order."),
+        .init("no-shuffle", \.shuffle, .inverseFlag, as: .identity, section: 7, "Read the data in file order."),
+        .init(
+            "debug", \.debug, .flag, section: 7,
+            "One rank: statistics of every layer's output and gradient, and an error that names the first one with a value that is not finite."
+        ),
+        .init(
+            "trace", \.trace, .optional(.path), as: .place, section: 7,
+            "Write a Chrome trace of three steps to this file."),
+        .init(
+            "progress", \.progress, .flag, as: .place, section: 7,
+            "Show the live display even when standard error is no terminal."),
+    ]
+
+    /// The options that all ranks must have alike.
+    package var comparedOverRanks: [(name: String, value: String)] { values { $0 != .place } }
+
+    /// The options that a checkpoint keeps; the scheduler's state has those of the schedule.
+    package var keptInCheckpoints: [(name: String, value: String)] { values { $0 == .identity || $0 == .tuning } }
+}
+
+extension OptionValue<TrainingConfiguration.Resume> {
+    fileprivate static var resume: OptionValue {
+        OptionValue(
+            placeholder: "auto|never|path", expected: "auto, never or a checkpoint directory", isPath: true,
+            read: { text in
                 switch text {
-                case "auto": configuration.resume = .auto
-                case "never": configuration.resume = .never
-                case "": return false
-                default: configuration.resume = .path(text)
+                case "": nil
+                case "auto": .auto
+                case "never": .never
+                default: .path(text)
                 }
-                return true
             },
-            write: { configuration in
-                switch configuration.resume {
+            write: { resume in
+                switch resume {
                 case .auto: "auto"
                 case .never: "never"
                 case .path(let path): path
                 }
-            }),
-        flag("extend-schedule", .free, \.extendSchedule),
-        optionalNumber("rewarm", .free, \.rewarm),
-        Option(
-            name: "seed", onResume: .mustMatch, expected: "a whole number from 0 to \(UInt64.max)",
-            read: { configuration, text in
-                guard let value = UInt64(text) else { return false }
-                configuration.seed = value
-                return true
-            },
-            write: { "\($0.seed)" }),
-        Option(
-            name: "no-shuffle", onResume: .mustMatch, expected: "true or false",
-            read: { configuration, text in
-                guard let value = Bool(text) else { return false }
-                configuration.shuffle = !value
-                return true
-            },
-            write: { "\(!$0.shuffle)" }),
-        flag("debug", .free, \.debug),
-        optionalText("trace", .free, \.trace),
-        flag("progress", .free, \.progress),
-    ]
-}
-
-// Makers of table rows. A key path to a struct's own property can be shared between threads.
-private typealias Path<Value> = WritableKeyPath<TrainingConfiguration, Value> & Sendable
-
-private func row<Value>(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ expected: String, _ path: Path<Value>,
-    _ parse: @escaping @Sendable (String) -> Value?, _ print: @escaping @Sendable (Value) -> String?
-) -> TrainingConfiguration.Option {
-    TrainingConfiguration.Option(
-        name: name, onResume: rule, expected: expected,
-        read: { configuration, text in
-            guard let value = parse(text) else { return false }
-            configuration[keyPath: path] = value
-            return true
-        },
-        write: { print($0[keyPath: path]) })
-}
-
-private func text(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<String>
-) -> TrainingConfiguration.Option { row(name, rule, "a text", path, { $0.isEmpty ? nil : $0 }, { $0 }) }
-
-private func optionalText(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<String?>
-) -> TrainingConfiguration.Option { row(name, rule, "a text", path, { $0.isEmpty ? nil : $0 }, { $0 }) }
-
-private func number(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Int>
-) -> TrainingConfiguration.Option { row(name, rule, "a whole number", path, { Int($0) }, { "\($0)" }) }
-
-private func optionalNumber(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Int?>
-) -> TrainingConfiguration.Option {
-    row(name, rule, "a whole number", path, { text in Int(text).map { Int?.some($0) } }, { $0.map { "\($0)" } })
-}
-
-private func real(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Double>
-) -> TrainingConfiguration.Option { row(name, rule, "a number", path, { Double($0) }, { "\($0)" }) }
-
-private func flag(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Bool>
-) -> TrainingConfiguration.Option { row(name, rule, "true or false", path, { Bool($0) }, { "\($0)" }) }
-
-private func word<Value: RawRepresentable & CaseIterable & Sendable>(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Value>
-) -> TrainingConfiguration.Option where Value.RawValue == String {
-    row(
-        name, rule, Value.allCases.map(\.rawValue).joined(separator: ", "), path, { Value(rawValue: $0) },
-        { $0.rawValue })
-}
-
-private func automatic<Value: Sendable>(
-    _ name: String, _ rule: TrainingConfiguration.Option.OnResume, _ path: Path<Value?>, _ words: [String],
-    _ parse: @escaping @Sendable (String) -> Value?, _ print: @escaping @Sendable (Value) -> String
-) -> TrainingConfiguration.Option {
-    row(
-        name, rule, (["auto"] + words).joined(separator: ", "), path,
-        { text in text == "auto" ? Value??.some(nil) : parse(text).map { Value?.some($0) } },
-        { $0.map(print) ?? "auto" })
-}
-
-/// How many letters must be added, dropped or changed to turn one word into the other (Levenshtein 1966).
-private func distance(_ a: String, _ b: String) -> Int {
-    let second = Array(b)
-    var row = Array(0...second.count)
-    for (i, letter) in a.enumerated() {
-        var diagonal = row[0]
-        row[0] = i + 1
-        for j in second.indices {
-            let change = diagonal + (letter == second[j] ? 0 : 1)
-            diagonal = row[j + 1]
-            row[j + 1] = min(change, row[j + 1] + 1, row[j] + 1)
-        }
+            })
     }
-    return row[second.count]
 }

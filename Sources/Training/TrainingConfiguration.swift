@@ -58,8 +58,9 @@ public struct TrainingConfiguration: Equatable, Sendable {
 
     // Rhythm, in steps
     public var logInterval = 10
-    public var evalInterval = 10
-    public var evalBatches = 20
+    public var evalInterval = 100
+    /// Nil: all there are.
+    public var evalSequences: Int? = 160
     public var checkpointInterval = 100
     public var keep = 3
     public var fingerprintInterval = 100
@@ -70,6 +71,7 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var resume = Resume.auto
     public var extendSchedule = false
     public var rewarm: Int?
+    public var allowOtherTokenizer = false
 
     // Seed
     public var seed: UInt64 = 1337
@@ -84,8 +86,7 @@ public struct TrainingConfiguration: Equatable, Sendable {
     /// Bytes of gradients that are reduced at a time; nil: as `GradientBuckets` says.
     public var bucketBytes: Int?
 
-    /// The options that were set, by flag or file: they may contradict what a model directory says.
-    public internal(set) var given: Set<String> = []
+    package var namesGiven: Set<String> = []
 
     /// The defaults.
     public init() {}
@@ -98,53 +99,25 @@ public struct TrainingConfiguration: Equatable, Sendable {
             decaySteps: decaySteps)
     }
 
-    /// Checks what can be checked before files are opened and MPI is started.
-    /// - Throws: `TrainingError` or `ScheduleError` (exit code 64) naming the option, its value and what was expected.
-    public func validate() throws {
-        guard !trainData.isEmpty else {
-            throw TrainingError.usage(
-                "--train-data is missing; give a pattern of token shards such as 'data/train_*.bin'")
-        }
-        guard !runDirectory.isEmpty else {
-            throw TrainingError.usage("--run-dir is missing; give a directory for checkpoints and metrics")
-        }
-        func check(_ name: String, _ value: Int, atLeast least: Int) throws(TrainingError) {
-            guard value >= least else { throw .usage("--\(name) is \(value), expected a whole number from \(least)") }
-        }
-        try check("layers", layers, atLeast: 1)
-        try check("heads", heads, atLeast: 1)
-        try check("embedding-size", embeddingSize, atLeast: 1)
-        try check("context-length", contextLength, atLeast: 1)
-        if let vocabularySize { try check("vocab-size", vocabularySize, atLeast: 2) }
-        try check("micro-batch", microBatch, atLeast: 1)
-        try check("global-batch", globalBatch, atLeast: 1)
-        if let threads { try check("threads", threads, atLeast: 1) }
-        try check("log-interval", logInterval, atLeast: 1)
-        try check("eval-interval", evalInterval, atLeast: 1)
-        try check("eval-batches", evalBatches, atLeast: 0)
-        try check("checkpoint-interval", checkpointInterval, atLeast: 1)
-        try check("keep", keep, atLeast: 1)
-        try check("fingerprint-interval", fingerprintInterval, atLeast: 1)
-        if let stopAfter { try check("stop-after", stopAfter, atLeast: 1) }
-        if let rewarm { try check("rewarm", rewarm, atLeast: 1) }
-        func check(_ name: String, _ value: Double, _ range: ClosedRange<Double>) throws(TrainingError) {
-            guard value.isFinite, range.contains(value) else {
-                throw .usage("--\(name) is \(value), expected a number from \(range.lowerBound) to \(range.upperBound)")
-            }
-        }
-        try check("weight-decay", weightDecay, 0...1e6)
-        try check("beta1", beta1, 0...0.999_999_999)
-        try check("beta2", beta2, 0...0.999_999_999)
-        try check("epsilon", epsilon, 0...1)
-        try check("grad-clip", gradClip, 0...1e30)
-        guard embeddingSize % heads == 0 || initFrom != nil else {
-            throw TrainingError.usage(
-                "--embedding-size \(embeddingSize) is not a multiple of --heads \(heads); "
-                    + "each head needs the same whole number of columns")
-        }
+    /// Checks what can be checked before files are opened and MPI is started: that what must be given is, and that no two
+    /// options exclude each other. Each value's own range was checked when it was set.
+    /// - Throws: `TrainingError` (exit code 64) naming the option and what to do.
+    public func validate() throws(TrainingError) {
+        try requireAll()
         guard !(extendSchedule && rewarm != nil) else {
-            throw TrainingError.usage("--extend-schedule and --rewarm exclude each other; give one of them")
+            throw .usage("--extend-schedule and --rewarm exclude each other; give one of them")
         }
+    }
+
+    /// Checks the numbers that options make together, once a checkpoint has said what was not given.
+    /// - Throws: `TrainingError` or `ScheduleError` (exit code 64).
+    package func validateTogether() throws {
         _ = try makeSchedule()
+        let (sequences, tooMany) = steps.multipliedReportingOverflow(by: globalBatch)
+        guard !tooMany, !sequences.multipliedReportingOverflow(by: contextLength).overflow else {
+            throw TrainingError.usage(
+                "--steps \(steps) × --global-batch \(globalBatch) × --context-length \(contextLength) is more than "
+                    + "\(Int.max) tokens; make one of them smaller")
+        }
     }
 }

@@ -8,12 +8,16 @@ extension TrainingSetup {
         let shape = model.configuration
         let plan = loader.plan
         let ranks = communicator.worldSize
-        let options = configuration.effective.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
+        let options = configuration.values.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
         reporter.line("configuration: \(options)")
         reporter.line(
             "ranks: \(ranks) (\(communicator.implementation)), \(configuration.threads ?? 1) "
                 + "\(configuration.threads == 1 ? "thread" : "threads") each, reduction \(configuration.reduction.rawValue)"
         )
+        // The log line has the word of other trainers for it.
+        reporter.line(
+            model.precision == .bf16
+                ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)")
         reporter.line(
             "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
                 + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
@@ -27,7 +31,9 @@ extension TrainingSetup {
         reporter.line(
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "
                 + "\(plan.globalBatch * shape.contextLength) tokens a step")
-        if let advice = bitsAdvice(ranks: ranks) { reporter.warning(advice) }
+        if let evaluator { reporter.line("validation: \(evaluator.coverage)") }
+        if let remark = scheduleRemark { reporter.line("schedule: \(remark)") }
+        announceBits(reporter, ranks: ranks)
         // Weights, two moments; a save keeps the old checkpoints until the new one is durable.
         let bytes = 12 * shape.parameterCount
         reporter.line("checkpoint: \(bytes / 1_000_000) MB each, \(configuration.keep) kept")
@@ -38,10 +44,41 @@ extension TrainingSetup {
         }
     }
 
-    private func bitsAdvice(ranks: Int) -> String? {
-        let accumulation = loader.plan.accumulation
-        guard configuration.reduction == .exact, ranks > 1, accumulation & (accumulation - 1) != 0 else { return nil }
-        return "\(accumulation) micro-batches a rank are no power of two: another number of ranks will give other last "
-            + "bits; choose --global-batch so that each rank has 1, 2, 4, … micro-batches if that matters"
+    /// What a schedule does otherwise than its words suggest.
+    private var scheduleRemark: String? {
+        let schedule = scheduler.schedule
+        let (total, warmup) = (schedule.totalSteps, schedule.warmupSteps)
+        guard schedule.kind != .constant else { return nil }
+        guard warmup < total else {
+            return
+                "the warm-up of \(warmup) steps leaves none of \(total) for a decay; give a smaller --warmup-steps, or "
+                + "--schedule constant if this is meant"
+        }
+        guard schedule.kind == .wsd, configuration.decaySteps == nil, schedule.decaySteps < (total + 4) / 5 else {
+            return nil
+        }
+        return "the warm-up leaves \(schedule.decaySteps) of \(total) steps for the decay of wsd, less than a fifth; "
+            + "give a smaller --warmup-steps, or these as --decay-steps if this is meant"
+    }
+
+    /// On which numbers of ranks this run would have the same bits, where not on all that share its micro-batches evenly.
+    private func announceBits(_ reporter: any Reporter, ranks: Int) {
+        guard configuration.reduction == .exact else { return }
+        let all = loader.plan.microBatchCount
+        func isPowerOfTwo(_ n: Int) -> Bool { n & (n - 1) == 0 }
+        // Sums of 1, 2, 4, 8, … micro-batches are whole branches of the tree over all of them; on one rank all are one.
+        func hasTheBits(_ ranks: Int) -> Bool { ranks == 1 || isPowerOfTwo(all / ranks) }
+        guard !isPowerOfTwo(all) else { return }
+        let advice =
+            "choose --global-batch / --micro-batch = 1, 2, 4, 8, … to have the same bits on every number of ranks"
+        guard hasTheBits(ranks) else {
+            return reporter.warning(
+                "\(loader.plan.accumulation) micro-batches a rank are no power of two: another number of ranks has other "
+                    + "last bits; \(advice)")
+        }
+        let same = (1...min(all, 1024)).filter { all % $0 == 0 && hasTheBits($0) }.map(String.init)
+        reporter.line(
+            "bits: the same on \(same.prefix(8).joined(separator: ", "))\(same.count > 8 ? ", …" : "") ranks, others on "
+                + "other numbers of ranks, for \(all) micro-batches a step are no power of two; \(advice)")
     }
 }

@@ -33,59 +33,59 @@ struct TrainingSetup {
     init(_ wanted: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter) throws {
         var configuration = wanted
         let isFirst = communicator.rank == 0
-        do {
-            try RankAgreement.verifySameConfiguration(
-                [("swiftlet", SwiftletVersion.current)] + configuration.shared, on: communicator)
-        } catch let error as RankDisagreement {
-            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
-        }
+        try communicator.agree(on: [("swiftlet", SwiftletVersion.current)] + configuration.comparedOverRanks)
         if configuration.debug, communicator.worldSize > 1 {
             throw AgreedError(
                 description: "--debug is for one rank, this run has \(communicator.worldSize); start it without mpirun",
                 exitCode: 64, speaker: 0)
         }
 
+        // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
+        // when nothing else can go wrong.
+        let path = configuration.runDirectory
+        var directory = try communicator.agreeing {
+            isFirst && FileManager.default.fileExists(atPath: path) ? try RunDirectory.open(path: path) : nil
+        }
+        let resume = try ResumePoint(
+            configuration, directory: directory, communicator: communicator, reporter: reporter)
+        try communicator.agreeing { try resume.complete(&configuration, reporter) }
+
         // Shape and data.
+        let completed = configuration
         let source = try communicator.agreeing {
             // Missing data is the first thing to say, before what would have been found beside it.
             _ = try TokenStream(glob: wanted.trainData, vocabularySize: nil)
-            return try ModelSource(wanted)
+            return try ModelSource(completed, resumes: resume.state != nil, checkpoint: resume.checkpoint)
         }
         let shape = source.shape
         configuration.adopt(shape)
-        let loader = try communicator.agreeing {
-            try Self.makeLoader(configuration, shape, communicator: communicator)
-        }
-        let evaluator = try communicator.agreeing {
-            try Self.makeEvaluator(configuration, shape, communicator: communicator)
+        let known = configuration
+        let (loader, evaluator) = try communicator.agreeing {
+            try known.validateTogether()
+            return (
+                try Self.makeLoader(known, shape, communicator: communicator),
+                try Self.makeEvaluator(known, shape, communicator: communicator)
+            )
         }
         dataIdentity = [loader.stream.identity]
-        do {
-            try RankAgreement.verifySameConfiguration(
-                [
-                    ("training data", loader.stream.identity), ("val-data", evaluator?.stream.identity ?? "none"),
-                    ("model", "\(shape)"),
-                ], on: communicator)
-        } catch let error as RankDisagreement {
-            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
-        }
-
-        // The run directory and the state to go on from.
-        let opened = try communicator.agreeing {
-            isFirst ? try RunDirectory.open(path: configuration.runDirectory) : nil
-        }
-        let resume = try ResumePoint(
-            configuration, source: source, dataIdentity: dataIdentity, directory: opened, communicator: communicator,
-            reporter: reporter)
-        scheduler = resume.scheduler
+        // The checkpoint's values too: a rank that was given one and a rank that was not must end with the same.
+        try communicator.agree(
+            on: [
+                ("training data", loader.stream.identity), ("val-data", evaluator?.stream.identity ?? "none"),
+                ("model", "\(shape)"),
+            ] + configuration.comparedOverRanks)
+        let identity = dataIdentity
+        try communicator.agreeing { try resume.requireFit(source, dataIdentity: identity) }
+        scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
+        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory.open(path: path) : nil }
 
         // Threads, precision, memory.
         let threadPlan = ThreadPlan(requested: configuration.threads, communicator: communicator)
         configuration.threads = threadPlan.threads
         let compute = try communicator.agreeing { try Compute(threadCount: threadPlan.threads) }
         let precision = try Self.choosePrecision(
-            configuration, resumed: resume.state, compute: compute, width: shape.embeddingSize,
+            configuration, compute: compute, width: shape.embeddingSize,
             communicator: communicator, reporter: reporter)
         configuration.precision = precision
         let microBatch = configuration.microBatch
@@ -101,8 +101,9 @@ struct TrainingSetup {
         // Rank 0's weights are everyone's.
         try resume.fill(model, optimizer, source: source, seed: configuration.seed, communicator: communicator)
 
+        let step = scheduler.step
         metricsLog = try communicator.agreeing {
-            try opened.map { try MetricsLog(path: $0.metricsPath, keepingThrough: resume.scheduler.step) }
+            try directory.map { try MetricsLog(path: $0.metricsPath, keepingThrough: step) }
         }
         self.configuration = configuration
         self.source = source
@@ -110,9 +111,9 @@ struct TrainingSetup {
         self.evaluator = evaluator
         self.compute = compute
         self.model = model
-        runDirectory = opened
-        let effective = configuration
-        try communicator.agreeing { try opened?.writeConfiguration(effective.json) }
+        runDirectory = directory
+        let decided = configuration
+        try communicator.agreeing { try directory?.writeConfiguration(decided.json) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
         if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
             reporter.warning(
@@ -140,23 +141,21 @@ struct TrainingSetup {
     private static func makeEvaluator(
         _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, communicator: any Communicator
     ) throws -> Evaluator? {
-        guard let pattern = configuration.validationData, configuration.evalBatches > 0 else { return nil }
+        guard let pattern = configuration.validationData else { return nil }
         let stream = try TokenStream(glob: pattern, vocabularySize: shape.vocabularySize)
         if communicator.localRank == 0 { try stream.validateTokenIDs(vocabularySize: shape.vocabularySize) }
         return try Evaluator(
-            stream: stream, contextLength: shape.contextLength, batchSize: configuration.microBatch,
-            batches: configuration.evalBatches)
+            stream: stream, contextLength: shape.contextLength, sequences: configuration.evalSequences)
     }
 
     private static func choosePrecision(
-        _ configuration: TrainingConfiguration, resumed: TrainerState?, compute: Compute, width: Int,
+        _ configuration: TrainingConfiguration, compute: Compute, width: Int,
         communicator: any Communicator, reporter: any Reporter
     ) throws -> Precision {
-        var choice: Precision
+        let choice: Precision
+        // At a resume this is what the run began with.
         if let wanted = configuration.precision {
             choice = wanted
-        } else if let saved = resumed.flatMap({ Precision(rawValue: $0.precision) }) {
-            choice = saved
         } else {
             let measured = try communicator.fromRankZero {
                 let choice = try PrecisionChoice.measure(compute, width: width)
@@ -177,19 +176,10 @@ struct TrainingSetup {
 }
 
 extension TrainingConfiguration {
-    /// Takes over the shape that a model directory or a tokenizer gave.
-    mutating func adopt(_ shape: GPTConfiguration) {
-        layers = shape.layerCount
-        heads = shape.headCount
-        embeddingSize = shape.embeddingSize
-        contextLength = shape.contextLength
-        vocabularySize = shape.vocabularySize
-    }
-
     /// `config.json` of a run directory: every option with its value, in the order of the command line.
     var json: [UInt8] {
         var object = OptionList()
-        for (name, value) in effective { object.set(name, value) }
+        for (name, value) in values { object.set(name, value) }
         return (try? JSONValue.encoding(object).bytes(pretty: true)) ?? []
     }
 }

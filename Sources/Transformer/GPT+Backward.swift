@@ -65,6 +65,7 @@ extension GPT {
         inputGradient(
             products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient,
             into: a.normedGradient.all, layer: layer)
+        try observe("h.\(layer).ln_2", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
         weightGradient(
@@ -76,6 +77,7 @@ extension GPT {
         inputGradient(
             products.attentionProjection, .attentionProjectionInputGradient, slots.attentionProjection,
             a.branchGradient.all, into: a.normedGradient.all, layer: layer)
+        try observe("h.\(layer).attn", "gradient", a.normedGradient.all)
         weightGradient(
             products.attentionProjection, .attentionProjectionWeightGradient, slots.attentionProjection,
             block.attention.all, a.branchGradient.all, gradients, layer: layer)
@@ -96,6 +98,7 @@ extension GPT {
         inputGradient(
             products.queryKeyValue, .queryKeyValueInputGradient, slots.queryKeyValue, qkvGradient,
             into: a.normedGradient.all, layer: layer)
+        try observe("h.\(layer).ln_1", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm1, x: block.residual, block.norm1, gradients,
             feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)

@@ -52,19 +52,23 @@ final class GPT<E: ActivationElement>: LanguageModel {
         try timed(.forward) { try forwardBlocks() }
         try timed(.head) { try headLossAndGradients(gradients) }
         try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
-        return lossSum(rows: inputs.count)
+        return lossSum(0..<inputs.count)
     }
 
     func loss(sequences: Int) throws -> Double {
         precondition(sequences <= microBatch, "\(sequences) sequences in a micro-batch of \(microBatch)")
         try forwardBlocks()
         headLosses()
-        return lossSum(rows: sequences * configuration.contextLength)
+        return lossSum(0..<sequences * configuration.contextLength)
+    }
+
+    func sequenceLoss(_ index: Int) -> Double {
+        lossSum(index * configuration.contextLength..<(index + 1) * configuration.contextLength)
     }
 
     /// Token losses added in row order, in Double.
-    private func lossSum(rows: Int) -> Double {
-        activations.losses.withSpan(0..<rows) { losses in
+    private func lossSum(_ rows: Range<Int>) -> Double {
+        activations.losses.withSpan(rows) { losses in
             var sum = 0.0
             for i in 0..<losses.count { sum += Double(losses[i]) }
             return sum

@@ -32,14 +32,23 @@ public struct GPTConfiguration: Codable, Equatable, Sendable {
     /// The largest number of parameters that is accepted: 2³¹ of them are 34 GB of training state.
     static let parameterLimit = 1 << 31
 
+    // What is accepted; products of these fit into 64 bits.
+    package static let vocabularySizes = 2...1 << 24
+    package static let contextLengths = 1...1 << 20
+    package static let embeddingSizes = 1...1 << 17
+    package static let layerCounts = 1...1 << 12
+    package static let headCounts = 1...1 << 12
+
     private func validate() throws(GPTConfigurationError) {
         let named = [
-            ("vocabulary size", vocabularySize, 2, 1 << 24), ("context length", contextLength, 1, 1 << 20),
-            ("embedding size", embeddingSize, 1, 1 << 17), ("number of layers", layerCount, 1, 1 << 12),
-            ("number of heads", headCount, 1, 1 << 12),
+            ("vocabulary size", vocabularySize, Self.vocabularySizes),
+            ("context length", contextLength, Self.contextLengths),
+            ("embedding size", embeddingSize, Self.embeddingSizes),
+            ("number of layers", layerCount, Self.layerCounts), ("number of heads", headCount, Self.headCounts),
         ]
-        for (name, value, lowest, highest) in named where value < lowest || value > highest {
-            throw GPTConfigurationError("\(name) is \(value), expected a whole number from \(lowest) to \(highest)")
+        for (name, value, range) in named where !range.contains(value) {
+            throw GPTConfigurationError(
+                "\(name) is \(value), expected a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         guard embeddingSize % headCount == 0 else {
             let near = (1...embeddingSize).filter { embeddingSize % $0 == 0 }

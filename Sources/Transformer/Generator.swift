@@ -14,6 +14,10 @@ public final class Generator {
     private let keys: [Buffer<Float>]
     private let values: [Buffer<Float>]
     private var seen: [Int32] = []
+    /// How many of the tokens that were read it has forgotten.
+    public private(set) var forgottenCount = 0
+    /// How many it can have before it.
+    public var contextLength: Int { configuration.contextLength }
 
     // One row each.
     private let residual: Buffer<Float>
@@ -53,6 +57,7 @@ public final class Generator {
         precondition(token >= 0 && token < configuration.vocabularySize, "token \(token) outside the vocabulary")
         if seen.count == configuration.contextLength {
             let kept = seen.suffix(configuration.contextLength / 2)
+            forgottenCount += seen.count - kept.count
             seen = []
             for old in kept { read(old) }
         }

@@ -38,6 +38,9 @@ public protocol LanguageModel: AnyObject {
 
     /// The sum of the token losses of the first `sequences` sequences, without gradients.
     func loss(sequences: Int) throws -> Double
+
+    /// The sum of the token losses of one sequence of the micro-batch, from 0, as the newest pass left them.
+    func sequenceLoss(_ index: Int) -> Double
 }
 
 /// Sees the tensors of a step in the order in which they are computed.

@@ -7,20 +7,33 @@ import Training
 struct TrainCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "train", abstract: "Train a model; resumes by itself when the run directory holds a checkpoint.",
+        usage: "swiftlet train --train-data <path> --run-dir <path> [--val-data <path>] [<options>]",
         discussion: """
             Runs on one rank as it is, on N ranks under mpirun -np N. SIGUSR1 saves and stops (exit code 75); the same \
-            command then goes on with no jump of the learning rate.
+            command then goes on with no jump of the learning rate. At a resume the checkpoint says what is not given.
             """)
 
-    @Option(help: "YAML file with any of these options by name; flags win.")
-    var config: String?
+    @Option(
+        parsing: .unconditionalSingleValue, help: "YAML file with any of these options by name; flags win.",
+        completion: .file())
+    var config: [String] = []
 
-    @OptionGroup(title: "Options") var options: TrainOptions
+    @OptionGroup(title: TrainingConfiguration.sections[0]) var places: TableOptions<TrainingConfiguration, 0>
+    @OptionGroup(title: TrainingConfiguration.sections[1]) var model: TableOptions<TrainingConfiguration, 1>
+    @OptionGroup(title: TrainingConfiguration.sections[2]) var batch: TableOptions<TrainingConfiguration, 2>
+    @OptionGroup(title: TrainingConfiguration.sections[3]) var optimizer: TableOptions<TrainingConfiguration, 3>
+    @OptionGroup(title: TrainingConfiguration.sections[4]) var ranks: TableOptions<TrainingConfiguration, 4>
+    @OptionGroup(title: TrainingConfiguration.sections[5]) var rhythm: TableOptions<TrainingConfiguration, 5>
+    @OptionGroup(title: TrainingConfiguration.sections[6]) var resume: TableOptions<TrainingConfiguration, 6>
+    @OptionGroup(title: TrainingConfiguration.sections[7]) var display: TableOptions<TrainingConfiguration, 7>
 
     func run() throws {
         var configuration = TrainingConfiguration()
-        if let config { try ConfigurationFile.apply(config, to: &configuration) }
-        for (name, value) in options.given { try configuration.set(name, value) }
+        guard config.count <= 1 else { throw TrainingError(.usage, "--config is given more than once; give one file") }
+        if let file = config.first { try ConfigurationFile.apply(file, to: &configuration) }
+        try configuration.apply(
+            places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given + resume.given
+                + display.given)
         try configuration.validate()
 
         let checked = configuration

@@ -20,7 +20,7 @@ extension EndToEnd {
             threads: 1
             log-interval: 5
             eval-interval: 5
-            eval-batches: 3
+            eval-sequences: 6
             checkpoint-interval: 5
             precision: fp32
             no-shuffle: true

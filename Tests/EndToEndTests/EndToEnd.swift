@@ -92,7 +92,7 @@ final class Workspace: Sendable {
             ("--layers", "2"), ("--heads", "2"), ("--embedding-size", "32"), ("--context-length", "32"),
             ("--micro-batch", "2"), ("--global-batch", "8"), ("--steps", "20"), ("--warmup-steps", "4"),
             ("--learning-rate", "0.001"), ("--threads", "1"), ("--log-interval", "5"), ("--eval-interval", "5"),
-            ("--eval-batches", "3"), ("--checkpoint-interval", "5"), ("--precision", "fp32"),
+            ("--eval-sequences", "6"), ("--checkpoint-interval", "5"), ("--precision", "fp32"),
         ]
         var flags: [String] = []
         var rest = more[...]

@@ -115,7 +115,7 @@ extension EndToEnd {
                 "vocab-size", "init-from", "micro-batch", "global-batch", "steps", "warmup-steps", "learning-rate",
                 "min-learning-rate", "schedule", "decay-steps", "weight-decay", "beta1", "beta2", "epsilon",
                 "grad-clip", "precision", "reduction", "overlap", "threads", "log-interval", "eval-interval",
-                "eval-batches",
+                "eval-sequences",
                 "checkpoint-interval", "keep", "fingerprint-interval", "resume", "extend-schedule", "rewarm", "seed",
                 "no-shuffle", "debug", "progress",
             ] {

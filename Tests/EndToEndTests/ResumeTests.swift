@@ -113,7 +113,7 @@ extension EndToEnd {
             let before = try workspace.tree("run")
             for ranks in name == "--precision" ? [1, 2] : [1] {
                 let outcome = try workspace.train("run", [name, value], ranks: ranks)
-                #expect(outcome.status == 65, "\(outcome)")
+                #expect(outcome.status == 64, "\(outcome)")
                 #expect(outcome.errorLines.count == 1, "\(outcome)")
                 #expect(outcome.errorLines.first?.contains(difference) == true, "\(outcome)")
             }

@@ -167,7 +167,8 @@ import Transformer
     @Test(arguments: [
         ("seed", "7"), ("micro-batch", "2"), ("learning-rate", "0.001"), ("steps", "60"), ("warmup-steps", "11"),
         ("schedule", "linear"), ("weight-decay", "0.2"), ("beta2", "0.99"), ("grad-clip", "2.0"),
-        ("precision", "bf16"), ("reduction", "mpi"), ("overlap", "none"), ("eval-interval", "3"), ("eval-batches", "3"),
+        ("precision", "bf16"), ("reduction", "mpi"), ("overlap", "none"), ("eval-interval", "3"),
+        ("eval-sequences", "3"),
         ("checkpoint-interval", "7"), ("fingerprint-interval", "7"), ("stop-after", "4"), ("threads", "2"),
         ("val-data", Curve.tokens),
     ])

@@ -62,9 +62,9 @@ import Training
 
     /// The line as docs/files.md shows it, letter by letter.
     @Test func theLogLineIsThePublishedOne() {
-        let line = LogLine(
-            metrics: Self.metrics, steps: 10000, validationLoss: 10.016938, mixedPrecision: true,
-            tokensPerSecond: 2678.6)
+        var metrics = Self.metrics
+        metrics.validationLoss = 10.016938
+        let line = LogLine(metrics: metrics, steps: 10000, mixedPrecision: true, tokensPerSecond: 2678.6)
         #expect(
             line.text.replacing(/val ppl [0-9.]+/, with: "val ppl X")
                 == "epoch 1  step 10 / 10000  lr 0.000033  train loss 9.8186  val loss 10.0169  val ppl X  amp true  "
@@ -75,15 +75,23 @@ import Training
     }
 
     @Test func withoutAnEvaluationTheLogLineLacksItsFields() {
-        let line = LogLine(
-            metrics: Self.metrics, steps: 20, validationLoss: nil, mixedPrecision: false, tokensPerSecond: 0.4)
+        let line = LogLine(metrics: Self.metrics, steps: 20, mixedPrecision: false, tokensPerSecond: 0.4)
         #expect(line.text == "epoch 1  step 10 / 20  lr 0.000033  train loss 9.8186  amp false  0 tok/s")
     }
 
     @Test func aSpeedThatIsNotFiniteDoesNotTrap() {
-        let line = LogLine(
-            metrics: Self.metrics, steps: 20, validationLoss: .nan, mixedPrecision: false, tokensPerSecond: .infinity)
+        var metrics = Self.metrics
+        metrics.validationLoss = -.nan
+        let line = LogLine(metrics: metrics, steps: 20, mixedPrecision: false, tokensPerSecond: .infinity)
         #expect(line.text.contains("val loss nan"))
+    }
+
+    @Test("W1: a rate without meaningful digits is written with its exponent")
+    func aHugeRateHasAnExponent() {
+        var metrics = Self.metrics
+        metrics.learningRate = 1e30
+        let line = LogLine(metrics: metrics, steps: 20, mixedPrecision: false, tokensPerSecond: 1)
+        #expect(line.text.contains("  lr 1e+30  "))
     }
 }
 

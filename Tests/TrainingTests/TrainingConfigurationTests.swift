@@ -3,21 +3,17 @@ import Testing
 import Training
 
 @Suite struct TrainingConfigurationTests {
-    /// Section 4 of the design: the command line's defaults.
-    @Test func defaultsAreThoseOfTheDesign() {
-        let expected = [
-            "layers": "6", "heads": "6", "embedding-size": "384", "context-length": "256", "micro-batch": "8",
-            "global-batch": "16", "steps": "10000", "warmup-steps": "100", "learning-rate": "0.0003",
-            "min-learning-rate": "0.0", "schedule": "cosine", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
-            "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact",
-            "overlap": "messages", "threads": "auto",
-            "log-interval": "10", "eval-interval": "10", "eval-batches": "20", "checkpoint-interval": "100",
-            "keep": "3", "fingerprint-interval": "100", "resume": "auto", "seed": "1337", "no-shuffle": "false",
-            "debug": "false", "extend-schedule": "false", "progress": "false", "train-data": "", "run-dir": "",
-        ]
-        let actual = Dictionary(uniqueKeysWithValues: TrainingConfiguration().effective.map { ($0.name, $0.value) })
-        #expect(actual == expected)
-    }
+    /// The defaults, which `--help` and config.json show.
+    static let defaults = [
+        "layers": "6", "heads": "6", "embedding-size": "384", "context-length": "256", "micro-batch": "8",
+        "global-batch": "16", "steps": "10000", "warmup-steps": "100", "learning-rate": "0.0003",
+        "min-learning-rate": "0.0", "schedule": "cosine", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
+        "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact",
+        "overlap": "messages", "threads": "auto", "log-interval": "10", "eval-interval": "100",
+        "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
+        "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
+        "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
+    ]
 
     /// A value for each option that is not its default.
     static let values = [
@@ -27,15 +23,30 @@ import Training
         "min-learning-rate": "1e-05", "schedule": "wsd", "decay-steps": "7", "weight-decay": "0.0", "beta1": "0.8",
         "beta2": "0.999", "epsilon": "1e-06", "grad-clip": "0.0", "precision": "bf16", "reduction": "mpi",
         "overlap": "thread",
-        "threads": "3", "log-interval": "1", "eval-interval": "5", "eval-batches": "0", "checkpoint-interval": "50",
+        "threads": "3", "log-interval": "1", "eval-interval": "5", "eval-sequences": "all", "checkpoint-interval": "50",
         "keep": "1", "fingerprint-interval": "9", "stop-after": "12", "resume": "runs/a/checkpoints/step-00000010",
-        "extend-schedule": "true", "rewarm": "20", "seed": "18446744073709551615", "no-shuffle": "true",
-        "debug": "true", "trace": "trace.json", "progress": "true",
+        "extend-schedule": "true", "rewarm": "20", "allow-other-tokenizer": "true", "seed": "18446744073709551615",
+        "no-shuffle": "true", "debug": "true", "trace": "trace.json", "progress": "true",
     ]
 
+    private static let rows = TrainingConfiguration.options.filter { $0.successor == nil }
+
     @Test func everyOptionHasAValueHere() {
-        #expect(Set(TrainingConfiguration.options.map(\.name)) == Set(Self.values.keys))
-        #expect(TrainingConfiguration.options.count == Self.values.count)
+        #expect(Set(Self.rows.map(\.name)) == Set(Self.values.keys))
+        #expect(Self.rows.count == Self.values.count)
+        let actual = Dictionary(uniqueKeysWithValues: TrainingConfiguration().values.map { ($0.name, $0.value) })
+        #expect(actual == Self.defaults)
+    }
+
+    /// What `--help` says of a default is the default.
+    @Test(arguments: rows.map(\.name)) func theHelpTellsTheDefault(name: String) throws {
+        let row = try #require(TrainingConfiguration.option(name))
+        let isFlag = row.placeholder == nil
+        #expect(row.fallback == nil || !isFlag)
+        let standard = Self.defaults[name]
+        if let standard, !standard.isEmpty, !isFlag { #expect(row.fallback == standard) }
+        #expect(row.isRequired == (standard == ""))
+        #expect(row.help.hasSuffix("."))
     }
 
     @Test(arguments: values.keys.sorted())
@@ -43,13 +54,27 @@ import Training
         let value = try #require(Self.values[name])
         var configuration = TrainingConfiguration()
         try configuration.set(name, value)
-        #expect(configuration.effective.first { $0.name == name }?.value == value)
-        #expect(configuration.given == [name])
+        #expect(configuration.values.first { $0.name == name }?.value == value)
+        #expect(configuration.namesGiven == [name])
         // And nothing else has changed.
-        let others = configuration.effective.filter { $0.name != name }
-        let defaults = TrainingConfiguration().effective.filter { $0.name != name }
+        let others = configuration.values.filter { $0.name != name }
+        let defaults = TrainingConfiguration().values.filter { $0.name != name }
         #expect(others.map(\.name) == defaults.map(\.name))
         #expect(others.map(\.value) == defaults.map(\.value))
+    }
+
+    /// What a role means for each table that follows from it, by a list of its own.
+    @Test func rolesSayWhoComparesAndKeeps() {
+        let places: Set = ["train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress"]
+        let kept: Set = [
+            "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "global-batch",
+            "weight-decay", "beta1", "beta2", "epsilon", "grad-clip", "precision", "reduction", "seed", "no-shuffle",
+        ]
+        var all = TrainingConfiguration()
+        for (name, value) in Self.values { try? all.set(name, value) }
+        #expect(Set(all.comparedOverRanks.map(\.name)) == Set(Self.values.keys).subtracting(places))
+        #expect(Set(all.keptInCheckpoints.map(\.name)) == kept)
+        #expect(Set(Self.rows.filter(\.isPath).map(\.name)) == places.subtracting(["progress"]))
     }
 
     @Test(arguments: [
@@ -65,14 +90,40 @@ import Training
         #expect(configuration == TrainingConfiguration())
     }
 
+    @Test("S2: an option that has another name now is refused with the new one")
+    func anOldNameNamesTheNewOne() {
+        var configuration = TrainingConfiguration()
+        let error = #expect(throws: TrainingError.self) { try configuration.set("eval-batches", "20") }
+        #expect(error?.description.hasPrefix("--eval-batches is now --eval-sequences: ") == true)
+        let inFile = #expect(throws: TrainingError.self) {
+            try configuration.set("eval-batches", "20", source: "a.yaml")
+        }
+        #expect(inFile?.description.hasPrefix("a.yaml: eval-batches is now eval-sequences: ") == true)
+        var evaluation = ModelEvaluation.Options()
+        let other = #expect(throws: TrainingError.self) { try evaluation.set("windows", "20") }
+        #expect(other?.description.hasPrefix("--windows is now --sequences: ") == true)
+        #expect([error?.exitCode, inFile?.exitCode, other?.exitCode] == [64, 64, 64])
+    }
+
+    @Test("S14: an option that stands there twice is refused")
+    func anOptionGivenTwiceIsRefused() throws {
+        var configuration = TrainingConfiguration()
+        let error = #expect(throws: TrainingError.self) {
+            try configuration.apply([("train-data", "a"), ("seed", "1"), ("train-data", "b")])
+        }
+        #expect(error?.exitCode == 64)
+        #expect(error?.description.hasPrefix("--train-data is given more than once") == true)
+    }
+
     @Test(arguments: [
         ("layers", "six", "a whole number"), ("layers", "2.5", "a whole number"), ("layers", "", "a whole number"),
-        ("steps", "99999999999999999999", "a whole number"), ("learning-rate", "fast", "a number"),
+        ("layers", " 6", "a whole number"), ("layers", "1_0", "a whole number"), ("layers", "0x10", "a whole number"),
+        ("steps", "99999999999999999999", "a whole number"), ("learning-rate", "fast", "a number, 0.0 or more"),
         ("schedule", "cosin", "cosine, linear, constant, wsd"), ("precision", "fp16", "auto, fp32, bf16"),
         ("reduction", "nccl", "exact, mpi"), ("overlap", "false", "none, messages, thread"),
-        ("threads", "all", "auto, a whole number"),
+        ("threads", "all", "auto, a whole number"), ("eval-sequences", "auto", "all, a whole number"),
         ("seed", "-1", "a whole number from 0 to 18446744073709551615"), ("no-shuffle", "yes", "true or false"),
-        ("resume", "", "auto, never or a checkpoint directory"), ("train-data", "", "a text"),
+        ("resume", "", "auto, never or a checkpoint directory"), ("train-data", "", "a path"),
     ])
     func aBadValueSaysWhatWasExpected(name: String, value: String, expected: String) {
         var configuration = TrainingConfiguration()
@@ -86,25 +137,33 @@ import Training
     @Test(arguments: [
         ("layers", "0"), ("heads", "-1"), ("embedding-size", "0"), ("context-length", "0"), ("vocab-size", "1"),
         ("micro-batch", "0"), ("global-batch", "0"), ("steps", "0"), ("warmup-steps", "-1"), ("learning-rate", "nan"),
-        ("learning-rate", "-1"), ("learning-rate", "inf"), ("min-learning-rate", "1"), ("weight-decay", "-0.1"),
+        ("learning-rate", "-1"), ("learning-rate", "inf"), ("weight-decay", "-0.1"),
         ("beta1", "1"), ("beta2", "1.5"), ("epsilon", "nan"), ("grad-clip", "-1"), ("threads", "0"),
-        ("log-interval", "0"), ("eval-interval", "0"), ("eval-batches", "-1"), ("checkpoint-interval", "0"),
-        ("keep", "0"), ("fingerprint-interval", "0"), ("stop-after", "0"), ("rewarm", "0"), ("heads", "5"),
-        ("decay-steps", "3"),
+        ("threads", "1025"),
+        ("log-interval", "0"), ("eval-interval", "0"), ("eval-sequences", "-1"), ("checkpoint-interval", "0"),
+        ("keep", "0"), ("keep", "-1"), ("fingerprint-interval", "0"), ("stop-after", "0"), ("rewarm", "0"),
+        ("decay-steps", "-3"),
     ])
-    func aValueOutOfItsRangeIsNamed(name: String, value: String) throws {
+    func aValueOutOfItsRangeIsNamed(name: String, value: String) {
         var configuration = TrainingConfiguration()
-        configuration.trainData = "data/*.bin"
-        configuration.runDirectory = "run"
-        try configuration.validate()
-        try configuration.set(name, value)
+        let error = #expect(throws: TrainingError.self) { try configuration.set(name, value) }
+        #expect(error?.exitCode == 64)
+        #expect(error?.description.hasPrefix("--\(name) is '\(value)', expected ") == true)
+    }
+
+    /// Numbers that are none together.
+    @Test(arguments: [
+        ["min-learning-rate": "1"], ["decay-steps": "3"], ["steps": "999999999999", "global-batch": "16777216"],
+    ])
+    func valuesThatDoNotGoTogetherAreNamed(options: [String: String]) throws {
+        var configuration = TrainingConfiguration()
+        for (name, value) in options { try configuration.set(name, value) }
         do {
-            try configuration.validate()
-            Issue.record("--\(name) \(value) was taken")
+            try configuration.validateTogether()
+            Issue.record("\(options) was taken")
         } catch {
             #expect(exitCode(of: error) == 64)
-            #expect("\(error)".contains("--\(name)"), "\(error)")
-            #expect(!"\(error)".contains("\n"))
+            #expect("\(error)".contains("--\(options.keys.sorted()[0])"), "\(error)")
         }
     }
 

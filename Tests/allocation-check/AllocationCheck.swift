@@ -38,7 +38,6 @@ struct AllocationCheck {
         ] {
             try configuration.set(name, value)
         }
-        configuration.evalBatches = 0
         try configuration.validate()
         let trainer = try Trainer(configuration, communicator: SingleProcess(), reporter: SilentReporter())
         // The first step may fill caches; those after it must find everything in place.

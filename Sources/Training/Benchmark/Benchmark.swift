@@ -7,6 +7,39 @@ import Transformer
 
 /// `swiftlet bench`: what this machine can do, what a training step reaches of it, and where the rest goes.
 public struct Benchmark {
+    /// What `bench` can be told.
+    package struct Options: OptionSettings {
+        /// Shape, micro-batch, precision and the like, as `train` has them.
+        package var run = TrainingConfiguration()
+        package var accumulation = 1
+        /// Nil: as `GradientBuckets` says.
+        package var bucketKiB: Int?
+        package var steps = 10
+        package var json = false
+        package var namesGiven: Set<String> = []
+
+        package init() { run.vocabularySize = 8192 }
+
+        package static let command = "bench"
+        package static let options: [CommandOption<Options>] =
+            [
+                "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "precision",
+                "reduction", "overlap", "threads",
+            ].compactMap { name in
+                var row = TrainingConfiguration.option(name)?.lifted(to: \Options.run)
+                if name == "vocab-size" { row?.fallback = "8192" }
+                return row
+            } + [
+                .init(
+                    "accumulation", \.accumulation, .whole(BatchPlan.sizes), "Micro-batches of a rank in one step."),
+                .init(
+                    "bucket", \.bucketKiB, .optional(.whole(1...1 << 20)),
+                    otherwise: "an eighth of them, 1024 to 8192", "KiB of gradients that are reduced at a time."),
+                .init("steps", \.steps, .whole(1...100_000), "Steps to time."),
+                .init("json", \.json, .flag, "Print JSON."),
+            ]
+    }
+
     /// What a benchmark found; the JSON of `--json`.
     public struct Report: Codable, Sendable {
         public var ranks: Int
@@ -36,26 +69,30 @@ public struct Benchmark {
         "6 × parameters without position embeddings + 12 · layers · width · context a token"
 
     /// Measures ceilings, then times steps of the real trainer on random tokens. All ranks call it together.
-    public static func run(
-        _ wanted: TrainingConfiguration, steps: Int, communicator: any Communicator
-    ) throws -> Report {
-        let folder = FileManager.default.temporaryDirectory.appendingPathComponent("swiftlet-bench-\(getppid())")
+    package static func run(_ options: Options, communicator: any Communicator) throws -> Report {
+        try communicator.agree(on: options.values)
+        // A name of its own for every call; the ranks of all hosts have the same.
+        let name = try communicator.fromRankZero { Array("swiftlet-bench-\(UUID().uuidString)".utf8) }
+        let folder = FileManager.default.temporaryDirectory.appendingPathComponent(
+            String(decoding: name, as: UTF8.self))
         defer { if communicator.localRank == 0 { try? FileManager.default.removeItem(at: folder) } }
-        var configuration = wanted
-        configuration.trainData = folder.appendingPathComponent("train_*.bin").path
+        var configuration = options.run
+        configuration.globalBatch = try communicator.agreeing {
+            try globalBatch(options, ranks: communicator.worldSize)
+        }
+        configuration.trainData = folder.appendingPathComponent("train_000000.bin").path
         configuration.runDirectory = folder.appendingPathComponent("run").path
-        configuration.evalBatches = 0
         configuration.steps = 1_000_000
-        let vocabulary = configuration.vocabularySize ?? 8192
-        configuration.vocabularySize = vocabulary
-        let tokens = max(1 << 20, configuration.globalBatch * configuration.contextLength * 2 + 1)
+        configuration.bucketBytes = options.bucketKiB.map { $0 << 10 }
+        let (context, vocabulary) = (configuration.contextLength, configuration.vocabularySize ?? 8192)
         try communicator.agreeing {
-            if communicator.localRank == 0 { try writeTokens(to: folder, count: tokens, vocabulary: vocabulary) }
+            guard communicator.localRank == 0 else { return }
+            try writeTokens(to: folder, count: max(1 << 20, context + 1), vocabulary: vocabulary)
         }
 
         let trainer = try Trainer(configuration, communicator: communicator, reporter: SilentReporter())
         for _ in 0..<3 { _ = try trainer.trainingStep() }
-        let speed = try Speed(trainer, steps: steps, on: communicator)
+        let speed = try Speed(trainer, steps: options.steps, on: communicator)
         let ceilings = try MachineCeilings.measure(
             trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
             on: communicator)
@@ -91,7 +128,7 @@ public struct Benchmark {
             defer { trainer.record(on: nil) }
             for round in 0..<rounds {
                 var own: [Double] = []
-                for _ in 0..<(steps * (round + 1) / rounds - steps * round / rounds) {
+                for _ in 0..<BenchmarkArithmetic.steps(ofRound: round, of: rounds, steps: steps) {
                     timeline.removeAll()
                     own.append(try trainer.trainingStep().stepMilliseconds)
                     timelines.append(timeline.events)
@@ -102,7 +139,7 @@ public struct Benchmark {
                 let ceiling = try made.gigaflopsTogether(repetitions: 9, on: communicator)
                 times += own
                 ceilings.append(ceiling)
-                utilizations.append(flops / (median(own) * 1e6) / ceiling)
+                utilizations.append(BenchmarkArithmetic.utilization(flops: flops, milliseconds: own, ceiling: ceiling))
             }
             self.steps = steps
             milliseconds = try communicator.allReduce(median(times), .maximum)
@@ -120,20 +157,31 @@ public struct Benchmark {
         let plan = trainer.setup.loader.plan
         let precision = trainer.model.precision
         let tokens = plan.globalBatch * shape.contextLength
-        let speed = Double(tokens) / measured.milliseconds * 1000
+        let speed = BenchmarkArithmetic.tokensPerSecond(tokens, milliseconds: measured.milliseconds)
         let breakdown = StepBreakdown(
             measured.timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings
         )
-        let averaging = breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }
-            .reduce(0) { $0 + $1.milliseconds }
         return Report(
             ranks: communicator.worldSize, threadsPerRank: trainer.setup.compute.pool.threadCount,
             precision: precision.rawValue, parameters: shape.parameterCount, microBatch: plan.microBatch,
             globalBatch: plan.globalBatch, contextLength: shape.contextLength, steps: measured.steps,
             ceilings: ceilings, stepMilliseconds: measured.milliseconds, tokensPerSecond: speed,
             modelGigaflops: speed * shape.flopsPerToken / 1e9, modelFlopsUtilization: measured.utilization,
-            averagingShare: averaging / measured.milliseconds, peakMemoryMegabytes: measured.peakMemory,
+            averagingShare: BenchmarkArithmetic.averagingShare(breakdown.parts, milliseconds: measured.milliseconds),
+            peakMemoryMegabytes: measured.peakMemory,
             breakdown: breakdown)
+    }
+
+    /// Sequences of a step over all ranks.
+    /// - Throws: `TrainingError` (64) when they are more than a step can have.
+    package static func globalBatch(_ options: Options, ranks: Int) throws(TrainingError) -> Int {
+        let own = options.run.microBatch * options.accumulation
+        guard BatchPlan.sizes.contains(own), BatchPlan.sizes.contains(own * ranks) else {
+            throw .usage(
+                "--micro-batch \(options.run.microBatch) × --accumulation \(options.accumulation) × \(ranks) ranks are more "
+                    + "sequences than a step can have, \(BatchPlan.sizes.upperBound); make one of them smaller")
+        }
+        return own * ranks
     }
 
     /// Random tokens in llm.c's format.

@@ -101,6 +101,7 @@ struct MatmulCeiling {
     }
 }
 
+/// The median of several runs of `body`, in seconds.
 private func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
     let times = (0..<repetitions).map { _ in
         let start = Timeline.now()
@@ -108,12 +109,4 @@ private func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
         return Double(Timeline.now() - start) / 1e9
     }
     return median(times)
-}
-
-/// The middle value; the mean of the two middle ones where their number is even.
-func median(_ values: [Double]) -> Double {
-    guard !values.isEmpty else { return 0 }
-    let sorted = values.sorted()
-    let middle = sorted.count / 2
-    return sorted.count % 2 == 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2
 }

@@ -32,12 +32,16 @@ public struct StepBreakdown: Codable, Sendable {
     /// The kinds of matmul.
     public var products: [Product]
 
-    /// Adds up the events of several steps.
-    init(
+    /// Adds up the events of several steps: `timelines` has one list a step.
+    ///
+    /// - Parameters:
+    ///   - tokens: tokens of one rank in a step.
+    ///   - ceilings: what the floors follow from.
+    package init(
         _ timelines: [[Timeline.Event]], _ shape: GPTConfiguration, tokens: Int, precision: Precision,
         ceilings: MachineCeilings
     ) {
-        let floors = Floors(shape, tokens: tokens, precision: precision, ceilings: ceilings)
+        let floors = StepFloors(shape, tokens: tokens, precision: precision, ceilings: ceilings)
         func perStep(_ phases: [Phase]) -> [Double] {
             timelines.map { events in
                 events.reduce(0.0) { $0 + (phases.contains($1.phase) ? Double($1.end - $1.start) / 1e6 : 0) }
@@ -57,7 +61,7 @@ public struct StepBreakdown: Codable, Sendable {
         products = Self.products.map { name, phases in
             let speeds = phases.map { phase in
                 let time = median(perStep([phase]))
-                return time > 0 ? floors.milliseconds([phase]) * floors.flopsPerMillisecond / time / 1e6 : 0
+                return time > 0 ? floors.flops([phase]) / time / 1e6 : 0
             }
             return Product(name: name, forward: speeds[0], inputGradient: speeds[1], weightGradient: speeds[2])
         }
@@ -92,58 +96,4 @@ public struct StepBreakdown: Codable, Sendable {
             ("waiting", [.waiting]),
             ("reading tokens", [.data]),
         ]
-}
-
-/// The least times that arithmetic and memory traffic allow.
-private struct Floors {
-    let shape: GPTConfiguration
-    let rows: Double
-    let bytes: Double
-    let flopsPerMillisecond: Double
-    let bytesPerMillisecond: Double
-    let reductionPerMillisecond: Double?
-
-    init(_ shape: GPTConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings) {
-        self.shape = shape
-        rows = Double(tokens)
-        bytes = Double(precision.byteCount)
-        flopsPerMillisecond = max(1, (ceilings.matmulTogether[precision.rawValue] ?? 1) * 1e6)
-        bytesPerMillisecond = max(1, ceilings.memoryGigabytes * 1e6)
-        reductionPerMillisecond = ceilings.reductionGigabytes.map { max(1, $0 * 1e6) }
-    }
-
-    func milliseconds(_ phases: [Phase]) -> Double { phases.reduce(0) { $0 + milliseconds($1) } }
-
-    private func milliseconds(_ phase: Phase) -> Double {
-        let c = Double(shape.embeddingSize)
-        let layers = Double(shape.layerCount)
-        let vocabulary = Double(shape.vocabularySize)
-        let context = Double(shape.contextLength)
-        let parameters = Double(shape.parameterCount)
-        func product(_ input: Double, _ output: Double) -> Double { 2 * rows * input * output / flopsPerMillisecond }
-        func traffic(_ bytes: Double) -> Double { bytes / bytesPerMillisecond }
-        switch phase {
-        case .queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient:
-            return layers * product(c, 3 * c)
-        case .attentionProjectionForward, .attentionProjectionInputGradient, .attentionProjectionWeightGradient:
-            return layers * product(c, c)
-        case .expansionForward, .expansionInputGradient, .expansionWeightGradient, .contractionForward,
-            .contractionInputGradient, .contractionWeightGradient:
-            return layers * product(c, 4 * c)
-        case .headForward, .headInputGradient, .headWeightGradient: return product(c, vocabulary)
-        // Two products forward and five backward, over half of the square.
-        case .attentionForward: return layers * 2 * rows * context * c / flopsPerMillisecond
-        case .attentionBackward: return layers * 5 * rows * context * c / flopsPerMillisecond
-        case .crossEntropy: return traffic(2 * rows * vocabulary * bytes)
-        // Forward: stream and branch in, sum and output out; backward: two in, stream in and out, two out.
-        case .norm: return traffic((2 * layers + 1) * rows * c * (8 + 2 * bytes + 12 + 3 * bytes))
-        case .activation: return traffic(layers * rows * 4 * c * 6 * bytes)
-        case .biasGradient: return traffic(layers * rows * 3 * c * bytes)
-        case .embedding: return traffic(2 * rows * c * 12)
-        case .optimizer: return traffic(parameters * (28 + (bytes == 2 ? 2 : 0)))
-        case .gradientNorm: return traffic(parameters * 4)
-        case .reduction: return reductionPerMillisecond.map { parameters * 4 / $0 } ?? 0
-        default: return 0
-        }
-    }
 }
