@@ -96,6 +96,7 @@ let package = Package(
                 "Collectives", "allocation-check",
             ]),
         tests("EndToEndTests", ["swiftlet", "Checkpointing", "Kernels"]),
+        tests("DocsTests", ["swiftlet", "Optimization", "TokenData"]),
     ],
     swiftLanguageModes: [.v6]
 )

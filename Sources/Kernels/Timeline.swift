@@ -31,6 +31,13 @@ public final class Timeline: @unchecked Sendable {
         public var start: UInt64
         /// See `start`.
         public var end: UInt64
+
+        package init(phase: Phase, index: Int = -1, start: UInt64, end: UInt64) {
+            self.phase = phase
+            self.index = index
+            self.start = start
+            self.end = end
+        }
     }
 
     /// What was recorded, in order.

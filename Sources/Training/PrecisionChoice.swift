@@ -3,24 +3,32 @@ import Kernels
 import Transformer
 
 /// What `--precision auto` decides on, measured on this machine in a moment.
-struct PrecisionChoice {
-    let precision: Precision
+package struct PrecisionChoice {
+    package let precision: Precision
     /// A line for the log.
-    let reason: String
+    package let reason: String
+
+    /// Takes bf16 where it is faster by more than a tenth, which is what two measurements may differ by.
+    /// - Parameters: the times of one product.
+    package init(fp32 full: Double, bf16 half: Double) {
+        precision = half < full * 0.9 ? .bf16 : .fp32
+        reason =
+            "precision \(precision.rawValue): bf16 matmuls run at \(fixed(full / half, 2)) × the speed of fp32 here"
+    }
+
+    private init(_ precision: Precision, reason: String) {
+        self.precision = precision
+        self.reason = reason
+    }
 
     /// Measures one of the model's products in both precisions.
-    static func measure(_ compute: Compute, width: Int) throws -> PrecisionChoice {
+    package static func measure(_ compute: Compute, width: Int) throws -> PrecisionChoice {
         guard Compute.hasFastBFloat16 else {
-            return PrecisionChoice(precision: .fp32, reason: "precision fp32: this CPU has no bf16 instructions")
+            return PrecisionChoice(.fp32, reason: "precision fp32: this CPU has no bf16 instructions")
         }
         let width = min(1024, max(64, width))
-        let full = try time(compute, width, Float.self)
-        let half = try time(compute, width, BFloat16.self)
-        let choice: Precision = half < full * 0.9 ? .bf16 : .fp32
         return PrecisionChoice(
-            precision: choice,
-            reason:
-                "precision \(choice.rawValue): bf16 matmuls run at \(fixed(full / half, 2)) × the speed of fp32 here")
+            fp32: try time(compute, width, Float.self), bf16: try time(compute, width, BFloat16.self))
     }
 
     /// The best of several runs, in nanoseconds.

@@ -39,6 +39,8 @@ public final class Trainer {
     private let observer: DebugObserver?
     private let tracer: Tracer?
     private var speed = SpeedMeter()
+    /// Nanoseconds, for the speeds; tests put their own here.
+    package var clock: () -> UInt64 = Timeline.now
 
     /// Sets a run up on this rank: data, model, optimizer, resume. All ranks call it together.
     /// - Throws: `AgreedError` on all ranks when any of them fails.
@@ -109,7 +111,7 @@ public final class Trainer {
 
     /// One optimizer step: every micro-batch's gradient, one reduction, one update.
     package func trainingStep() throws -> StepMetrics {
-        let start = Timeline.now()
+        let start = clock()
         let plan = setup.loader.plan
         let tokens = plan.globalBatch * model.configuration.contextLength
         observer?.step = step + 1
@@ -152,7 +154,7 @@ public final class Trainer {
         step += 1
         model.timeline?.record(.step, index: step, since: start)
 
-        let seconds = Double(Timeline.now() - start) / 1e9
+        let seconds = Double(clock() - start) / 1e9
         speed.add(tokens: tokens, seconds: seconds)
         return StepMetrics(
             step: step, epoch: setup.loader.epoch(before: step * plan.globalBatch) + 1,

@@ -36,8 +36,27 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
         }
         tell("gradients overlap=\(overlap) \(String(here, radix: 16))", on: communicator)
     }
+    try checkPlainSums(on: communicator)
     try checkParameterBroadcast(on: communicator)
     tell("all checks passed on \(expected) ranks, \(communicator.implementation)", on: communicator)
+}
+
+/// `--reduction mpi`: whole numbers add up exactly in whatever order the library adds.
+private func checkPlainSums(on communicator: MPICommunicator) throws {
+    let count = 2003
+    let gradients = Buffer<Float>(count: count)
+    let reducer = GradientReducer(
+        communicator: communicator, gradients: gradients, bucketElements: 1000, mode: .mpi, microBatchesPerRank: 1)
+    reducer.beginStep()
+    reducer.beginMicroBatch(0)
+    gradients.set((0..<count).map { Float($0 * 31 % 10_007 + communicator.rank) })
+    try reducer.completed(0..<count)
+    try reducer.endMicroBatch()
+    let size = communicator.worldSize
+    let expected = (0..<count).map { Float($0 * 31 % 10_007 * size + size * (size - 1) / 2) }
+    guard gradients.array() == expected else {
+        throw Stop(exitCode: 70, description: "the sum by MPI_Allreduce is another one")
+    }
 }
 
 /// Three micro-batches a rank through the gradient reducer.

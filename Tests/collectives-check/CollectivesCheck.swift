@@ -3,6 +3,7 @@
 //     collectives-check --expect N [--chunk-limit ELEMENTS]   all checks; fails when the world has not N ranks
 //     collectives-check --fail RANK CODE                      that rank throws while the others wait for it
 //     collectives-check --diverge                             the highest rank has another configuration
+//     collectives-check --length KIND                         ranks 0 and 1 disagree about a message's length
 //     collectives-check --bench [MEGABYTES...]                times of the reductions
 import Basics
 import Collectives
@@ -48,12 +49,15 @@ struct CollectivesCheck {
             try failOnPurpose(rank: rank, code: ExitCode(rawValue: Int32(code)), on: communicator)
         } else if arguments.contains("--diverge") {
             try disagreeOnPurpose(on: communicator)
+        } else if let index = arguments.firstIndex(of: "--length"), index + 1 < arguments.count {
+            try disagreeAboutLength(arguments[index + 1], on: communicator)
         } else if let index = arguments.firstIndex(of: "--bench") {
             try bench(megabytes: arguments[(index + 1)...].compactMap(Double.init), on: communicator)
         } else if let expected = number(after: "--expect") {
             try checkAll(expected: expected, chunkLimit: number(after: "--chunk-limit"), on: communicator)
         } else {
-            throw Stop(exitCode: 64, description: "say --expect N, --fail RANK CODE, --diverge or --bench")
+            throw Stop(
+                exitCode: 64, description: "say --expect N, --fail RANK CODE, --diverge, --length KIND or --bench")
         }
     }
 

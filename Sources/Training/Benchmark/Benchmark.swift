@@ -96,22 +96,34 @@ public struct Benchmark {
         let ceilings = try MachineCeilings.measure(
             trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
             on: communicator)
-        return report(trainer, ceilings, speed, on: communicator)
+        return Report(
+            trainer.model.configuration, trainer.setup.loader.plan, threads: trainer.setup.compute.pool.threadCount,
+            precision: trainer.model.precision, ceilings: ceilings, speed)
     }
 
     /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
-    private struct Speed {
-        let steps: Int
+    package struct Speed {
         /// Median milliseconds of a step.
-        let milliseconds: Double
+        var milliseconds: Double
         /// Median matmul GFLOP/s of a rank while all work.
-        let ceiling: Double
+        var ceiling: Double
         /// Median over the rounds: what a round's steps reached of its ceiling.
-        let utilization: Double
+        var utilization: Double
         /// The largest rank's peak in MB, before the ceiling took memory of its own.
-        let peakMemory: Double
+        var peakMemory: Double
         /// What each of the steps consisted of.
-        let timelines: [[Timeline.Event]]
+        var timelines: [[Timeline.Event]]
+
+        package init(
+            milliseconds: Double, ceiling: Double, utilization: Double, peakMemory: Double,
+            timelines: [[Timeline.Event]]
+        ) {
+            self.milliseconds = milliseconds
+            self.ceiling = ceiling
+            self.utilization = utilization
+            self.peakMemory = peakMemory
+            self.timelines = timelines
+        }
 
         init(_ trainer: Trainer, steps: Int, on communicator: any Communicator) throws {
             let rounds = min(5, steps)
@@ -141,35 +153,12 @@ public struct Benchmark {
                 ceilings.append(ceiling)
                 utilizations.append(BenchmarkArithmetic.utilization(flops: flops, milliseconds: own, ceiling: ceiling))
             }
-            self.steps = steps
             milliseconds = try communicator.allReduce(median(times), .maximum)
             ceiling = median(ceilings)
             utilization = try communicator.allReduce(median(utilizations), .minimum)
             peakMemory = memory
             self.timelines = timelines
         }
-    }
-
-    private static func report(
-        _ trainer: Trainer, _ ceilings: MachineCeilings, _ measured: Speed, on communicator: any Communicator
-    ) -> Report {
-        let shape = trainer.model.configuration
-        let plan = trainer.setup.loader.plan
-        let precision = trainer.model.precision
-        let tokens = plan.globalBatch * shape.contextLength
-        let speed = BenchmarkArithmetic.tokensPerSecond(tokens, milliseconds: measured.milliseconds)
-        let breakdown = StepBreakdown(
-            measured.timelines, shape, tokens: tokens / communicator.worldSize, precision: precision, ceilings: ceilings
-        )
-        return Report(
-            ranks: communicator.worldSize, threadsPerRank: trainer.setup.compute.pool.threadCount,
-            precision: precision.rawValue, parameters: shape.parameterCount, microBatch: plan.microBatch,
-            globalBatch: plan.globalBatch, contextLength: shape.contextLength, steps: measured.steps,
-            ceilings: ceilings, stepMilliseconds: measured.milliseconds, tokensPerSecond: speed,
-            modelGigaflops: speed * shape.flopsPerToken / 1e9, modelFlopsUtilization: measured.utilization,
-            averagingShare: BenchmarkArithmetic.averagingShare(breakdown.parts, milliseconds: measured.milliseconds),
-            peakMemoryMegabytes: measured.peakMemory,
-            breakdown: breakdown)
     }
 
     /// Sequences of a step over all ranks.
@@ -200,5 +189,32 @@ public struct Benchmark {
         var usage = rusage()
         getrusage(__rusage_who_t(RUSAGE_SELF.rawValue), &usage)
         return Double(usage.ru_maxrss) / 1024
+    }
+}
+
+extension Benchmark.Report {
+    /// What the measurements of all ranks amount to.
+    package init(
+        _ shape: GPTConfiguration, _ plan: BatchPlan, threads: Int, precision: Precision, ceilings: MachineCeilings,
+        _ speed: Benchmark.Speed
+    ) {
+        let tokens = plan.globalBatch * shape.contextLength
+        ranks = plan.worldSize
+        threadsPerRank = threads
+        self.precision = precision.rawValue
+        parameters = shape.parameterCount
+        microBatch = plan.microBatch
+        globalBatch = plan.globalBatch
+        contextLength = shape.contextLength
+        steps = speed.timelines.count
+        self.ceilings = ceilings
+        stepMilliseconds = speed.milliseconds
+        tokensPerSecond = BenchmarkArithmetic.tokensPerSecond(tokens, milliseconds: speed.milliseconds)
+        modelGigaflops = tokensPerSecond * shape.flopsPerToken / 1e9
+        modelFlopsUtilization = speed.utilization
+        peakMemoryMegabytes = speed.peakMemory
+        breakdown = StepBreakdown(
+            speed.timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings)
+        averagingShare = BenchmarkArithmetic.averagingShare(breakdown.parts, milliseconds: speed.milliseconds)
     }
 }

@@ -13,6 +13,9 @@ public struct MachineCeilings: Codable, Sendable {
     /// Bytes of gradients summed a second over ranks, in GB/s; nil at one rank.
     public var reductionGigabytes: Double?
 
+    /// Nothing measured.
+    package init() {}
+
     /// Measures on all ranks together; every rank gets the same figures. `known` were measured between steps.
     static func measure(
         _ compute: Compute, mode: ReductionMode, known: [Precision: Double], on communicator: any Communicator

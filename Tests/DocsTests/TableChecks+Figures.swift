@@ -1,0 +1,70 @@
+import Foundation
+import Testing
+
+// Tables of measurements: no test can hold a figure, so these hold what is around it.
+
+extension TableChecks {
+    static let figures: [String: Check] = [
+        "docs/architecture.md › Memory › what | bytes": { table in
+            for row in table.rows { #expect(row[1].contains(/\d/), "\(row)") }
+        },
+        "docs/performance.md › Against PyTorch DDP › shape | PyTorch tok/s | swiftlet tok/s | ratio | wanted | PyTorch MB a rank | swiftlet MB a rank":
+            { table in
+                for row in table.rows {
+                    let numbers = try row.dropFirst().map { try #require(Double($0), "\(row)") }
+                    #expect((numbers[1] / numbers[0] - numbers[2]).magnitude <= 0.0051, "\(row): the ratio")
+                    #expect(numbers[2] >= numbers[3], "\(row): below what is wanted")
+                }
+            },
+        "docs/performance.md › The other figures › figure | wanted | measured | command": { table in
+            for row in table.rows {
+                #expect(!row[2].isEmpty && !row[3].isEmpty, "\(row): every figure has its command")
+            }
+        },
+        "docs/performance.md › Where a step goes › part | ms | floor ms": { table in
+            // The names are the report's, and the parts add up to the step.
+            let source = try Pages.text("Sources/Training/Benchmark/StepBreakdown.swift")
+            var sum = 0.0
+            for row in table.rows.dropLast() {
+                let name = row[0].hasPrefix("matmul ") ? String(row[0].dropFirst("matmul ".count)) : row[0]
+                #expect(source.contains("\"\(name)\"") || name == "everything else", "\(row)")
+                sum += try #require(Double(row[1]), "\(row)")
+            }
+            let step = try #require(table.rows.last)
+            let total = try #require(Double(step[1].filter { $0 != "*" }), "\(step)")
+            #expect(step[0] == "**step**" && (sum - total).magnitude < 1, "the parts are \(sum) ms")
+        },
+        "docs/performance.md › Where a step goes ›  | forward | input gradient | weight gradient": { table in
+            #expect(table.rows.map { $0[0] } == ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj", "lm_head"])
+        },
+        "docs/performance.md › Reduction: messages between products › bucket | messages | blocking | thread of its own":
+            {
+                table in
+                for row in table.rows { #expect(row.dropFirst().allSatisfy { $0.hasSuffix(" ms") }, "\(row)") }
+            },
+        "docs/performance.md › What made the difference › change | before | after": { table in
+            for row in table.rows { #expect(row.dropFirst().allSatisfy { $0.contains(/\d/) }, "\(row)") }
+        },
+        "Tests/Reference/README.md › Reference numbers › program | what it does": { table in
+            for row in table.rows { #expect(Pages.exists("Tests/Reference/" + Pages.code(in: row[0])[0]), "\(row)") }
+        },
+        "Tests/Reference/README.md › Fixtures › file | holds": { table in
+            for row in table.rows {
+                #expect(Pages.exists("Tests/TransformerTests/Fixtures/" + Pages.code(in: row[0])[0]), "\(row)")
+            }
+        },
+        "Tests/Reference/README.md › Tolerances, from measurement › what | float32 against float64 | limit that this justifies":
+            { table in
+                // A limit leaves room for another order of summation, and not for a wrong term: up to 75 times.
+                for row in table.rows {
+                    let measured = try #require(Double(row[1].prefix { !$0.isWhitespace }), "\(row)")
+                    let limit = try #require(Double(row[2].prefix { !$0.isWhitespace }), "\(row)")
+                    #expect((10...100).contains(limit / measured), "\(row)")
+                }
+            },
+        "Tests/Reference/README.md › Tolerances, from measurement › tensor | relative error of torch float32 (Frobenius) | largest error / largest value":
+            { table in
+                for row in table.rows { #expect(row.dropFirst().allSatisfy { Double($0) != nil }, "\(row)") }
+            },
+    ]
+}

@@ -1,0 +1,87 @@
+import Checkpointing
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    /// `generate` on a model whose logits are known: its last norm gives the first unit vector whatever came before, so
+    /// the logit of token v is the first number of v's embedding.
+    @Suite(.serialized) struct GenerateTests {
+        /// A model directory of this kind; tokens that are not named have the logit 0.
+        private func model(_ workspace: Workspace, _ logits: [Int: Float]) throws -> String {
+            let trained = try workspace.train("run", ["--steps", "1", "--warmup-steps", "0", "--learning-rate", "0"])
+            #expect(trained.status == 0, "\(trained)")
+            let directory = workspace.file("model")
+            try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
+            let checkpoint = workspace.checkpoint("run", 1)
+            for name in ["config.json", "tokenizer.json", "model.safetensors"] {
+                try FileManager.default.copyItem(atPath: checkpoint + "/" + name, toPath: directory + "/" + name)
+            }
+            let path = directory + "/model.safetensors"
+            let file = try SafetensorsFile(path: path)
+            var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
+            func set(_ name: String, _ value: (Int) -> Float) throws {
+                let tensor = try #require(file.tensor("transformer." + name))
+                // The tensors' bytes are the end of the file.
+                let start = file.fileSize - (file.tensors.map(\.range.upperBound).max() ?? 0) + tensor.range.lowerBound
+                for index in 0..<tensor.elementCount {
+                    let bits = value(index).bitPattern
+                    for byte in 0..<4 {
+                        bytes[start + 4 * index + byte] = UInt8(truncatingIfNeeded: bits >> (8 * UInt32(byte)))
+                    }
+                }
+            }
+            try set("ln_f.weight") { _ in 0 }
+            try set("ln_f.bias") { $0 == 0 ? 1 : 0 }
+            try set("wte.weight") { $0 % 32 == 0 ? logits[$0 / 32] ?? 0 : 0.01 }
+            try Data(bytes).write(to: URL(fileURLWithPath: path))
+            return directory
+        }
+
+        /// The ids of single letters: the 256 bytes stand behind `<|endoftext|>`, printable ones first.
+        private func id(_ letter: Character) -> Int { Int(letter.asciiValue ?? 0) - 0x21 + 1 }
+
+        private func generate(_ workspace: Workspace, _ model: String, _ more: [String]) throws -> String {
+            let outcome = try workspace.run(["generate", "--checkpoint", model, "--prompt", "ab"] + more)
+            #expect(outcome.status == 0, "\(outcome)")
+            return outcome.standardOutput
+        }
+
+        @Test("M: a text ends where the model ends it, and otherwise after --max-tokens")
+        func endOfText() throws {
+            let workspace = try Workspace()
+            let ends = try model(workspace, [0: 60, id("x"): 30])
+            #expect(try generate(workspace, ends, ["--max-tokens", "20"]) == "ab\n")
+            try FileManager.default.removeItem(atPath: ends)
+            try FileManager.default.removeItem(atPath: workspace.file("run"))
+            let goesOn = try model(workspace, [0: 30, id("x"): 60])
+            for count in [0, 1, 20, 90] {
+                let text = try generate(workspace, goesOn, ["--max-tokens", "\(count)"])
+                #expect(text == "ab" + String(repeating: "x", count: count) + "\n")
+            }
+        }
+
+        /// Hot enough that all kept tokens are about equally likely.
+        @Test("M: --top-k, --temperature and --seed do what they say")
+        func sampling() throws {
+            let workspace = try Workspace()
+            let directory = try model(workspace, [0: -1e6, id("x"): 9, id("y"): 8, id("z"): 7])
+            func letters(_ options: [String]) throws -> Set<Character> {
+                Set(try generate(workspace, directory, ["--max-tokens", "60"] + options).dropFirst(2).dropLast())
+            }
+            #expect(try letters(["--temperature", "1000", "--top-k", "1"]) == ["x"])
+            #expect(try letters(["--temperature", "1000", "--top-k", "2"]) == ["x", "y"])
+            #expect(try letters(["--temperature", "1000", "--top-k", "3"]) == ["x", "y", "z"])
+            #expect(try letters(["--temperature", "1000", "--top-k", "0"]).count > 10)
+            #expect(try letters(["--temperature", "0", "--top-k", "0"]) == ["x"])
+            #expect(try letters(["--temperature", "0.01", "--top-k", "0"]) == ["x"])
+            // Of 300 logits of 0 and three of 7 to 9, the default takes 50: it is no longer all of them.
+            let texts = try (1...3).map {
+                try generate(workspace, directory, ["--temperature", "1000", "--top-k", "3", "--seed", "\($0)"])
+            }
+            #expect(Set(texts).count == 3)
+            #expect(texts[0] == (try generate(workspace, directory, ["--temperature", "1000", "--top-k", "3"])))
+            #expect(texts[0].count == 2 + 200 + 1, "--max-tokens is 200 unless given")
+        }
+    }
+}

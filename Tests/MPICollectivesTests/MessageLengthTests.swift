@@ -1,0 +1,22 @@
+import TestSupport
+import Testing
+
+/// Ranks that are not in the same step exchange messages of different lengths: an error, never stale numbers.
+@Suite(.serialized)
+struct MessageLengthTests {
+    @Test(
+        "M: a message of another length than expected ends the job with 76",
+        arguments: [
+            "short-transfer", "short-exchange", "long-exchange",
+        ])
+    func anotherLengthIsAnError(kind: String) throws {
+        let outcome = try Subprocess.mpirun(
+            ranks: 2, executable: try BuildProducts.executable("collectives-check"), arguments: ["--length", kind],
+            timeout: 60)
+        #expect(outcome.status == 76, "\(outcome)")
+        #expect(!outcome.standardOutput.contains("nobody noticed"))
+        #expect(outcome.standardError.contains("failed on rank 1: "), "\(outcome)")
+        let reason = kind.hasPrefix("short") ? "the peer sent fewer elements than expected" : "mpi_err_"
+        #expect(outcome.standardError.lowercased().contains(reason), "\(outcome)")
+    }
+}

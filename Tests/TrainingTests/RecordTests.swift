@@ -1,0 +1,145 @@
+import Checkpointing
+import Collectives
+import Foundation
+import Synchronization
+import Testing
+import Training
+
+/// What a run writes down about itself, number by number: the fields that no comparison of two runs would miss, because
+/// both would have them wrong.
+@Suite struct RecordTests {
+    /// Steps of 60 sequences over 256 a epoch: every few steps an epoch ends in the middle of one.
+    private func configuration(_ directory: TemporaryDirectory) throws -> TrainingConfiguration {
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: 6)
+        configuration.globalBatch = 60
+        configuration.shuffle = true
+        configuration.steps = 12
+        configuration.warmupSteps = 3
+        configuration.checkpointInterval = 1
+        configuration.keep = 100
+        return configuration
+    }
+
+    private func states(_ directory: TemporaryDirectory, _ steps: Range<Int>) throws -> [TrainerState] {
+        try steps.map {
+            try Checkpoint(verifying: directory.file("run/checkpoints/") + CheckpointName.directory(step: $0)).state
+        }
+    }
+
+    @Test("M: epoch, position and tokens of every state and of every line of metrics", arguments: [1, 2])
+    func whereARunStands(ranks: Int) throws {
+        let directory = try TemporaryDirectory()
+        let configuration = try configuration(directory)
+        try train(configuration, ranks: ranks)
+        let metrics = try metricsFields(directory.file("run"))
+        #expect(metrics.count == 12)
+        for (index, state) in try states(directory, 1..<13).enumerated() {
+            let step = index + 1
+            #expect(state.step == step && state.optimizer.step == step && state.scheduler.step == step)
+            #expect(state.position == 60 * step)
+            // Where the next update begins, from 0; the line is about the last sequence that was used, from 1.
+            #expect(state.epoch == 60 * step / 256, "step \(step)")
+            #expect(metrics[index]["epoch"] == "\((60 * step - 1) / 256 + 1)", "step \(step)")
+            #expect(state.tokensSeen == 60 * step * 16)
+            #expect(metrics[index]["tokens"] == "\(60 * step * 16)")
+            #expect(metrics[index]["step"] == "\(step)")
+            #expect(metrics[index]["lr"] == "\(state.scheduler.nextLearningRate)")
+        }
+        #expect(Set(metrics.map { $0["epoch"] }).count == 3)
+    }
+
+    @Test("M: a state holds the options that made it")
+    func theStatesConstants() throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try configuration(directory)
+        configuration.steps = 1
+        configuration.warmupSteps = 0
+        configuration.beta1 = 0.81
+        configuration.beta2 = 0.92
+        configuration.epsilon = 1e-7
+        configuration.weightDecay = 0.03
+        configuration.gradClip = 0.5
+        configuration.seed = 99
+        configuration.reduction = .mpi
+        configuration.threads = 2
+        try train(configuration, ranks: 1)
+        let state = try states(directory, 1..<2)[0]
+        #expect(state.optimizer.beta1 == 0.81 && state.optimizer.beta2 == 0.92 && state.optimizer.epsilon == 1e-7)
+        #expect(state.optimizer.weightDecay == 0.03 && state.optimizer.gradientClip == 0.5)
+        #expect(state.seed == 99 && state.shuffle && state.contextLength == 16)
+        #expect(state.globalBatch == 60 && state.microBatch == 6)
+        #expect(state.precision == "fp32" && state.reduction == "mpi" && state.threadsPerRank == 2)
+        #expect(state.swiftletVersion == SwiftletVersion.current)
+        #expect(state.worldSize == nil, "a state does not depend on the number of ranks")
+    }
+
+    /// The rate rises until the loss does: best, newest and first are three numbers.
+    @Test("M: the best validation loss is the smallest so far, also through a resume", arguments: [1, 2])
+    func bestAndNewest(ranks: Int) throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try configuration(directory)
+        configuration.validationData = Curve.tokens
+        configuration.evalInterval = 1
+        configuration.learningRate = 0.4
+        configuration.warmupSteps = 12
+        configuration.stopAfter = 5
+        #expect(try train(configuration, ranks: ranks) == .stopped)
+        configuration.stopAfter = nil
+        try train(configuration, ranks: ranks)
+        let losses = try metricsFields(directory.file("run")).map { try #require(Double($0["val_loss"] ?? "")) }
+        let states = try states(directory, 1..<13)
+        for (index, state) in states.enumerated() {
+            #expect(state.lastValidationLoss == losses[index], "step \(index + 1)")
+            #expect(state.bestValidationLoss == losses[...index].min(), "step \(index + 1)")
+        }
+        let best = try #require(states.last?.bestValidationLoss)
+        #expect(best < losses[0] && best < losses[11] && losses[6...].contains { $0 > best }, "\(losses)")
+    }
+
+    /// A clock that goes on by 10 ms at every look, then by 20, 30 …: two looks a step.
+    @Test("M: the speed of a step, of the steps between two log lines, and the time left")
+    func speeds() throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try configuration(directory)
+        configuration.steps = 6
+        configuration.checkpointInterval = 100
+        configuration.logInterval = 3
+        let reporter = ProgressReporter()
+        let trainer = try Trainer(configuration, communicator: SingleProcess(), reporter: reporter)
+        let time = Mutex<(now: UInt64, looks: UInt64)>((0, 0))
+        trainer.clock = {
+            time.withLock { time in
+                time.looks += 1
+                time.now += (time.looks + 1) / 2 * 10_000_000
+                return time.now
+            }
+        }
+        _ = try trainer.run()
+        // Look 2k − 1 starts step k, look 2k ends it: 10 · k ms.
+        let metrics = try metricsFields(directory.file("run"))
+        let tokens = 60.0 * 16
+        for step in 1...6 {
+            #expect(metrics[step - 1]["step_ms"] == "\(10.0 * Double(step))")
+            #expect(metrics[step - 1]["tokens_per_second"] == "\(tokens / (0.01 * Double(step)))")
+        }
+        let speeds = reporter.lines.compactMap { $0.firstMatch(of: #/ (\d+) tok/s$/#)?.1 }
+        // 10 + 20 + 30 ms, and 40 + 50 + 60 ms.
+        #expect(speeds == ["\(Int(3 * tokens / 0.06))", "\(Int(3 * tokens / 0.15))"])
+        #expect(reporter.progress.map(\.step) == Array(1...6))
+        #expect(reporter.progress.allSatisfy { $0.steps == 6 })
+        for progress in reporter.progress {
+            let seconds = 0.01 * Double(progress.step)
+            #expect((progress.secondsLeft - seconds * Double(6 - progress.step)).magnitude < 1e-12)
+            #expect((progress.tokensPerSecond - tokens / seconds).magnitude < 1e-6)
+        }
+    }
+}
+
+/// Keeps the log lines and the live display's numbers.
+private final class ProgressReporter: Reporter {
+    private(set) var lines: [String] = []
+    private(set) var progress: [RunProgress] = []
+    func line(_ text: String) { lines.append(text) }
+    func warning(_ text: String) {}
+    func progress(_ progress: RunProgress) { self.progress.append(progress) }
+}

@@ -1,0 +1,28 @@
+import Collectives
+import MPICollectives
+import TestSupport
+
+/// Ranks 0 and 1 disagree about the length of a message: rank 1 expects 5 elements and gets 3, or 8. What it would find
+/// behind a message that is too short are old values, so each of these must throw on rank 1.
+func disagreeAboutLength(_ kind: String, on communicator: MPICommunicator) throws {
+    let sent = kind.hasPrefix("long") ? 8 : 3
+    let peer = 1 - communicator.rank
+    guard peer >= 0 else { return }
+    if kind.hasSuffix("transfer") {
+        let memory = FixedFloats([Float](repeating: Float(communicator.rank), count: 10))
+        if communicator.rank == 0 {
+            try communicator.finish(try communicator.startSend(memory, 0..<sent, to: peer, tag: 0))
+        } else {
+            try communicator.finish(try communicator.startReceive(into: memory, 0..<5, from: peer, tag: 0))
+        }
+    } else {
+        // Both send and receive at once; rank 0 gets what it expects.
+        var received = [Float](repeating: -1, count: communicator.rank == 0 ? 2 : 5)
+        let sending = [Float](repeating: 1, count: communicator.rank == 0 ? sent : 2)
+        var span = received.mutableSpan
+        try communicator.exchange(sending: sending.span, receiving: &span, with: peer)
+    }
+    // Rank 1 never comes here. Rank 0 is ended by its abort.
+    try communicator.barrier()
+    tell("nobody noticed", on: communicator)
+}
