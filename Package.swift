@@ -9,7 +9,7 @@ let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
 
 // Kernels holds every inner loop: full-width vectors and no bounds checks.
 let kernelSettings: [SwiftSetting] =
-    strict + [.unsafeFlags(["-Ounchecked", "-Xcc", "-march=\(cpu)"])]
+    strict + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: settings)

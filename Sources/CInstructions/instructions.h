@@ -128,3 +128,30 @@ INSTRUCTION instructions_uint16x16 instructions_round_bf16(instructions_float16 
     return instructions_plain_round_bf16(x);
 }
 #endif
+
+// A name where the compiler defines the macro as 1, nothing where it does not.
+#define FEATURE_COMMA_1 0,
+#define FEATURE_SECOND(first, second, ...) second
+#define FEATURE_PICK(...) FEATURE_SECOND(__VA_ARGS__)
+#define FEATURE_TEST(value, name) FEATURE_PICK(FEATURE_COMMA_##value name " ", "", )
+#define FEATURE(macro, name) FEATURE_TEST(macro, name)
+
+/// The CPU features that the code which includes this header is compiled for, by their names in /proc/cpuinfo, a blank
+/// after each.
+static inline const char *instructions_compiled_features(void) {
+    return FEATURE(__SSE3__, "pni") FEATURE(__SSSE3__, "ssse3") FEATURE(__SSE4_1__, "sse4_1")
+        FEATURE(__SSE4_2__, "sse4_2") FEATURE(__POPCNT__, "popcnt") FEATURE(__AVX__, "avx") FEATURE(__F16C__, "f16c")
+        FEATURE(__FMA__, "fma") FEATURE(__AVX2__, "avx2") FEATURE(__BMI__, "bmi1") FEATURE(__BMI2__, "bmi2")
+        FEATURE(__LZCNT__, "abm") FEATURE(__MOVBE__, "movbe") FEATURE(__ADX__, "adx") FEATURE(__AVX512F__, "avx512f")
+        FEATURE(__AVX512CD__, "avx512cd") FEATURE(__AVX512DQ__, "avx512dq") FEATURE(__AVX512BW__, "avx512bw")
+        FEATURE(__AVX512VL__, "avx512vl") FEATURE(__AVX512IFMA__, "avx512ifma")
+        FEATURE(__AVX512VBMI__, "avx512vbmi") FEATURE(__AVX512VBMI2__, "avx512_vbmi2")
+        FEATURE(__AVX512VNNI__, "avx512_vnni") FEATURE(__AVX512BITALG__, "avx512_bitalg")
+        FEATURE(__AVX512VPOPCNTDQ__, "avx512_vpopcntdq") FEATURE(__AVX512BF16__, "avx512_bf16")
+        FEATURE(__AVX512FP16__, "avx512_fp16") FEATURE(__AVX512VP2INTERSECT__, "avx512_vp2intersect")
+        FEATURE(__AVXVNNI__, "avx_vnni") FEATURE(__AVXIFMA__, "avx_ifma")
+        FEATURE(__AVXVNNIINT8__, "avx_vnni_int8") FEATURE(__AVXNECONVERT__, "avx_ne_convert")
+        FEATURE(__AVX10_1__, "avx10_1") FEATURE(__GFNI__, "gfni") FEATURE(__VAES__, "vaes")
+        FEATURE(__VPCLMULQDQ__, "vpclmulqdq")
+        FEATURE(__SSE4A__, "sse4a") FEATURE(__XOP__, "xop") FEATURE(__FMA4__, "fma4") FEATURE(__TBM__, "tbm");
+}

@@ -166,23 +166,6 @@ static int take_slot(size_t count, int *slot, size_t *pieces) {
     return MPI_SUCCESS;
 }
 
-int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *request) {
-    CHECK_RUNNING();
-    if (operation < CMPI_SUM || operation > CMPI_MAXIMUM) return CMPI_ERROR_BAD_ARGUMENT;
-    const MPI_Op op = operation == CMPI_SUM ? MPI_SUM : operation == CMPI_MINIMUM ? MPI_MIN : MPI_MAX;
-    int slot = 0;
-    size_t pieces = 0;
-    CHECK(take_slot(count, &slot, &pieces));
-    for (size_t i = 0; i < pieces; i++) {
-        const size_t now = piece(count - i * chunk_limit);
-        CHECK(MPI_Iallreduce(MPI_IN_PLACE, values + i * chunk_limit, (int)now, MPI_FLOAT, op, world,
-                             &requests[slot].pieces[i]));
-    }
-    requests[slot].count = (int)pieces;
-    *request = slot;
-    return MPI_SUCCESS;
-}
-
 int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request) {
     CHECK_RUNNING();
     if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
@@ -213,14 +196,6 @@ int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int
     requests[slot].count = (int)pieces;
     requests[slot].expected = count;
     *request = slot;
-    return MPI_SUCCESS;
-}
-
-int cmpi_test(int request, int *is_done) {
-    CHECK_RUNNING();
-    if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;
-    CHECK(MPI_Testall(requests[request].count, requests[request].pieces, is_done, MPI_STATUSES_IGNORE));
-    if (*is_done) requests[request].count = 0;
     return MPI_SUCCESS;
 }
 

@@ -11,7 +11,7 @@
 #define ONEDNN_DESCRIBE_STRIDES dnnl_memory_desc_create_with_strides
 #define ONEDNN_DESCRIBE_TAG dnnl_memory_desc_create_with_tag
 #define ONEDNN_ADDRESS(descriptor) (descriptor)
-#define ONEDNN_FORGET(descriptor) dnnl_memory_desc_destroy(descriptor)
+#define ONEDNN_FORGET(descriptor) ONEDNN_CHECK(dnnl_memory_desc_destroy(descriptor))
 #else
 #define ONEDNN_DESCRIBE_STRIDES dnnl_memory_desc_init_by_strides
 #define ONEDNN_DESCRIBE_TAG dnnl_memory_desc_init_by_tag
@@ -27,7 +27,7 @@ typedef struct {
     bool is_packed;
 } onednn_matrix;
 
-/// What a product is executed with: source, weights, destination, scratch, and the bias if there is one.
+/// What a product is executed with: source, weights, destination, scratch, and the bias if there is one. Starts as zeros.
 typedef struct {
     dnnl_primitive_t primitive;
     dnnl_memory_t memories[5];
@@ -44,15 +44,16 @@ static inline dnnl_status_t onednn_describe(const onednn_matrix *matrix, dnnl_me
     return ONEDNN_DESCRIBE_TAG(result, 2, sizes, type, matrix->is_bf16 ? dnnl_BA16a64b2a : dnnl_BA16a64b);
 }
 
-/// Makes c = a · b (+ bias), or c += a · b with `accumulates`, for one thread. What was made before a failure stays.
-static inline dnnl_status_t onednn_product_create(
-    dnnl_engine_t engine, const onednn_matrix *a, const onednn_matrix *b, const onednn_matrix *bias,
-    const onednn_matrix *c, bool accumulates, onednn_product *result) {
 #define ONEDNN_CHECK(call)                                   \
     do {                                                     \
         const dnnl_status_t status_ = (call);                \
         if (status_ != dnnl_success) return status_;         \
     } while (0)
+
+/// Makes c = a · b (+ bias), or c += a · b with `accumulates`, for one thread. What was made before a failure stays.
+static inline dnnl_status_t onednn_product_create(
+    dnnl_engine_t engine, const onednn_matrix *a, const onednn_matrix *b, const onednn_matrix *bias,
+    const onednn_matrix *c, bool accumulates, onednn_product *result) {
     dnnl_memory_desc_t source, weights, added, destination;
     ONEDNN_CHECK(onednn_describe(a, &source));
     ONEDNN_CHECK(onednn_describe(b, &weights));
@@ -71,7 +72,7 @@ static inline dnnl_status_t onednn_product_create(
         ONEDNN_CHECK(dnnl_post_ops_append_sum(operations, 1.0f));
 #endif
         ONEDNN_CHECK(dnnl_primitive_attr_set_post_ops(attributes, operations));
-        dnnl_post_ops_destroy(operations);
+        ONEDNN_CHECK(dnnl_post_ops_destroy(operations));
     }
 
     dnnl_primitive_desc_t plan;
@@ -101,7 +102,29 @@ static inline dnnl_status_t onednn_product_create(
     ONEDNN_FORGET(source);
     ONEDNN_FORGET(weights);
     ONEDNN_FORGET(destination);
-    dnnl_primitive_attr_destroy(attributes);
+    ONEDNN_CHECK(dnnl_primitive_attr_destroy(attributes));
     return dnnl_primitive_desc_destroy(plan);
-#undef ONEDNN_CHECK
+}
+
+/// Computes the product; `bias` counts exactly when it was made with one.
+static inline dnnl_status_t onednn_product_execute(
+    onednn_product product, dnnl_stream_t stream, const void *a, const void *b, void *c, void *scratch,
+    const void *bias) {
+    static const int roles[] = {
+        DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD, DNNL_ARG_BIAS};
+    void *const data[] = {(void *)a, (void *)b, c, scratch, (void *)bias};
+    dnnl_exec_arg_t arguments[5];
+    const int count = product.memories[4] ? 5 : 4;
+    for (int i = 0; i < count; i++) {
+        ONEDNN_CHECK(dnnl_memory_set_data_handle(product.memories[i], data[i]));
+        arguments[i] = (dnnl_exec_arg_t){roles[i], product.memories[i]};
+    }
+    return dnnl_primitive_execute(product.primitive, stream, count, arguments);
+}
+
+/// Lets go of what `onednn_product_create` made.
+static inline dnnl_status_t onednn_product_destroy(onednn_product product) {
+    for (int i = 0; i < 5; i++)
+        if (product.memories[i]) ONEDNN_CHECK(dnnl_memory_destroy(product.memories[i]));
+    return dnnl_primitive_destroy(product.primitive);
 }

@@ -7,23 +7,28 @@
 /// pieces, each rank collects one piece of all, adds along the tree and hands the sum back; then the k rounds
 /// backwards. Every rank sends and receives 2 · (N − 1)/N of the data, as in any bandwidth-optimal allreduce.
 ///
-/// Owns its scratch, allocated once; a call allocates nothing.
+/// A call allocates nothing.
 public final class ExactAllReduce {
     /// The most elements that `sum` takes.
     public let maximumCount: Int
     private let worldSize: Int
-    private var scratch: [Float]
+    private let scratch: any ExchangeMemory
 
-    /// Makes the scratch for sums of up to `maximumCount` elements on a communicator of this size.
-    public init(maximumCount: Int, worldSize: Int) {
+    /// Elements of the scratch for sums of up to `maximumCount` elements over this many ranks.
+    public static func scratchCount(maximumCount: Int, worldSize: Int) -> Int {
         precondition(maximumCount >= 0 && worldSize >= 1)
+        let (doublings, groups) = shape(worldSize)
+        let halving = doublings == 0 ? 0 : (maximumCount + 1) / 2
+        let segment = ceiling(maximumCount, 1 << doublings)
+        let collecting = groups == 1 ? 0 : groups * ceiling(segment, groups)
+        return max(halving, collecting)
+    }
+
+    /// - Parameter scratch: `scratchCount` elements, which nobody else uses during a sum.
+    public init(maximumCount: Int, worldSize: Int, scratch: any ExchangeMemory) {
         self.maximumCount = maximumCount
         self.worldSize = worldSize
-        let (doublings, groups) = Self.shape(worldSize)
-        let halving = doublings == 0 ? 0 : (maximumCount + 1) / 2
-        let segment = Self.ceiling(maximumCount, 1 << doublings)
-        let collecting = groups == 1 ? 0 : groups * Self.ceiling(segment, groups)
-        scratch = Array(repeating: 0, count: max(halving, collecting))
+        self.scratch = scratch
     }
 
     /// Sums `values` over ranks in place; every rank gets the same bits.
@@ -32,12 +37,15 @@ public final class ExactAllReduce {
         precondition(values.count <= maximumCount, "\(values.count) elements, made for \(maximumCount)")
         precondition(communicator.worldSize == worldSize, "made for \(worldSize) ranks")
         guard worldSize > 1 else { return }
-        // Out of the object for the time of the call: spans of a local variable are cheaper to prove safe.
-        var local: [Float] = []
-        swap(&local, &scratch)
-        defer { swap(&local, &scratch) }
-        var room = local.mutableSpan
+        let room = 0..<Self.scratchCount(maximumCount: maximumCount, worldSize: worldSize)
+        try scratch.withMutableSpan(room) { (room) throws(CollectiveError) in
+            try sum(&values, &room, communicator)
+        }
+    }
 
+    private func sum(
+        _ values: inout MutableSpan<Float>, _ room: inout MutableSpan<Float>, _ communicator: any Communicator
+    ) throws(CollectiveError) {
         let rank = communicator.rank
         let (doublings, groups) = Self.shape(worldSize)
 

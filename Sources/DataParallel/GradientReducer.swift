@@ -46,8 +46,10 @@ public final class GradientReducer {
     private let gradients: Buffer<Float>
     /// Partial sums of 2^level micro-batches.
     private let partials: [Buffer<Float>]
-    private let link: RankSum
+    private let communicator: any Communicator
+    // One of these two; the lane runs the second one on a thread of its own.
     private let pipeline: PipelinedAllReduce?
+    private let rankSum: RankSum?
     private let lane: OverlapLane?
 
     /// The micro-batch under way; nil outside of one.
@@ -59,7 +61,7 @@ public final class GradientReducer {
     /// The first bucket that is not complete in this micro-batch.
     private var nextBucket = 0
 
-    /// Allocates everything that steps need: partial sums for accumulation and the scratch of the exact reduction.
+    /// Reserves everything that steps need: partial sums for accumulation and the scratch of the exact reduction.
     ///
     /// - Parameters:
     ///   - gradients: the arena, written by the backward pass and summed here.
@@ -67,32 +69,40 @@ public final class GradientReducer {
     ///   - microBatchesPerRank: A, at least 1.
     ///   - overlap: how the reduction goes on beside the backward pass. The caller must not use the communicator between
     ///     the begin and the end of the last micro-batch. `messages` is for 2^k ranks and `exact`; others block.
-    public init(
+    /// - Throws: `KernelError` when memory cannot be reserved, `CollectiveError` when a thread cannot be started.
+    package init(
         communicator: any Communicator, gradients: Buffer<Float>, bucketElements: Int? = nil, mode: ReductionMode,
-        microBatchesPerRank: Int, overlap: ReductionOverlap = .messages
-    ) {
+        microBatchesPerRank: Int, overlap: ReductionOverlap = .messages, memory: Memory = Memory()
+    ) throws {
         precondition(microBatchesPerRank >= 1, "\(microBatchesPerRank) micro-batches a rank")
+        self.communicator = communicator
         self.gradients = gradients
         self.mode = mode
         self.microBatchesPerRank = microBatchesPerRank
         let bucketElements = bucketElements ?? GradientBuckets.defaultBucketElements(of: gradients.count)
         buckets = GradientBuckets(elementCount: gradients.count, bucketElements: bucketElements)
         let levels = Int.bitWidth - (microBatchesPerRank - 1).leadingZeroBitCount
-        partials = (0..<levels).map { _ in Buffer<Float>(count: gradients.count) }
-        link = RankSum(
-            communicator: communicator, gradients: gradients, mode: mode,
-            maximumCount: min(bucketElements, gradients.count))
-        lane = overlap == .thread && communicator.worldSize > 1 ? OverlapLane(link: link) : nil
+        partials = try (0..<levels).map { _ in try memory.buffer(.partialSums, gradients.count) }
+
         let ranks = communicator.worldSize
+        let most = min(bucketElements, gradients.count)
         if overlap == .messages, mode == .exact, PipelinedAllReduce.supports(worldSize: ranks) {
-            let most = min(bucketElements, gradients.count)
-            let scratch = (0..<PipelinedAllReduce.capacity(worldSize: ranks, count: most)).map { _ in
-                Buffer<Float>(count: (most + 1) / 2)
-            }
+            let flights = PipelinedAllReduce.capacity(worldSize: ranks, count: most)
+            let scratch: [Buffer<Float>] = try (0..<flights).map { _ in try memory.buffer(.reduction, (most + 1) / 2) }
             pipeline = PipelinedAllReduce(gradients, maximumCount: most, scratch: scratch, on: communicator)
+            rankSum = nil
         } else {
             pipeline = nil
+            var exact: ExactAllReduce?
+            if mode == .exact, ranks > 1 {
+                let count = ExactAllReduce.scratchCount(maximumCount: most, worldSize: ranks)
+                let scratch: Buffer<Float> = try memory.buffer(.reduction, count)
+                exact = ExactAllReduce(maximumCount: most, worldSize: ranks, scratch: scratch)
+            }
+            rankSum = RankSum(communicator: communicator, gradients: gradients, exact: exact)
         }
+        lane = overlap == .thread && ranks > 1 ? rankSum.map(OverlapLane.init) : nil
+        if memory.reserves { try lane?.start() }
     }
 
     deinit {
@@ -179,15 +189,15 @@ public final class GradientReducer {
     }
 
     private func reduce(_ bucket: Range<Int>) throws(CollectiveError) {
-        guard link.worldSize > 1 else { return }
+        guard communicator.worldSize > 1 else { return }
         collectiveCount += 1
         bytesReduced += bucket.count * MemoryLayout<Float>.stride
         if let pipeline {
             try waiting { () throws(CollectiveError) in try pipeline.start(bucket) }
         } else if let lane {
             lane.submit(bucket)
-        } else {
-            try waiting { () throws(CollectiveError) in try link.sum(bucket) }
+        } else if let rankSum {
+            try waiting { () throws(CollectiveError) in try rankSum.sum(bucket) }
             if timeline != nil { record(bucket) }
         }
     }

@@ -6,7 +6,7 @@ import Collectives
 /// It makes the same blocking reductions as the caller's thread would, so the bits are the same.
 final class OverlapLane: @unchecked Sendable {
     private let monitor = Monitor()
-    private let link: RankSum
+    private let rankSum: RankSum
     // All guarded by the monitor.
     private var queue: [Range<Int>] = []
     private var next = 0
@@ -15,10 +15,16 @@ final class OverlapLane: @unchecked Sendable {
     private var seconds = 0.0
     private var failure: CollectiveError?
 
-    init(link: RankSum) {
-        self.link = link
-        // The thread keeps this object alive until `stop`.
-        precondition(startThread(stackSize: 1 << 20) { self.work() }, "the system has no resources for a thread")
+    init(_ rankSum: RankSum) { self.rankSum = rankSum }
+
+    /// Starts the thread, which keeps this object alive until `stop`.
+    /// - Throws: `CollectiveError` (64) when the system has no resources for it.
+    func start() throws(CollectiveError) {
+        guard startThread(stackSize: 1 << 20, { self.work() }) else {
+            throw CollectiveError(
+                operation: "start", rank: rankSum.rank, code: 0,
+                reason: "the system has no resources for a thread; use --overlap messages", exitCode: .usage)
+        }
     }
 
     /// Hands a bucket over; after a failure it is dropped.
@@ -56,7 +62,7 @@ final class OverlapLane: @unchecked Sendable {
     private func work() {
         while let bucket = take() {
             do throws(CollectiveError) {
-                let elapsed = try link.sum(bucket)
+                let elapsed = try rankSum.sum(bucket)
                 finish(elapsed, nil)
             } catch {
                 finish(0, error)

@@ -1,24 +1,19 @@
 import Collectives
 import Kernels
 
-/// Sums one range of the gradient arena over ranks, in the chosen mode.
+/// Sums one range of the gradient arena over ranks with blocking calls: exactly, or as MPI likes it without `exact`.
 ///
 /// Used by one thread at a time: the caller's, or the communication thread of `OverlapLane`.
 final class RankSum: @unchecked Sendable {
-    var worldSize: Int { communicator.worldSize }
-
+    var rank: Int { communicator.rank }
     private let communicator: any Communicator
     private let gradients: Buffer<Float>
     private let exact: ExactAllReduce?
 
-    init(communicator: any Communicator, gradients: Buffer<Float>, mode: ReductionMode, maximumCount: Int) {
+    init(communicator: any Communicator, gradients: Buffer<Float>, exact: ExactAllReduce?) {
         self.communicator = communicator
         self.gradients = gradients
-        exact =
-            switch mode {
-            case .exact: ExactAllReduce(maximumCount: maximumCount, worldSize: communicator.worldSize)
-            case .mpi: nil
-            }
+        self.exact = exact
     }
 
     /// Sums `range` in place and returns the seconds that it took.

@@ -73,9 +73,11 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
     }
 
     /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.
-    public init(
-        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true
-    ) {
+    /// - Throws: `KernelError` when memory cannot be reserved.
+    package init(
+        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true,
+        memory: Memory = Memory()
+    ) throws(KernelError) {
         pool = compute.pool
         self.sequences = sequences
         self.context = context
@@ -93,21 +95,27 @@ public final class Attention<E: ActivationElement>: @unchecked Sendable {
         let transposed = Self.padded(words) * transposedStride
         let block = PackedProduct.rowBlock
         let tileWords = Packing.wordCount(Self.queryTile, E.self)
-        workers = (0..<pool.threadCount).map { _ in
-            func kept(_ count: Int) -> Int { training ? count : 0 }
-            return Worker(
-                keysTransposed: Buffer(count: transposed), valuesTransposed: Buffer(count: kept(transposed)),
-                rows: Buffer(count: Packing.wordCount(length, E.self) * width), queries: Buffer(count: block * words),
-                outputGradients: Buffer(count: kept(block * words)), scores: Buffer(count: block * stride),
-                probabilityGradients: Buffer(count: kept(block * stride)), weights: Buffer(count: block * stride),
-                sums: Buffer(count: Self.queryTile * width),
-                probabilityWords: Buffer(count: kept(tileWords * stride)),
-                scoreGradientWords: Buffer(count: kept(tileWords * stride)),
-                queryWords: Buffer(count: kept(tileWords * width)),
-                outputGradientWords: Buffer(count: kept(tileWords * width)),
-                keyGradients: Buffer(count: kept(length * width)), valueGradients: Buffer(count: kept(length * width)),
-                largest: Buffer(count: Self.queryTile), totals: Buffer(count: Self.queryTile))
+        func buffer<Element>(_ count: Int, kept: Bool = true) throws(KernelError) -> Buffer<Element> {
+            try memory.buffer(.scratch, kept ? count : 0)
         }
+        var workers: [Worker] = []
+        for _ in 0..<pool.threadCount {
+            workers.append(
+                Worker(
+                    keysTransposed: try buffer(transposed), valuesTransposed: try buffer(transposed, kept: training),
+                    rows: try buffer(Packing.wordCount(length, E.self) * width), queries: try buffer(block * words),
+                    outputGradients: try buffer(block * words, kept: training), scores: try buffer(block * stride),
+                    probabilityGradients: try buffer(block * stride, kept: training),
+                    weights: try buffer(block * stride), sums: try buffer(Self.queryTile * width),
+                    probabilityWords: try buffer(tileWords * stride, kept: training),
+                    scoreGradientWords: try buffer(tileWords * stride, kept: training),
+                    queryWords: try buffer(tileWords * width, kept: training),
+                    outputGradientWords: try buffer(tileWords * width, kept: training),
+                    keyGradients: try buffer(length * width, kept: training),
+                    valueGradients: try buffer(length * width, kept: training),
+                    largest: try buffer(Self.queryTile), totals: try buffer(Self.queryTile)))
+        }
+        self.workers = workers
     }
 
     static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }

@@ -1,4 +1,8 @@
 import Glibc
+import Synchronization
+
+/// Bytes that all buffers of this process hold now.
+package let reservedMemory = Atomic<Int>(0)
 
 /// Contiguous memory of one element type, zeroed, aligned to cache lines, owned for its whole life by this object.
 ///
@@ -8,42 +12,60 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// Number of elements.
     public let count: Int
     let base: UnsafeMutablePointer<Element>
-    private let byteCount: Int
+    /// Bytes that it takes from the system: whole pages. `Int.max` stands for more than that.
+    package let byteCount: Int
+    private let isReserved: Bool
 
     /// Reserves `count` zeroed elements. Pages are only taken from the system when they are first written.
-    public init(count: Int) {
-        precondition(count >= 0, "a buffer cannot have \(count) elements")
+    /// - Throws: `KernelError` (64) when the system has no room for them.
+    public init(count: Int) throws(KernelError) {
         self.count = count
-        byteCount = max(64, count * MemoryLayout<Element>.stride)
-        base = Self.map(byteCount).bindMemory(to: Element.self, capacity: count)
+        byteCount = Self.byteCount(count)
+        base = try Self.map(byteCount).bindMemory(to: Element.self, capacity: count)
+        isReserved = true
+        reservedMemory.add(byteCount, ordering: .relaxed)
+    }
+
+    /// Stands for a buffer in a plan: nothing but a size.
+    init(planned count: Int) {
+        self.count = count
+        byteCount = Self.byteCount(count)
+        base = UnsafeMutablePointer(bitPattern: MemoryLayout<Element>.alignment) ?? .allocate(capacity: 0)
+        isReserved = false
+    }
+
+    private static func byteCount(_ count: Int) -> Int {
+        precondition(count >= 0, "a buffer cannot have \(count) elements")
+        let bytes = saturatingSum(max(1, saturatingProduct(count, MemoryLayout<Element>.stride)), pageSize - 1)
+        return bytes == .max ? .max : bytes / pageSize * pageSize
     }
 
     /// From this size on a buffer starts on a border of 2 MiB, so that the system can use pages of that size: matmuls
     /// and element-wise passes walk far apart rows, and small pages would cost them an address translation each.
     private static var hugePage: Int { 2 << 20 }
 
-    private static func map(_ byteCount: Int) -> UnsafeMutableRawPointer {
+    private static func map(_ byteCount: Int) throws(KernelError) -> UnsafeMutableRawPointer {
         let isLarge = byteCount >= hugePage
-        let reserved = isLarge ? byteCount + hugePage : byteCount
+        let reserved = isLarge ? saturatingSum(byteCount, hugePage) : byteCount
         let memory = mmap(nil, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)
-        guard let memory, memory != MAP_FAILED else {
-            preconditionFailure("out of memory: \(byteCount) bytes for a buffer")
-        }
+        guard let memory, memory != MAP_FAILED else { throw .noMemory(bytes: byteCount) }
         guard isLarge else { return memory }
         // Cut off what lies before the border and behind the buffer.
         let before = (hugePage - Int(bitPattern: memory) % hugePage) % hugePage
         let start = memory + before
-        let length = (byteCount + pageSize - 1) / pageSize * pageSize
         if before > 0 { munmap(memory, before) }
-        let behind = (reserved + pageSize - 1) / pageSize * pageSize - before - length
-        if behind > 0 { munmap(start + length, behind) }
-        madvise(start, length, MADV_HUGEPAGE)
+        if reserved > before + byteCount { munmap(start + byteCount, reserved - before - byteCount) }
+        madvise(start, byteCount, MADV_HUGEPAGE)
         return start
     }
 
     private static var pageSize: Int { Int(sysconf(Int32(_SC_PAGESIZE))) }
 
-    deinit { munmap(base, byteCount) }
+    deinit {
+        guard isReserved else { return }
+        munmap(base, byteCount)
+        reservedMemory.subtract(byteCount, ordering: .relaxed)
+    }
 
     /// The whole buffer as a slice.
     public var all: BufferSlice<Element> { BufferSlice(buffer: self, offset: 0, count: count) }
@@ -105,6 +127,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// Sets every element of a range to zero bits.
     public func zero(_ range: Range<Int>? = nil) {
         let range = range ?? 0..<count
+        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
         memset(base + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
     }
 }

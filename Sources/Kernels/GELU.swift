@@ -31,7 +31,7 @@ public enum GELU {
         biasGradient: BufferSlice<Float>, partials: Partials, columns H: Int
     ) {
         let N = x.count / H
-        partials.reserve(rows: N, columns: H)
+        partials.requireRoom(rows: N, columns: H)
         pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
             for chunk in Partials.chunks(of: rows) {
                 let sums = partials.start(ofChunkAt: chunk.lowerBound, columns: H)

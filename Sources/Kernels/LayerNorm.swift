@@ -87,7 +87,7 @@ public enum LayerNorm {
         let N = mean.count
         let w = weight.pointer
         let b = bias.pointer
-        partials.reserve(rows: N, columns: 3 * C)
+        partials.requireRoom(rows: N, columns: 3 * C)
         pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
             for chunk in Partials.chunks(of: rows) {
                 let dw = partials.start(ofChunkAt: chunk.lowerBound, columns: 3 * C)

@@ -22,7 +22,7 @@ public final class Matmul: @unchecked Sendable {
     public let columns: Int
     /// The length that is summed over.
     public let inner: Int
-    private let compute: Compute
+    private let workspace: Workspace
     private let layout: Layout
     private let strides: (a: Int, b: Int)
     /// Where b is packed; nil for a product that oneDNN computes from plain operands.
@@ -48,17 +48,19 @@ public final class Matmul: @unchecked Sendable {
 
     /// Plans a product. Strides are in elements and default to rows without gaps.
     ///
-    /// - Parameter operand: where b is packed; by default in memory that all products of `compute` share, one after the
-    ///   other. Products with an operand of their own can use it several times (`run`, `reusingOperand`).
-    public init(
-        _ compute: Compute, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision, output: Precision,
+    /// - Parameter operand: where b is packed; by default in memory that all products of the workspace share, one after
+    ///   the other. Products with an operand of their own can use it several times (`run`, `reusingOperand`).
+    /// - Throws: `KernelError` when oneDNN cannot plan the product or memory cannot be reserved.
+    package init(
+        _ workspace: Workspace, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision,
+        output: Precision,
         aStride: Int? = nil, bStride: Int? = nil, cStride: Int? = nil, bias: Bool = false, accumulates: Bool = false,
         operand: PackedOperand? = nil
     ) throws(KernelError) {
         self.rows = rows
         self.columns = columns
         self.inner = inner
-        self.compute = compute
+        self.workspace = workspace
         self.layout = layout
         var shape = MatmulShape(
             m: rows, n: columns, k: inner,
@@ -68,21 +70,21 @@ public final class Matmul: @unchecked Sendable {
         strides = (shape.aStride, shape.bStride)
 
         if rows >= Self.leastPackedRows(layout),
-            let parts = try Self.packedParts(compute, shape, rows: rows, layout, strides: strides)
+            let parts = try Self.packedParts(workspace, shape, rows: rows, layout, strides: strides)
         {
-            let operand = operand ?? compute.sharedOperand
-            operand.reserve(inner: inner, columns: columns, input)
+            let operand = operand ?? workspace.operand
+            try operand.reserve(inner: inner, columns: columns, input)
             self.operand = operand
             self.parts = parts
         } else {
             self.operand = nil
-            parts = try Self.plainParts(compute, &shape, rows: rows, layout)
+            parts = try Self.plainParts(workspace, &shape, rows: rows, layout)
         }
     }
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
     private static func packedParts(
-        _ compute: Compute, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
+        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
     ) throws(KernelError) -> [Part]? {
         var shape = shape
         let rowBytes = shape.k * shape.input.byteCount
@@ -94,7 +96,7 @@ public final class Matmul: @unchecked Sendable {
         } else if shape.aStride != shape.k {
             return nil
         }
-        let threads = compute.pool.threadCount
+        let threads = workspace.compute.pool.threadCount
         var parts: [Part] = []
         for thread in 0..<threads {
             let share = ThreadPool.share(of: rows, grain: 16, part: thread, of: threads)
@@ -104,25 +106,26 @@ public final class Matmul: @unchecked Sendable {
                 guard !range.isEmpty else { continue }
                 let start = share.lowerBound + range.lowerBound
                 shape.m = range.count
-                guard let kernels = try compute.packedKernels(for: shape) else { return nil }
+                guard let kernels = try workspace.compute.packedKernels(for: shape) else { return nil }
                 parts.append(
                     Part(
                         kernel: kernels[thread], thread: thread, rows: start..<start + range.count,
                         aByteOffset: start * (layout == .aTransposed ? 1 : strides.a) * shape.input.byteCount,
                         cByteOffset: start * shape.cStride * shape.output.byteCount))
-                if layout == .aTransposed { compute.reserveLeftOperand(range.count * rowBytes) }
+                try workspace.reserve(
+                    scratch: kernels[thread].scratchBytes, turned: layout == .aTransposed ? range.count * rowBytes : 0)
             }
         }
         return parts
     }
 
     private static func plainParts(
-        _ compute: Compute, _ shape: inout MatmulShape, rows: Int, _ layout: Layout
+        _ workspace: Workspace, _ shape: inout MatmulShape, rows: Int, _ layout: Layout
     ) throws(KernelError) -> [Part] {
         var parts: [Part] = []
         // oneDNN sums in another order when a transposed operand has no gaps between its rows, as a whole one has and a
         // part of one has not. One thread cuts it too, so that every number of threads gives the same bits.
-        let threads = compute.pool.threadCount
+        let threads = workspace.compute.pool.threadCount
         let cuts = layout == .aTransposed ? max(2, threads) : threads
         for cut in 0..<cuts {
             let share = ThreadPool.share(of: rows, grain: 16, part: cut, of: cuts)
@@ -130,9 +133,11 @@ public final class Matmul: @unchecked Sendable {
             shape.m = share.count
             let aStep = layout == .aTransposed ? 1 : shape.aStride
             let thread = min(cut, threads - 1)
+            let kernel = try workspace.compute.kernels(for: shape)[thread]
+            try workspace.reserve(scratch: kernel.scratchBytes)
             parts.append(
                 Part(
-                    kernel: try compute.kernels(for: shape)[thread], thread: thread, rows: share,
+                    kernel: kernel, thread: thread, rows: share,
                     aByteOffset: share.lowerBound * aStep * shape.input.byteCount,
                     cByteOffset: share.lowerBound * shape.cStride * shape.output.byteCount))
         }
@@ -150,27 +155,28 @@ public final class Matmul: @unchecked Sendable {
         if let operand, !reusingOperand {
             operand.pack(
                 b.pointer, inner: inner, columns: columns, stride: strides.b, transposed: layout == .bTransposed,
-                compute.pool)
+                workspace.compute.pool)
         }
         let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
         let turns = operand != nil && layout == .aTransposed
         func multiply(_ part: Part) {
             var left = aStart + part.aByteOffset
             if turns {
-                let turned = compute.leftOperand(thread: part.thread)
+                let turned = UnsafeMutableRawPointer(workspace.turned[part.thread].base)
                 Packing.transpose(
                     left.assumingMemoryBound(to: Input.self), rows: inner, stride: strides.a,
                     columns: part.rows.count, to: turned.assumingMemoryBound(to: Input.self),
-                    gathering: compute.gatheredRows(thread: part.thread))
+                    gathering: workspace.gathered[part.thread].base)
                 left = UnsafeRawPointer(turned)
             }
-            part.kernel.run(
-                left, right, cStart + part.cByteOffset, bias: bias?.pointer,
-                scratch: compute.scratchMemory(thread: part.thread))
+            workspace.compute.note(
+                part.kernel.run(
+                    left, right, cStart + part.cByteOffset, bias: bias?.pointer,
+                    scratch: workspace.scratch[part.thread].base))
         }
         // One part, as of a single row, needs no other thread.
         if parts.count == 1 { return multiply(parts[0]) }
-        compute.pool.run { thread in
+        workspace.compute.pool.run { thread in
             for part in parts where part.thread == thread { multiply(part) }
         }
     }

@@ -1,23 +1,21 @@
 import COneDNN
+import Synchronization
 
-/// What all oneDNN calls of one rank share: the engine, and a stream and scratch memory for each thread.
+/// What all oneDNN calls of one rank share: the engine, a stream for each thread, and the primitives.
 ///
 /// Primitives are created once, when a plan is made; a step only executes them.
 public final class Compute: @unchecked Sendable {
     /// The rank's threads.
     public let pool: ThreadPool
-    let engine: dnnl_engine_t
-    let streams: [dnnl_stream_t]
-    /// The packed right operand of one product at a time.
-    let sharedOperand = PackedOperand()
-    private var scratch: [Buffer<UInt8>]
-    private var leftOperands: [Buffer<UInt8>]
-    private let gathered: [Buffer<UInt8>]
+    private let engine: dnnl_engine_t
+    private let streams: [dnnl_stream_t]
     private var made: [MatmulShape: [OneDNNMatmul]] = [:]
+    /// The first status but success that a product ended with, since it was asked for.
+    private let failure = Atomic<UInt32>(dnnl_success.rawValue)
 
-    /// Starts the threads and oneDNN.
+    /// Starts oneDNN and the threads.
+    /// - Throws: `KernelError`: 64 for more threads than the system has, 70 when oneDNN fails.
     public init(threadCount: Int) throws(KernelError) {
-        pool = ThreadPool(threadCount: threadCount)
         var engine: dnnl_engine_t?
         try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create a CPU engine")
         guard let engine else { throw KernelError("oneDNN returned no engine") }
@@ -30,16 +28,14 @@ public final class Compute: @unchecked Sendable {
             if let stream { streams.append(stream) }
         }
         self.streams = streams
-        scratch = (0..<threadCount).map { _ in Buffer(count: 64) }
-        leftOperands = (0..<threadCount).map { _ in Buffer(count: 64) }
-        gathered = (0..<threadCount).map { _ in Buffer(count: Packing.gatheredBytes) }
+        pool = try ThreadPool(threadCount: threadCount)
     }
 
     deinit {
-        for kernel in made.values.joined() { kernel.destroy() }
         pool.shutdown()
-        for stream in streams { dnnl_stream_destroy(stream) }
-        dnnl_engine_destroy(engine)
+        made = [:]
+        let released = streams.map { dnnl_stream_destroy($0) } + [dnnl_engine_destroy(engine)]
+        assert(released.allSatisfy { $0 == dnnl_success }, "oneDNN cannot release what it made")
     }
 
     /// oneDNN primitives made so far.
@@ -49,16 +45,10 @@ public final class Compute: @unchecked Sendable {
     func kernels(for shape: MatmulShape) throws(KernelError) -> [OneDNNMatmul] {
         if let kernels = made[shape] { return kernels }
         var kernels: [OneDNNMatmul] = []
-        for thread in 0..<pool.threadCount {
-            let kernel = try OneDNNMatmul(shape, engine: engine, stream: streams[thread])
-            kernels.append(kernel)
-            growScratch(kernel.scratchBytes)
-        }
+        for stream in streams { kernels.append(try OneDNNMatmul(shape, engine: engine, stream: stream)) }
         made[shape] = kernels
         return kernels
     }
-
-    func scratchMemory(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(scratch[thread].base) }
 
     /// Kernels for a packed right operand; nil where oneDNN has none that would gain by it on this CPU.
     func packedKernels(for shape: MatmulShape) throws(KernelError) -> [OneDNNMatmul]? {
@@ -74,21 +64,22 @@ public final class Compute: @unchecked Sendable {
         }
     }
 
-    /// Memory of a thread for its part of a left operand that is stored transposed.
-    func leftOperand(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(leftOperands[thread].base) }
-
-    /// Memory of a thread for the rows that `Packing.transpose` turns.
-    func gatheredRows(thread: Int) -> UnsafeMutableRawPointer { UnsafeMutableRawPointer(gathered[thread].base) }
-
-    func reserveLeftOperand(_ bytes: Int) {
-        guard bytes > leftOperands[0].count else { return }
-        for thread in leftOperands.indices { leftOperands[thread] = Buffer(count: bytes) }
+    /// Keeps what a product said that ran on any thread.
+    func note(_ status: dnnl_status_t) {
+        guard status != dnnl_success else { return }
+        _ = failure.compareExchange(
+            expected: dnnl_success.rawValue, desired: status.rawValue, ordering: .relaxed)
     }
 
-    private func growScratch(_ bytes: Int) {
-        guard bytes > scratch[0].count else { return }
-        for thread in scratch.indices { scratch[thread] = Buffer(count: bytes) }
+    /// Throws what went wrong in products since the last call. Their results are void then; whoever uses them asks here
+    /// first.
+    package func requireSuccess() throws(KernelError) {
+        let status = failure.exchange(dnnl_success.rawValue, ordering: .relaxed)
+        try check(dnnl_status_t(rawValue: status), "compute a matrix product")
     }
+
+    /// Makes the next `requireSuccess` throw, for tests.
+    package func failNextProduct() { note(dnnl_out_of_memory) }
 
     /// The version of the oneDNN library that runs, such as `2.6.3`.
     public static var libraryVersion: String {

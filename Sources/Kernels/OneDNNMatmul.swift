@@ -30,8 +30,7 @@ final class OneDNNMatmul {
     /// packed operand is for. Others allocate memory at each call.
     let isBlocked: Bool
     private let stream: dnnl_stream_t
-    private let primitive: dnnl_primitive_t
-    private let arguments: UnsafeMutableBufferPointer<dnnl_exec_arg_t>
+    private let product: onednn_product
 
     init(_ shape: MatmulShape, engine: dnnl_engine_t, stream: dnnl_stream_t) throws(KernelError) {
         precondition(shape.m > 0 && shape.n > 0 && shape.k > 0, "empty matrix product \(shape)")
@@ -47,43 +46,24 @@ final class OneDNNMatmul {
             ? onednn_product_create(engine, &a, &b, &bias, &c, shape.accumulates, &product)
             : onednn_product_create(engine, &a, &b, nil, &c, shape.accumulates, &product)
         try check(status, "plan a matrix product \(shape)")
-        guard let primitive = product.primitive else { throw KernelError("oneDNN returned no primitive") }
-        self.primitive = primitive
+        self.product = product
         scratchBytes = product.scratch_bytes
         isBlocked = product.is_blocked
-
-        let made = product.memories
-        var roles = [
-            (DNNL_ARG_SRC, made.0), (DNNL_ARG_WEIGHTS_0, made.1), (DNNL_ARG_DST, made.2), (DNNL_ARG_SCRATCHPAD, made.3),
-        ]
-        if shape.bias { roles.append((DNNL_ARG_BIAS, made.4)) }
-        arguments = .allocate(capacity: roles.count)
-        for (index, (role, memory)) in roles.enumerated() {
-            arguments.initializeElement(at: index, to: dnnl_exec_arg_t(arg: role, memory: memory))
-        }
-    }
-
-    func destroy() {
-        for argument in arguments { dnnl_memory_destroy(argument.memory) }
-        dnnl_primitive_destroy(primitive)
-        arguments.deallocate()
     }
 
     /// Computes the product; `bias` exactly when the shape has one.
+    /// - Returns: oneDNN's word on it.
     @inline(__always)
     func run(
-        _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer,
-        bias: UnsafePointer<Float>? = nil, scratch: UnsafeMutableRawPointer
-    ) {
-        dnnl_memory_set_data_handle(arguments[0].memory, UnsafeMutableRawPointer(mutating: a))
-        dnnl_memory_set_data_handle(arguments[1].memory, UnsafeMutableRawPointer(mutating: b))
-        dnnl_memory_set_data_handle(arguments[2].memory, c)
-        dnnl_memory_set_data_handle(arguments[3].memory, scratch)
-        if arguments.count > 4 {
-            dnnl_memory_set_data_handle(arguments[4].memory, UnsafeMutablePointer(mutating: bias))
-        }
-        let status = dnnl_primitive_execute(primitive, stream, Int32(arguments.count), arguments.baseAddress)
-        if status != dnnl_success { preconditionFailure("oneDNN failed to execute: status \(status.rawValue)") }
+        _ a: UnsafeRawPointer, _ b: UnsafeRawPointer, _ c: UnsafeMutableRawPointer, bias: UnsafePointer<Float>?,
+        scratch: UnsafeMutableRawPointer
+    ) -> dnnl_status_t {
+        onednn_product_execute(product, stream, a, b, c, scratch, bias)
+    }
+
+    deinit {
+        let status = onednn_product_destroy(product)
+        assert(status == dnnl_success, "oneDNN cannot destroy a product: status \(status.rawValue)")
     }
 }
 

@@ -11,10 +11,16 @@
 /// words.
 public final class PackedOperand: @unchecked Sendable {
     static let panelWidth = 64
-    private(set) var words = Buffer<UInt32>(count: 0)
+    private(set) var words: Buffer<UInt32>
+    private let memory: Memory
 
-    /// An operand without memory; plans reserve what they need.
-    public init() {}
+    /// An operand without memory; products that are planned with it reserve what they need.
+    package convenience init(_ workspace: Workspace) throws(KernelError) { try self.init(workspace.memory) }
+
+    init(_ memory: Memory) throws(KernelError) {
+        self.memory = memory
+        words = try memory.buffer(.operands, 0)
+    }
 
     /// Rows of words, with the zeros.
     static func wordRows(inner K: Int, _ precision: Precision) -> Int {
@@ -25,9 +31,9 @@ public final class PackedOperand: @unchecked Sendable {
     static func panels(_ N: Int) -> Int { (N + panelWidth - 1) / panelWidth }
 
     /// Room for an operand of this shape. Only before the products that share the operand run.
-    func reserve(inner K: Int, columns N: Int, _ precision: Precision) {
+    func reserve(inner K: Int, columns N: Int, _ precision: Precision) throws(KernelError) {
         let needed = Self.panels(N) * Self.wordRows(inner: K, precision) * Self.panelWidth
-        if words.count < needed { words = Buffer(count: needed) }
+        try memory.grow(&words, to: needed, .operands)
     }
 
     /// Packs b[K, N], rows `stride` apart; with `transposed` it is stored as [N, K].

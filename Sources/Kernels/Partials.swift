@@ -6,14 +6,15 @@
 /// The chunks depend on the number of rows alone, so the result has the same bits at any number of threads.
 public final class Partials: @unchecked Sendable {
     static let rowsPerChunk = 64
-    private var memory: Buffer<Float>
+    private let sums: Buffer<Float>
 
     /// Room for sums over `rows` rows of `columns` columns.
-    public init(rows: Int, columns: Int) {
-        memory = Buffer(count: Partials.chunkCount(rows) * columns)
+    /// - Throws: `KernelError` when the memory cannot be reserved.
+    package init(rows: Int, columns: Int, memory: Memory = Memory()) throws(KernelError) {
+        sums = try memory.buffer(.activations, Partials.chunkCount(rows), columns)
     }
 
-    static func chunkCount(_ rows: Int) -> Int { (rows + rowsPerChunk - 1) / rowsPerChunk }
+    static func chunkCount(_ rows: Int) -> Int { rows / rowsPerChunk + (rows % rowsPerChunk == 0 ? 0 : 1) }
 
     /// Cuts a thread's rows, which start on a chunk's border, into chunks.
     static func chunks(of rows: Range<Int>) -> some Sequence<Range<Int>> {
@@ -22,26 +23,28 @@ public final class Partials: @unchecked Sendable {
         }
     }
 
-    func reserve(rows: Int, columns: Int) {
-        precondition(Partials.chunkCount(rows) * columns <= memory.count, "too little room for sums over rows")
+    /// Stops here if the sums over this many rows would not fit.
+    func requireRoom(rows: Int, columns: Int) {
+        precondition(Partials.chunkCount(rows) * columns <= sums.count, "too little room for sums over rows")
     }
 
     /// The zeroed sums of the chunk that starts at this row.
     func start(ofChunkAt row: Int, columns: Int) -> UnsafeMutablePointer<Float> {
-        let start = memory.base + row / Partials.rowsPerChunk * columns
+        let start = sums.base + row / Partials.rowsPerChunk * columns
         start.update(repeating: 0, count: columns)
         return start
     }
 
+    /// Adds the chunks' sums of `count` columns, from column `first` on, to one.
     func combine(
         _ pool: ThreadPool, rows: Int, columns: Int, from first: Int, count: Int, into target: BufferSlice<Float>
     ) {
         let chunks = Partials.chunkCount(rows)
-        let sums = memory.base + first
+        let firstSum = sums.base + first
         for c in stride(from: 0, to: count, by: 16) {
             let left = count - c
-            var total = Float.load(sums + c, count: left)
-            for chunk in 1..<max(chunks, 1) { total += Float.load(sums + chunk * columns + c, count: left) }
+            var total = Float.load(firstSum + c, count: left)
+            for chunk in 1..<max(chunks, 1) { total += Float.load(firstSum + chunk * columns + c, count: left) }
             Float.store(total, to: target.pointer + c, count: left)
         }
     }
@@ -56,7 +59,7 @@ public enum ColumnSum {
         _ pool: ThreadPool, _ x: BufferSlice<E>, rows N: Int, columns C: Int, partials: Partials,
         into target: BufferSlice<Float>
     ) {
-        partials.reserve(rows: N, columns: C)
+        partials.requireRoom(rows: N, columns: C)
         pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
             for chunk in Partials.chunks(of: rows) {
                 let sums = partials.start(ofChunkAt: chunk.lowerBound, columns: C)

@@ -1,3 +1,4 @@
+import Basics
 import Glibc
 import Synchronization
 
@@ -13,39 +14,37 @@ public final class ThreadPool: @unchecked Sendable {
     private let pending = Atomic<Int>(0)
     private let sleepers = Atomic<Int>(0)
     private let stopping = Atomic<Bool>(false)
-    private let mutex: UnsafeMutablePointer<pthread_mutex_t>
-    private let wake: UnsafeMutablePointer<pthread_cond_t>
+    private let monitor = Monitor()
     // Not optional: an optional closure is stored behind a converter, which would be allocated at each call.
     private var work: (Int) -> Void = { _ in }
-    private var threads: [pthread_t] = []
+
+    /// Bytes of a worker's stack.
+    package static let stackSize = 2 << 20
 
     /// Starts the workers.
-    public init(threadCount: Int) {
+    /// - Throws: `KernelError` (64) when the system has no resources for one of them.
+    public init(threadCount: Int) throws(KernelError) {
         precondition(threadCount >= 1, "a pool needs at least one thread")
         self.threadCount = threadCount
-        mutex = .allocate(capacity: 1)
-        wake = .allocate(capacity: 1)
-        pthread_mutex_init(mutex, nil)
-        pthread_cond_init(wake, nil)
         useOneThreadInsideOneDNN()
-        for index in 1..<max(threadCount, 1) {
-            let start = Unmanaged.passRetained(WorkerStart(pool: self, index: index))
-            var thread = pthread_t()
-            let code = pthread_create(&thread, nil, { Unmanaged<WorkerStart>.takeAndRun($0) }, start.toOpaque())
-            precondition(code == 0, "cannot start thread \(index) of a pool: error \(code)")
-            threads.append(thread)
+        for index in 1..<threadCount {
+            // A worker keeps the pool alive until `shutdown`.
+            guard startThread(stackSize: Self.stackSize, { self.workerLoop(index) }) else {
+                shutdown()
+                throw KernelError(
+                    "the system has no resources for thread \(index + 1) of \(threadCount); use a smaller --threads",
+                    exitCode: .usage)
+            }
         }
     }
 
     /// Ends the workers. Without it they sleep until the process ends.
     public func shutdown() {
         stopping.store(true, ordering: .releasing)
-        pthread_mutex_lock(mutex)
-        generation.wrappingAdd(1, ordering: .releasing)
-        pthread_cond_broadcast(wake)
-        pthread_mutex_unlock(mutex)
-        for thread in threads { pthread_join(thread, nil) }
-        threads = []
+        monitor.withLock {
+            generation.wrappingAdd(1, ordering: .releasing)
+            monitor.notifyAll()
+        }
     }
 
     /// Calls `body` once for each thread number and returns when all are done.
@@ -53,15 +52,13 @@ public final class ThreadPool: @unchecked Sendable {
     /// With more than one thread, Swift allocates some 50 bytes at each call to lend `body` to the workers.
     public func run(_ body: (Int) -> Void) {
         if threadCount == 1 { return body(0) }
-        precondition(!threads.isEmpty, "the pool was shut down")
+        precondition(!stopping.load(ordering: .relaxed), "the pool was shut down")
         withoutActuallyEscaping(body) { escaping in
             work = escaping
             pending.store(threadCount - 1, ordering: .relaxed)
             generation.wrappingAdd(1, ordering: .sequentiallyConsistent)
             if sleepers.load(ordering: .sequentiallyConsistent) > 0 {
-                pthread_mutex_lock(mutex)
-                pthread_cond_broadcast(wake)
-                pthread_mutex_unlock(mutex)
+                monitor.withLock { monitor.notifyAll() }
             }
             escaping(0)
             var spins = 0
@@ -95,7 +92,7 @@ public final class ThreadPool: @unchecked Sendable {
         return start(part)..<start(part + 1)
     }
 
-    fileprivate func workerLoop(_ index: Int) {
+    private func workerLoop(_ index: Int) {
         useOneThreadInsideOneDNN()
         var seen: UInt32 = 0
         while true {
@@ -114,29 +111,11 @@ public final class ThreadPool: @unchecked Sendable {
     }
 
     private func sleep(until seen: UInt32) {
-        pthread_mutex_lock(mutex)
-        sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
-        while generation.load(ordering: .sequentiallyConsistent) == seen { pthread_cond_wait(wake, mutex) }
-        sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
-        pthread_mutex_unlock(mutex)
-    }
-}
-
-private final class WorkerStart {
-    let pool: ThreadPool
-    let index: Int
-    init(pool: ThreadPool, index: Int) {
-        self.pool = pool
-        self.index = index
-    }
-}
-
-extension Unmanaged where Instance == WorkerStart {
-    fileprivate static func takeAndRun(_ pointer: UnsafeMutableRawPointer?) -> UnsafeMutableRawPointer? {
-        guard let pointer else { return nil }
-        let start = Unmanaged<WorkerStart>.fromOpaque(pointer).takeRetainedValue()
-        start.pool.workerLoop(start.index)
-        return nil
+        monitor.withLock {
+            sleepers.wrappingAdd(1, ordering: .sequentiallyConsistent)
+            while generation.load(ordering: .sequentiallyConsistent) == seen { monitor.wait() }
+            sleepers.wrappingSubtract(1, ordering: .sequentiallyConsistent)
+        }
     }
 }
 

@@ -43,7 +43,10 @@ public enum Vector {
     static let chunk = 1 << 14
 
     /// Memory that `sumOfSquares` needs for `count` elements.
-    public static func squareSums(count: Int) -> Buffer<Double> { Buffer(count: (count + chunk - 1) / chunk) }
+    /// - Throws: `KernelError` when it cannot be reserved.
+    package static func squareSums(count: Int, memory: Memory = Memory()) throws(KernelError) -> Buffer<Double> {
+        try memory.buffer(.scratch, (count + chunk - 1) / chunk)
+    }
 
     /// The sum of squares, with the same bits at any number of threads. `sums` comes from `squareSums(count:)`.
     public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {

@@ -67,3 +67,7 @@ func horizontalMax(_ v: SIMD16<Float>) -> Float {
     let c = b.highHalf.replacing(with: b.lowHalf, where: b.lowHalf .> b.highHalf)
     return c.x > c.y ? c.x : c.y
 }
+
+/// The CPU features that this module is compiled for, as `missingProcessorFeatures` wants them. A constant: no
+/// instruction of theirs is used to get it.
+package func compiledProcessorFeatures() -> UnsafePointer<CChar> { instructions_compiled_features() }

@@ -35,12 +35,15 @@ public final class AdamW {
     private let ranges: [(range: Range<Int>, decays: Bool)]
 
     /// Moments of zero for an arena that `ranges` covers.
-    public init(_ hyperparameters: Hyperparameters, ranges: [(range: Range<Int>, decays: Bool)]) {
+    /// - Throws: `KernelError` when memory cannot be reserved.
+    package init(
+        _ hyperparameters: Hyperparameters, ranges: [(range: Range<Int>, decays: Bool)], memory: Memory = Memory()
+    ) throws(KernelError) {
         self.hyperparameters = hyperparameters
         self.ranges = ranges
         let count = ranges.last?.range.upperBound ?? 0
-        firstMoments = Buffer(count: count)
-        secondMoments = Buffer(count: count)
+        firstMoments = try memory.buffer(.moments, count)
+        secondMoments = try memory.buffer(.moments, count)
         step = 0
     }
 

@@ -1,17 +1,9 @@
+import Basics
 import Dispatch
-import Glibc
 import Synchronization
 
-/// How many cores this process may use: its affinity mask, as the kernel shows it.
-public func allowedCoreCount() -> Int {
-    // Glibc's sched_getaffinity is not visible from Swift.
-    let status = try? SystemFile(reading: "/proc/self/status").nextBytes(count: 1 << 14)
-    for line in (status ?? []).split(separator: 0x0A) where line.starts(with: Array("Cpus_allowed:".utf8)) {
-        let mask = line.dropFirst(13).compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
-        return max(1, mask.reduce(0) { $0 + $1.nonzeroBitCount })
-    }
-    return max(1, sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-}
+/// How many threads find a core each in this process.
+public func allowedCoreCount() -> Int { Machine().usableThreads }
 
 /// Runs `body` for 0 ..< count on several threads and returns the results in order.
 func parallelMap<Result: Sendable>(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Result) -> [Result] {

@@ -62,7 +62,7 @@ package struct Evaluator {
         let batches = (count - 1) / size + 1
         let ranks = communicator.worldSize
         let own = batches * communicator.rank / ranks..<batches * (communicator.rank + 1) / ranks
-        let losses = CanonicalSum(count: count)
+        let losses = try OrderedSum(count: count)
         for round in 0..<(batches - 1) / ranks + 1 {
             guard try goesOn() else { return nil }
             guard round < own.count else { continue }

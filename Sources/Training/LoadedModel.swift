@@ -63,8 +63,8 @@ package enum ModelEvaluation {
     /// Reads the weights on each rank, shares the sequences over ranks and returns the same result on all.
     package static func run(_ options: Options, communicator: any Communicator) throws -> Evaluator.Result {
         try communicator.agree(on: options.values { $0 != .place })
-        let plan = ThreadPlan(requested: nil, communicator: communicator)
-        let (files, evaluator, model) = try communicator.agreeing {
+        let ranks = communicator.localSize
+        let (files, evaluator, makeModel) = try communicator.agreeing {
             let path = try ModelDirectory.resolve(options.checkpoint)
             let files = try HuggingFaceModelFiles(path: path)
             let shape = try files.shape()
@@ -72,17 +72,27 @@ package enum ModelEvaluation {
             let evaluator = try Evaluator(
                 stream: stream, contextLength: shape.contextLength, sequences: options.sequences)
             let precision = try options.precision ?? trainedPrecision(of: path)
-            let compute = try Compute(threadCount: plan.threads)
+            let compute = try Compute(threadCount: ThreadPlan(requested: nil, ranksOnHost: ranks).threads)
             guard precision == .fp32 || Compute.hasFastBFloat16 else {
                 throw TrainingError.usage(
                     "--precision bf16 needs a CPU with bf16 instructions, and this one has none; give --precision fp32")
             }
-            let model = try makeLanguageModel(
-                shape, precision: precision, microBatch: min(options.microBatch, evaluator.count), compute: compute,
-                training: false)
-            return (files, evaluator, model)
+            let size = min(options.microBatch, evaluator.count)
+            func makeModel(_ microBatch: Int?, _ memory: Memory) throws -> any LanguageModel {
+                try makeLanguageModel(
+                    shape, precision: precision, microBatch: microBatch ?? size, compute: compute, training: false,
+                    memory: memory)
+            }
+            _ = try MemoryPlan(ranks: ranks, largest: { try largestSize(below: size, $0) }) {
+                _ = try makeModel($0, $1)
+            }
+            return (files, evaluator, makeModel)
         }
-        try communicator.agreeing { try files.read(into: model.weights, layout: model.layout) }
+        let model = try communicator.agreeing {
+            let model = try makeModel(nil, Memory())
+            try files.read(into: model.weights, layout: model.layout)
+            return model
+        }
         model.refreshOperands()
         guard let result = try evaluator.evaluate(model, on: communicator) else {
             preconditionFailure("nothing ends this evaluation early")
@@ -96,6 +106,16 @@ package enum ModelEvaluation {
         guard let bytes = try HuggingFaceModelFiles.contents(of: name, in: path) else { return .fp32 }
         return Precision(rawValue: try TrainerState(json: bytes, file: path + "/" + name).precision) ?? .fp32
     }
+}
+
+/// The largest size from 1 to below `limit` that fits, where all smaller ones do too.
+private func largestSize(below limit: Int, _ fits: (Int) throws -> Bool) rethrows -> Int? {
+    var (fitting, tooLarge) = (0, limit)
+    while tooLarge - fitting > 1 {
+        let middle = fitting + (tooLarge - fitting) / 2
+        if try fits(middle) { fitting = middle } else { tooLarge = middle }
+    }
+    return fitting > 0 ? fitting : nil
 }
 
 private let modelHelp = "Checkpoint, run directory (its newest checkpoint) or Hugging Face model directory."
@@ -149,11 +169,15 @@ package final class TextGeneration {
                 "the tokenizer in \(directory) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
             )
         }
-        let compute = try Compute(threadCount: threads ?? allowedCoreCount())
+        let compute = try Compute(threadCount: ThreadPlan(requested: threads, ranksOnHost: 1).threads)
         let layout = ParameterLayout(shape)
-        let weights = Buffer<Float>(count: layout.count)
-        try files.read(into: weights, layout: layout)
-        generator = try Generator(shape, weights: weights, compute: compute)
+        func make(_ memory: Memory, _ fill: (Buffer<Float>) throws -> Void = { _ in }) throws -> Generator {
+            let weights: Buffer<Float> = try memory.buffer(.weights, layout.count)
+            try fill(weights)
+            return try Generator(shape, weights: weights, compute: compute, memory: memory)
+        }
+        _ = try MemoryPlan(ranks: 1) { _, memory in _ = try make(memory) }
+        generator = try make(Memory()) { try files.read(into: $0, layout: layout) }
     }
 
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
@@ -168,7 +192,7 @@ package final class TextGeneration {
             throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text")
         }
         var logits: [Float] = []
-        for token in tokens { logits = generator.logits(after: token) }
+        for token in tokens { logits = try generator.logits(after: token) }
         if generator.forgottenCount > 0 {
             let kept = tokens.dropFirst(generator.forgottenCount)
             warn(
@@ -182,7 +206,7 @@ package final class TextGeneration {
             let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))
             if next == tokenizer.endOfTextID { return }
             write(Array(tokenizer.bytes(of: next)))
-            logits = generator.logits(after: next)
+            logits = try generator.logits(after: next)
         }
     }
 }

@@ -35,16 +35,18 @@ package struct PrecisionChoice {
     private static func time<E: ActivationElement>(_ compute: Compute, _ width: Int, _ type: E.Type) throws -> Double {
         let rows = 256
         let product = try Matmul(
-            compute, .plain, rows: rows, inner: width, columns: 4 * width, input: E.precision, output: E.precision)
-        let a = Buffer<E>(count: rows * width)
-        let b = Buffer<E>(count: width * 4 * width)
-        let c = Buffer<E>(count: rows * 4 * width)
+            Workspace(compute), .plain, rows: rows, inner: width, columns: 4 * width, input: E.precision,
+            output: E.precision)
+        let a = try Buffer<E>(count: rows * width)
+        let b = try Buffer<E>(count: width * 4 * width)
+        let c = try Buffer<E>(count: rows * 4 * width)
         var best = Double.infinity
         for _ in 0..<5 {
             let start = Timeline.now()
             product.run(a.all, b.all, into: c.all)
             best = min(best, Double(Timeline.now() - start))
         }
+        try compute.requireSuccess()
         return best
     }
 }

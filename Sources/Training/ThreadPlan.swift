@@ -1,8 +1,6 @@
-import Collectives
-import Glibc
-import TokenData
+import Basics
 
-/// How many threads each rank uses, from the cores that it may run on.
+/// How many threads each rank uses, from the cores and the processor time that it may use.
 struct ThreadPlan {
     /// How many threads a rank can be asked to have.
     static let counts = 1...1024
@@ -11,28 +9,40 @@ struct ThreadPlan {
     /// What the user should know about binding, if anything.
     let advice: String?
 
-    /// Takes `requested`, or the allowed cores divided by the ranks that share them.
-    init(requested: Int?, communicator: any Communicator) {
-        let allowed = allowedCoreCount()
-        let online = max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN))))
+    /// Takes `requested`, or this rank's share of what the ranks of the host may use together.
+    /// - Throws: `TrainingError` (64) for a number that no rank can have.
+    init(requested: Int?, ranksOnHost: Int, machine: Machine = Machine()) throws(TrainingError) {
+        let ranks = max(1, ranksOnHost)
+        let allowed = machine.allowedProcessors
+        let all = machine.processors
         // A rank that may run everywhere shares the cores with its neighbours; a bound one has its own.
-        let isBound = allowed < online
-        let share = max(1, isBound ? allowed : allowed / max(1, communicator.localSize))
+        let isBound = allowed < all
+        let cores = isBound ? machine.allowedCores : machine.allowedCores / ranks
+        let paid = machine.quota.map { Int(min($0, 1e6)) / ranks }
+        let share = min(max(1, min(cores, paid ?? cores)), Self.counts.upperBound)
         threads = requested ?? share
-        let ranks = communicator.localSize
+        guard Self.counts.contains(threads) else {
+            throw .usage("--threads is \(threads), expected a whole number from 1 to \(Self.counts.upperBound), or auto")
+        }
         if threads > allowed {
             advice =
-                "\(threads) threads on \(allowed) allowed \(allowed == 1 ? "core" : "cores"): they will wait for each other; "
+                "\(threads) threads on \(allowed) allowed \(allowed == 1 ? "processor" : "processors"): they will wait "
+                + "for each other; "
                 + (isBound
                     ? "start mpirun with --bind-to none or --map-by slot:PE=\(threads)" : "use --threads \(share)")
-        } else if requested == nil, isBound, ranks * allowed < online {
+        } else if let quota = machine.quota, Double(threads * ranks) > quota.rounded(.up) {
             advice =
-                "each rank is bound to \(allowed) of \(online) cores and \(online - ranks * allowed) stay idle; "
+                "\(ranks == 1 ? "" : "\(ranks) ranks of ")\(threads) threads, and the control group pays for "
+                + "\(fixed(quota, 1)) processors: the system will hold them up; "
+                + (threads > share ? "use --threads \(share)" : "start fewer ranks here")
+        } else if requested == nil, isBound, ranks * allowed < all {
+            advice =
+                "each rank is bound to \(allowed) of \(all) processors and \(all - ranks * allowed) stay idle; "
                 + "start mpirun with --bind-to none, or use launch/local"
-        } else if threads * ranks > online {
-            let share = threads > 1 ? "use --threads \(max(1, online / ranks))" : "start at most \(online) ranks here"
+        } else if threads * ranks > all {
+            let share = threads > 1 ? "use --threads \(max(1, all / ranks))" : "start at most \(all) ranks here"
             advice =
-                "\(ranks) ranks of \(threads) \(threads == 1 ? "thread" : "threads") on \(online) cores: \(share)"
+                "\(ranks) ranks of \(threads) \(threads == 1 ? "thread" : "threads") on \(all) processors: \(share)"
         } else {
             advice = nil
         }

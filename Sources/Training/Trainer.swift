@@ -34,7 +34,7 @@ public final class Trainer {
     var failedSaves = 0
     var lastSavedStep: Int?
     let metricsLog: MetricsLog?
-    private let losses: CanonicalSum
+    private let losses: OrderedSum
     let squareSums: Buffer<Double>
     private let observer: DebugObserver?
     private let tracer: Tracer?
@@ -52,20 +52,16 @@ public final class Trainer {
         self.communicator = communicator
         self.reporter = reporter
         self.setup = setup
-        model = setup.model
-        optimizer = setup.optimizer
+        model = setup.parts.model
+        optimizer = setup.parts.optimizer
         scheduler = setup.scheduler
         step = setup.scheduler.step
         validation = ValidationRecord(setup.resumedState, set: setup.evaluator?.set, reporter)
         metricsLog = setup.metricsLog
-        gradients = Buffer(count: model.layout.count)
-        losses = CanonicalSum(count: setup.loader.plan.microBatchCount)
-        squareSums = Vector.squareSums(count: gradients.count)
-        reducer = GradientReducer(
-            communicator: communicator, gradients: gradients,
-            bucketElements: configuration.bucketBytes.map { max(1, $0 / MemoryLayout<Float>.stride) },
-            mode: configuration.reduction, microBatchesPerRank: setup.loader.plan.accumulation,
-            overlap: configuration.overlap)
+        gradients = setup.parts.gradients
+        losses = setup.parts.losses
+        squareSums = setup.parts.squareSums
+        reducer = setup.parts.reducer
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
         model.observer = observer
         tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }

@@ -5,7 +5,7 @@ import Transformer
 extension TrainingSetup {
     /// Prints the effective configuration and what it amounts to, before the first step.
     func announce(_ reporter: any Reporter, communicator: any Communicator) {
-        let shape = model.configuration
+        let shape = parts.model.configuration
         let plan = loader.plan
         let ranks = communicator.worldSize
         let options = configuration.values.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
@@ -16,7 +16,7 @@ extension TrainingSetup {
         )
         // The log line has the word of other trainers for it.
         reporter.line(
-            model.precision == .bf16
+            parts.model.precision == .bf16
                 ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)")
         reporter.line(
             "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
@@ -31,6 +31,7 @@ extension TrainingSetup {
         reporter.line(
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "
                 + "\(plan.globalBatch * shape.contextLength) tokens a step")
+        reporter.line(memoryPlan.text)
         if let evaluator { reporter.line("validation: \(evaluator.coverage)") }
         if let remark = scheduleRemark { reporter.line("schedule: \(remark)") }
         announceBits(reporter, ranks: ranks)

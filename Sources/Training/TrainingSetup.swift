@@ -18,8 +18,8 @@ struct TrainingSetup {
     let loader: BatchLoader
     let evaluator: Evaluator?
     let compute: Compute
-    let model: any LanguageModel
-    let optimizer: AdamW
+    let memoryPlan: MemoryPlan
+    let parts: RunParts
     let scheduler: LearningRateScheduler
     let source: ModelSource
     /// What the run resumed from, if it did.
@@ -81,25 +81,31 @@ struct TrainingSetup {
         directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory.open(path: path) : nil }
 
         // Threads, precision, memory.
-        let threadPlan = ThreadPlan(requested: configuration.threads, communicator: communicator)
+        let requestedThreads = configuration.threads
+        let threadPlan = try communicator.agreeing {
+            try ThreadPlan(requested: requestedThreads, ranksOnHost: communicator.localSize)
+        }
         configuration.threads = threadPlan.threads
         let compute = try communicator.agreeing { try Compute(threadCount: threadPlan.threads) }
         let precision = try Self.choosePrecision(
             configuration, compute: compute, width: shape.embeddingSize,
             communicator: communicator, reporter: reporter)
         configuration.precision = precision
-        let microBatch = configuration.microBatch
-        let model = try communicator.agreeing {
-            try makeLanguageModel(shape, precision: precision, microBatch: microBatch, compute: compute)
+        let decided = configuration
+        func makeParts(_ batch: BatchPlan, _ memory: Memory) throws -> RunParts {
+            try RunParts(
+                decided, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
         }
-        optimizer = AdamW(
-            AdamW.Hyperparameters(
-                weightDecay: configuration.weightDecay, beta1: configuration.beta1, beta2: configuration.beta2,
-                epsilon: configuration.epsilon),
-            ranges: model.layout.decayRanges)
+        memoryPlan = try communicator.agreeing {
+            try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) { microBatch, memory in
+                _ = try makeParts(try loader.plan.with(microBatch: microBatch), memory)
+            }
+        }
+        parts = try communicator.agreeing { try makeParts(loader.plan, Memory()) }
 
         // Rank 0's weights are everyone's.
-        try resume.fill(model, optimizer, source: source, seed: configuration.seed, communicator: communicator)
+        try resume.fill(
+            parts.model, parts.optimizer, source: source, seed: configuration.seed, communicator: communicator)
 
         let step = scheduler.step
         metricsLog = try communicator.agreeing {
@@ -110,9 +116,7 @@ struct TrainingSetup {
         self.loader = loader
         self.evaluator = evaluator
         self.compute = compute
-        self.model = model
         runDirectory = directory
-        let decided = configuration
         try communicator.agreeing { try directory?.writeConfiguration(decided.json) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
         if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
@@ -172,6 +176,21 @@ struct TrainingSetup {
             }
         }
         return choice
+    }
+}
+
+extension BatchPlan {
+    /// The same batch in micro-batches of another size, which must divide it; nil keeps the size.
+    fileprivate func with(microBatch: Int?) throws(TokenDataError) -> BatchPlan {
+        try BatchPlan(globalBatch: globalBatch, microBatch: microBatch ?? self.microBatch, worldSize: worldSize)
+    }
+
+    /// The largest size of micro-batches below this one that divides the batch and fits.
+    fileprivate func largestMicroBatch(_ fits: (Int) throws -> Bool) rethrows -> Int? {
+        let share = globalBatch / worldSize
+        let roots = (1...max(1, Int(Double(share).squareRoot()))).filter { share % $0 == 0 }
+        let sizes = roots.map { share / $0 } + roots.reversed()
+        return try sizes.first { try $0 < microBatch && fits($0) }
     }
 }
 

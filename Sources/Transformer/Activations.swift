@@ -29,11 +29,6 @@ final class Activations<E: ActivationElement> {
     struct NormStatistics {
         let mean: Buffer<Float>
         let rstd: Buffer<Float>
-
-        init(rows: Int) {
-            mean = Buffer(count: rows)
-            rstd = Buffer(count: rows)
-        }
     }
 
     let blocks: [Block]
@@ -65,9 +60,17 @@ final class Activations<E: ActivationElement> {
     let wideGradient: BufferSlice<E>
     let partials: Partials
 
-    init(_ configuration: GPTConfiguration, rows: Int, threads: Int, training: Bool) {
+    /// - Throws: `KernelError` when memory cannot be reserved.
+    init(
+        _ configuration: GPTConfiguration, rows: Int, threads: Int, training: Bool, memory: Memory
+    ) throws(KernelError) {
         let c = configuration.embeddingSize
-        let heads = configuration.headCount
+        func buffer<Element>(_ columns: Int, rows: Int = rows) throws(KernelError) -> Buffer<Element> {
+            try memory.buffer(.activations, rows, columns)
+        }
+        func statistics() throws(KernelError) -> NormStatistics {
+            NormStatistics(mean: try buffer(1), rstd: try buffer(1))
+        }
         // Without a backward pass all blocks can share one block's memory.
         var blocks: [Block] = []
         for layer in 0..<configuration.layerCount {
@@ -77,28 +80,32 @@ final class Activations<E: ActivationElement> {
             }
             blocks.append(
                 Block(
-                    residual: Buffer(count: rows * c), middle: Buffer(count: rows * c),
-                    queryKeyValue: Buffer(count: rows * 3 * c), attention: Buffer(count: rows * c),
-                    logSumExp: Buffer(count: rows * heads), hidden: Buffer(count: rows * 4 * c),
-                    norm1: NormStatistics(rows: rows), norm2: NormStatistics(rows: rows)))
+                    residual: try buffer(c), middle: try buffer(c), queryKeyValue: try buffer(3 * c),
+                    attention: try buffer(c), logSumExp: try buffer(configuration.headCount), hidden: try buffer(4 * c),
+                    norm1: try statistics(), norm2: try statistics()))
         }
         self.blocks = blocks
-        finalResidual = Buffer(count: rows * c)
-        finalNorm = NormStatistics(rows: rows)
-        normed = Buffer(count: rows * c)
-        branch = Buffer(count: rows * c)
-        activated = Buffer(count: rows * 4 * c)
-        let head = HeadShape(configuration, rows: rows)
-        powers = Buffer(count: threads * ((configuration.vocabularySize + 15) / 16 * 16))
-        losses = Buffer(count: rows)
+        finalResidual = try buffer(c)
+        finalNorm = try statistics()
+        normed = try buffer(c)
+        branch = try buffer(c)
+        activated = try buffer(4 * c)
+        losses = try buffer(1)
+        powers = try memory.buffer(.scratch, threads, (configuration.vocabularySize + 15) / 16 * 16)
         let kept = training ? rows : 0
-        residualGradient = Buffer(count: kept * c)
-        branchGradient = (residualGradient as? Buffer<E>) ?? Buffer<E>(count: kept * c)
+        residualGradient = try buffer(c, rows: kept)
+        if let same = residualGradient as? Buffer<E> {
+            branchGradient = same
+        } else {
+            branchGradient = try buffer(c, rows: kept)
+        }
+        let head = HeadShape(configuration, rows: rows)
         let logitCount = head.blockRows * head.stride
-        let wide = Buffer<E>(count: max(logitCount, kept * 4 * c))
+        let wideCount = saturatingProduct(kept, 4 * c)
+        let wide: Buffer<E> = try memory.buffer(.logits, max(logitCount, wideCount))
         logits = wide[0..<logitCount]
-        wideGradient = wide[0..<kept * 4 * c]
-        partials = Partials(rows: training ? rows : 1, columns: 4 * c)
+        wideGradient = wide[0..<wideCount]
+        partials = try Partials(rows: training ? rows : 1, columns: 4 * c, memory: memory)
     }
 }
 
@@ -106,16 +113,19 @@ final class Activations<E: ActivationElement> {
 struct HeadShape {
     /// Rows of all blocks but the last.
     let blockRows: Int
-    /// Elements from one row of logits to the next; an odd number of cache lines, or columns would share cache sets.
+    /// Elements from one row of logits to the next.
     let stride: Int
+    private let rows: Int
+
     /// The blocks, as ranges of rows.
-    let blocks: [Range<Int>]
+    var blocks: [Range<Int>] {
+        Swift.stride(from: 0, to: rows, by: blockRows).map { $0..<min($0 + blockRows, rows) }
+    }
 
     init(_ configuration: GPTConfiguration, rows: Int) {
         let half = (rows / 2 + 63) / 64 * 64
-        let size = min(rows, max(64, min(512, half)))
-        blockRows = size
+        blockRows = min(rows, max(64, min(512, half)))
         stride = configuration.vocabularySize
-        blocks = Swift.stride(from: 0, to: rows, by: size).map { $0..<min($0 + size, rows) }
+        self.rows = rows
     }
 }

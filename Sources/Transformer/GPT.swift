@@ -21,21 +21,31 @@ final class GPT<E: ActivationElement>: LanguageModel {
     var timeline: Timeline?
     var observer: (any ActivationObserver)?
 
-    init(_ configuration: GPTConfiguration, microBatch: Int, compute: Compute, training: Bool) throws {
+    /// Reserves memory first, what does not depend on oneDNN, and then plans products.
+    init(
+        _ configuration: GPTConfiguration, microBatch: Int, compute: Compute, training: Bool, memory: Memory
+    ) throws(KernelError) {
         self.configuration = configuration
         self.microBatch = microBatch
         self.compute = compute
         layout = ParameterLayout(configuration)
-        weights = Buffer(count: layout.count)
-        operands = (weights as? Buffer<E>) ?? Buffer<E>(count: layout.count)
+        weights = try memory.buffer(.weights, layout.count)
+        if let same = weights as? Buffer<E> {
+            operands = same
+        } else {
+            operands = try memory.buffer(.weightCopy, layout.count)
+        }
         let rows = microBatch * configuration.contextLength
-        inputs = Buffer(count: rows)
-        targets = Buffer(count: rows)
-        activations = Activations(configuration, rows: rows, threads: compute.pool.threadCount, training: training)
-        products = try Products(compute, configuration, rows: rows, precision: E.precision, training: training)
-        attention = Attention(
+        inputs = try memory.buffer(.activations, rows)
+        targets = try memory.buffer(.activations, rows)
+        activations = try Activations(
+            configuration, rows: rows, threads: compute.pool.threadCount, training: training, memory: memory)
+        attention = try Attention(
             compute, sequences: microBatch, context: configuration.contextLength, heads: configuration.headCount,
-            headSize: configuration.headSize, training: training)
+            headSize: configuration.headSize, training: training, memory: memory)
+        try memory.requireRoom()
+        products = try Products(
+            Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training)
     }
 
     var precision: Precision { E.precision }
@@ -52,6 +62,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
         try timed(.forward) { try forwardBlocks() }
         try timed(.head) { try headLossAndGradients(gradients) }
         try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
+        try compute.requireSuccess()
         return lossSum(0..<inputs.count)
     }
 
@@ -59,6 +70,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
         precondition(sequences <= microBatch, "\(sequences) sequences in a micro-batch of \(microBatch)")
         try forwardBlocks()
         headLosses()
+        try compute.requireSuccess()
         return lossSum(0..<sequences * configuration.contextLength)
     }
 

@@ -11,8 +11,8 @@ public final class Generator {
     private let weights: Buffer<Float>
     private let compute: Compute
     private let products: TokenProducts
-    private let keys: [Buffer<Float>]
-    private let values: [Buffer<Float>]
+    /// [T, C] each, of every layer.
+    private let caches: [(keys: Buffer<Float>, values: Buffer<Float>)]
     private var seen: [Int32] = []
     /// How many of the tokens that were read it has forgotten.
     public private(set) var forgottenCount = 0
@@ -31,29 +31,39 @@ public final class Generator {
     private let statistics: Buffer<Float>
 
     /// Prepares generation from an arena of weights.
-    public init(_ configuration: GPTConfiguration, weights: Buffer<Float>, compute: Compute) throws {
+    /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
+    package init(
+        _ configuration: GPTConfiguration, weights: Buffer<Float>, compute: Compute, memory: Memory = Memory()
+    ) throws(KernelError) {
         self.configuration = configuration
         layout = ParameterLayout(configuration)
         precondition(weights.count == layout.count, "weights of another layout")
         self.weights = weights
         self.compute = compute
         let c = configuration.embeddingSize
-        products = try TokenProducts(compute, configuration)
-        keys = (0..<configuration.layerCount).map { _ in Buffer(count: configuration.contextLength * c) }
-        values = (0..<configuration.layerCount).map { _ in Buffer(count: configuration.contextLength * c) }
-        residual = Buffer(count: c)
-        normed = Buffer(count: c)
-        branch = Buffer(count: c)
-        queryKeyValue = Buffer(count: 3 * c)
-        hidden = Buffer(count: 4 * c)
-        activated = Buffer(count: 4 * c)
-        scores = Buffer(count: (configuration.contextLength + 15) / 16 * 16)
-        logits = Buffer(count: configuration.vocabularySize)
-        statistics = Buffer(count: 2)
+        func buffer(_ rows: Int, _ columns: Int = 1) throws(KernelError) -> Buffer<Float> {
+            try memory.buffer(.activations, rows, columns)
+        }
+        let context = configuration.contextLength
+        var caches: [(keys: Buffer<Float>, values: Buffer<Float>)] = []
+        for _ in 0..<configuration.layerCount { caches.append((try buffer(context, c), try buffer(context, c))) }
+        self.caches = caches
+        residual = try buffer(c)
+        normed = try buffer(c)
+        branch = try buffer(c)
+        queryKeyValue = try buffer(3 * c)
+        hidden = try buffer(4 * c)
+        activated = try buffer(4 * c)
+        scores = try buffer((context + 15) / 16 * 16)
+        logits = try buffer(configuration.vocabularySize)
+        statistics = try buffer(2)
+        try memory.requireRoom()
+        products = try TokenProducts(Workspace(compute, memory: memory), configuration)
     }
 
     /// Reads one more token and returns the logits [V] of what comes after it.
-    public func logits(after token: Int32) -> [Float] {
+    /// - Throws: `KernelError` when oneDNN fails.
+    public func logits(after token: Int32) throws(KernelError) -> [Float] {
         precondition(token >= 0 && token < configuration.vocabularySize, "token \(token) outside the vocabulary")
         if seen.count == configuration.contextLength {
             let kept = seen.suffix(configuration.contextLength / 2)
@@ -63,6 +73,7 @@ public final class Generator {
         }
         read(token)
         products.head.run(normed.all, tensor(layout.tokenEmbedding), into: logits.all)
+        try compute.requireSuccess()
         return logits.array()
     }
 
@@ -77,7 +88,8 @@ public final class Generator {
             norm(block.norm1)
             linear(products.queryKeyValue, block.queryKeyValue, normed, queryKeyValue)
             CachedAttention.forward(
-                qkv: queryKeyValue.all, keys: keys[layer].all, values: values[layer].all, position: position,
+                qkv: queryKeyValue.all, keys: caches[layer].keys.all, values: caches[layer].values.all,
+                position: position,
                 heads: configuration.headCount, headSize: configuration.headSize, scores: scores.all,
                 output: normed.all)
             linear(products.attentionProjection, block.attentionProjection, normed, branch)
@@ -116,10 +128,10 @@ private struct TokenProducts {
     let contraction: Matmul
     let head: Matmul
 
-    init(_ compute: Compute, _ configuration: GPTConfiguration) throws(KernelError) {
+    init(_ workspace: Workspace, _ configuration: GPTConfiguration) throws(KernelError) {
         func linear(_ input: Int, _ output: Int) throws(KernelError) -> Matmul {
             try Matmul(
-                compute, .plain, rows: 1, inner: input, columns: output, input: .fp32, output: .fp32, bias: true)
+                workspace, .plain, rows: 1, inner: input, columns: output, input: .fp32, output: .fp32, bias: true)
         }
         let c = configuration.embeddingSize
         queryKeyValue = try linear(c, 3 * c)
@@ -127,7 +139,7 @@ private struct TokenProducts {
         expansion = try linear(c, 4 * c)
         contraction = try linear(4 * c, c)
         head = try Matmul(
-            compute, .bTransposed, rows: 1, inner: c, columns: configuration.vocabularySize, input: .fp32,
+            workspace, .bTransposed, rows: 1, inner: c, columns: configuration.vocabularySize, input: .fp32,
             output: .fp32)
     }
 }

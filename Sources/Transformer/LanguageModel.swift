@@ -50,11 +50,17 @@ public protocol ActivationObserver: AnyObject {
 }
 
 /// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length.
-public func makeLanguageModel(
-    _ configuration: GPTConfiguration, precision: Precision, microBatch: Int, compute: Compute, training: Bool = true
-) throws -> any LanguageModel {
+/// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
+package func makeLanguageModel(
+    _ configuration: GPTConfiguration, precision: Precision, microBatch: Int, compute: Compute, training: Bool = true,
+    memory: Memory = Memory()
+) throws(KernelError) -> any LanguageModel {
     switch precision {
-    case .fp32: try GPT<Float>(configuration, microBatch: microBatch, compute: compute, training: training)
-    case .bf16: try GPT<BFloat16>(configuration, microBatch: microBatch, compute: compute, training: training)
+    case .fp32:
+        try GPT<Float>(
+            configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
+    case .bf16:
+        try GPT<BFloat16>(
+            configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
     }
 }

@@ -31,22 +31,22 @@ struct Products {
     let logitsStride: Int
 
     init(
-        _ compute: Compute, _ configuration: GPTConfiguration, rows: Int, precision: Precision, training: Bool
+        _ workspace: Workspace, _ configuration: GPTConfiguration, rows: Int, precision: Precision, training: Bool
     ) throws(KernelError) {
         func linear(_ input: Int, _ output: Int) throws(KernelError) -> Linear {
             Linear(
                 forward: try Matmul(
-                    compute, .plain, rows: rows, inner: input, columns: output, input: precision, output: precision,
+                    workspace, .plain, rows: rows, inner: input, columns: output, input: precision, output: precision,
                     bias: true),
                 inputGradient: !training
                     ? nil
                     : try Matmul(
-                        compute, .bTransposed, rows: rows, inner: output, columns: input, input: precision,
+                        workspace, .bTransposed, rows: rows, inner: output, columns: input, input: precision,
                         output: precision),
                 weightGradient: !training
                     ? nil
                     : try Matmul(
-                        compute, .aTransposed, rows: input, inner: rows, columns: output, input: precision,
+                        workspace, .aTransposed, rows: input, inner: rows, columns: output, input: precision,
                         output: .fp32))
         }
         let c = configuration.embeddingSize
@@ -59,24 +59,24 @@ struct Products {
         logitsStride = shape.stride
         var head: [Head] = []
         // The embedding is packed once for all blocks, in the order of each product.
-        let logitsOperand = PackedOperand()
-        let gradientOperand = PackedOperand()
+        let logitsOperand = try PackedOperand(workspace)
+        let gradientOperand = try PackedOperand(workspace)
         for block in shape.blocks {
             head.append(
                 Head(
                     rows: block,
                     logits: try Matmul(
-                        compute, .bTransposed, rows: block.count, inner: c, columns: vocabulary, input: precision,
+                        workspace, .bTransposed, rows: block.count, inner: c, columns: vocabulary, input: precision,
                         output: precision, cStride: shape.stride, operand: logitsOperand),
                     inputGradient: !training
                         ? nil
                         : try Matmul(
-                            compute, .plain, rows: block.count, inner: vocabulary, columns: c, input: precision,
+                            workspace, .plain, rows: block.count, inner: vocabulary, columns: c, input: precision,
                             output: precision, aStride: shape.stride, operand: gradientOperand),
                     weightGradient: !training
                         ? nil
                         : try Matmul(
-                            compute, .aTransposed, rows: vocabulary, inner: block.count, columns: c, input: precision,
+                            workspace, .aTransposed, rows: vocabulary, inner: block.count, columns: c, input: precision,
                             output: .fp32, aStride: shape.stride, accumulates: block.lowerBound > 0)))
         }
         self.head = head

@@ -1,5 +1,6 @@
 import ArgumentParser
 import Basics
+import Kernels
 import MPICollectives
 import Training
 
@@ -19,10 +20,20 @@ struct Swiftlet: ParsableCommand {
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
     static func main() {
         do {
+            // Before anything else: a vector instruction that this CPU lacks would end the process with a signal.
+            try requireProcessor()
             var command = try parseAsRoot(CommandLineText.arguments())
             try command.run()
         } catch {
             Exit.beforeMPI(error)
         }
+    }
+
+    private static func requireProcessor() throws(TrainingError) {
+        guard let missing = missingProcessorFeatures(of: compiledProcessorFeatures()) else { return }
+        throw TrainingError(
+            .internalError,
+            "this executable was compiled for a CPU with \(missing), and this one has none of it; compile it here with "
+                + "`make build`, or for every machine that runs it with `SWIFTLET_CPU=x86-64-v3 make build`")
     }
 }

@@ -26,8 +26,8 @@ struct GradientReducerTests {
     ) throws -> [Outcome] {
         try ThreadWorld.run(worldSize: worldSize) { communicator in
             let count = Self.count
-            let gradients = Buffer<Float>(count: count)
-            let reducer = GradientReducer(
+            let gradients = try Buffer<Float>(count: count)
+            let reducer = try GradientReducer(
                 communicator: communicator, gradients: gradients, bucketElements: bucketElements, mode: mode,
                 microBatchesPerRank: microBatches, overlap: overlap)
             for step in 0..<steps {
@@ -126,8 +126,8 @@ struct GradientReducerTests {
     func `A failing rank makes the others' reduction throw`(overlap: ReductionOverlap) {
         struct Broken: Error {}
         let outcomes = ThreadWorld.outcomes(worldSize: 4) { communicator in
-            let gradients = Buffer<Float>(count: 1000)
-            let reducer = GradientReducer(
+            let gradients = try Buffer<Float>(count: 1000)
+            let reducer = try GradientReducer(
                 communicator: communicator, gradients: gradients, bucketElements: 100, mode: .exact,
                 microBatchesPerRank: 1, overlap: overlap)
             reducer.beginStep()
@@ -142,8 +142,9 @@ struct GradientReducerTests {
 
     @Test func `Ranges out of order are a bug`() async {
         await #expect(processExitsWith: .failure) {
-            let reducer = GradientReducer(
-                communicator: SingleProcess(), gradients: Buffer<Float>(count: 10), mode: .exact, microBatchesPerRank: 1
+            let reducer = try GradientReducer(
+                communicator: SingleProcess(), gradients: try Buffer<Float>(count: 10), mode: .exact,
+                microBatchesPerRank: 1
             )
             reducer.beginStep()
             reducer.beginMicroBatch(0)
@@ -153,8 +154,9 @@ struct GradientReducerTests {
 
     @Test func `A micro-batch that ends early is a bug`() async {
         await #expect(processExitsWith: .failure) {
-            let reducer = GradientReducer(
-                communicator: SingleProcess(), gradients: Buffer<Float>(count: 10), mode: .exact, microBatchesPerRank: 1
+            let reducer = try GradientReducer(
+                communicator: SingleProcess(), gradients: try Buffer<Float>(count: 10), mode: .exact,
+                microBatchesPerRank: 1
             )
             reducer.beginStep()
             reducer.beginMicroBatch(0)

@@ -94,16 +94,12 @@ struct RankAgreementTests {
     }
 }
 
-struct VerdictTests {
-    @Test(arguments: 1...5)
-    func `The worst code and its lowest rank reach every rank`(worldSize: Int) throws {
-        let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
-            let code = Int64(communicator.rank == 0 ? -5 : communicator.rank == 1 ? 3 : communicator.rank == 3 ? 3 : 1)
-            let worst = try Verdict.worst(code, on: communicator)
-            let named = try Verdict.worstWithRank(code, on: communicator)
-            return [worst, named.code, Int64(named.rank)]
+struct AnyRankTests {
+    @Test(arguments: 1...4)
+    func `What holds on one rank is known to all`(worldSize: Int) throws {
+        for holder in 0...worldSize {
+            let answers = try ThreadWorld.run(worldSize: worldSize) { try $0.isAny($0.rank == holder) }
+            #expect(answers == Array(repeating: holder < worldSize, count: worldSize))
         }
-        let expected: [Int64] = worldSize == 1 ? [-5, -5, 0] : [3, 3, 1]
-        #expect(results == Array(repeating: expected, count: worldSize))
     }
 }

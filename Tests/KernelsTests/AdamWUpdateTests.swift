@@ -16,13 +16,13 @@ import Testing
     func agreesWithPyTorch(name: String, decay: Double) throws {
         let golden = try Golden("adamw.safetensors")
         let pool = try Compute(threadCount: 1).pool
-        let weights = Buffer<Float>(count: 37)
+        let weights = try Buffer<Float>(count: 37)
         weights.set(try golden.floats("initial"))
-        let first = Buffer<Float>(count: 37)
-        let second = Buffer<Float>(count: 37)
+        let first = try Buffer<Float>(count: 37)
+        let second = try Buffer<Float>(count: 37)
         for step in 1...5 {
             let rows = (step - 1) * 37..<step * 37
-            let gradients = Buffer<Float>(count: 37)
+            let gradients = try Buffer<Float>(count: 37)
             gradients.set(Array(try golden.floats("gradients")[rows]))
             let rate = try golden.doubles("learning_rate")[step - 1]
             AdamWUpdate.apply(
@@ -42,10 +42,10 @@ import Testing
         let (count, margin) = (20_011, 16)
         var random = TestRandom(5)
         let total = count + 2 * margin
-        let weights = Operand(random.normal(total), Float.self)
-        let gradients = Operand(random.normal(total), Float.self)
-        let first = Operand(random.normal(total, scale: 0.1), Float.self)
-        let second = Operand(random.normal(total, scale: 0.1).map { $0 * $0 }, Float.self)
+        let weights = try Operand(random.normal(total), Float.self)
+        let gradients = try Operand(random.normal(total), Float.self)
+        let first = try Operand(random.normal(total, scale: 0.1), Float.self)
+        let second = try Operand(random.normal(total, scale: 0.1).map { $0 * $0 }, Float.self)
         let (rate, decay, scale, step) = (3e-3, 0.1, 0.25, 7)
         let correction1 = 1 - (1...step).reduce(1.0) { power, _ in power * 0.9 }
         let correction2 = 1 - (1...step).reduce(1.0) { power, _ in power * 0.95 }
@@ -59,10 +59,10 @@ import Testing
         }
         let range = margin..<margin + count
         let results = try onEachThreadCount("AdamW") { compute in
-            let w = Buffer<Float>(count: total)
-            let m = Buffer<Float>(count: total)
-            let v = Buffer<Float>(count: total)
-            let copy = Buffer<BFloat16>(count: total)
+            let w = try Buffer<Float>(count: total)
+            let m = try Buffer<Float>(count: total)
+            let v = try Buffer<Float>(count: total)
+            let copy = try Buffer<BFloat16>(count: total)
             w.set(weights.buffer.array())
             m.set(first.buffer.array())
             v.set(second.buffer.array())
@@ -85,11 +85,11 @@ import Testing
 
     /// A weight that never had a gradient only decays; nothing is 0 / 0.
     @Test func zeroGradient() throws {
-        let weights = Operand([2, -3], Float.self)
-        let zeros = { Buffer<Float>(count: 2).all }
+        let weights = try Operand([2, -3], Float.self)
+        let zeros = { try Buffer<Float>(count: 2).all }
         AdamWUpdate.apply(
-            try Compute(threadCount: 1).pool, weights: weights.all, gradients: zeros(), firstMoments: zeros(),
-            secondMoments: zeros(), copy: nil, coefficients(0.01, decay: 0.1, step: 1))
+            try Compute(threadCount: 1).pool, weights: weights.all, gradients: try zeros(), firstMoments: try zeros(),
+            secondMoments: try zeros(), copy: nil, coefficients(0.01, decay: 0.1, step: 1))
         expectClose(weights.buffer.array(), [2 * 0.999, -3 * 0.999], scaled: 1e-7, "decayed")
     }
 }

@@ -55,16 +55,16 @@ import Testing
                 values[t * 3 * C + C] = growth * Double(t) / Double(T)
             }
         }
-        let qkv = Operand(values, E.self)
-        let outputGradient = Operand(random.normal(N * C), E.self)
+        let qkv = try Operand(values, E.self)
+        let outputGradient = try Operand(random.normal(N * C), E.self)
         let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D)
         let expected = reference.forward(qkv.values)
         let gradient = reference.backward(qkv.values, expected, outputGradient: outputGradient.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
-            let attention = Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
-            let output = Buffer<E>(count: N * C)
-            let logSumExp = Buffer<Float>(count: N * H)
-            let qkvGradient = Buffer<E>(count: N * 3 * C)
+            let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
+            let output = try Buffer<E>(count: N * C)
+            let logSumExp = try Buffer<Float>(count: N * H)
+            let qkvGradient = try Buffer<E>(count: N * 3 * C)
             // Twice: the second run must not see what the first left in the working memory.
             for _ in 0..<2 {
                 attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all)
@@ -103,12 +103,12 @@ import Testing
     @Test func plannedForEvaluation() throws {
         let compute = try Compute(threadCount: 1)
         var random = TestRandom(3)
-        let qkv = Operand(random.normal(2 * 70 * 3 * 24), BFloat16.self)
-        let outputs = [true, false].map { training in
-            let attention = Attention<BFloat16>(
+        let qkv = try Operand(random.normal(2 * 70 * 3 * 24), BFloat16.self)
+        let outputs = try [true, false].map { training in
+            let attention = try Attention<BFloat16>(
                 compute, sequences: 2, context: 70, heads: 3, headSize: 8, training: training)
-            let output = Buffer<BFloat16>(count: 2 * 70 * 24)
-            attention.forward(qkv: qkv.all, output: output.all, logSumExp: Buffer(count: 2 * 70 * 3).all)
+            let output = try Buffer<BFloat16>(count: 2 * 70 * 24)
+            attention.forward(qkv: qkv.all, output: output.all, logSumExp: try Buffer(count: 2 * 70 * 3).all)
             return output.array()
         }
         expectSame(outputs[0], outputs[1], "output")
@@ -119,13 +119,13 @@ import Testing
         let T = 70
         let C = heads * headSize
         var random = TestRandom(UInt64(headSize))
-        let qkv = Operand(random.normal(T * 3 * C), Float.self)
+        let qkv = try Operand(random.normal(T * 3 * C), Float.self)
         let expected = ReferenceAttention(sequences: 1, context: T, heads: heads, headSize: headSize)
             .forward(qkv.values)
-        let keys = Buffer<Float>(count: T * C)
-        let values = Buffer<Float>(count: T * C)
-        let scores = Buffer<Float>(count: 80)
-        let output = Buffer<Float>(count: T * C)
+        let keys = try Buffer<Float>(count: T * C)
+        let values = try Buffer<Float>(count: T * C)
+        let scores = try Buffer<Float>(count: 80)
+        let output = try Buffer<Float>(count: T * C)
         for t in 0..<T {
             CachedAttention.forward(
                 qkv: qkv.buffer[t * 3 * C..<(t + 1) * 3 * C], keys: keys.all, values: values.all, position: t,

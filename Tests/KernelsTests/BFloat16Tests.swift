@@ -8,9 +8,9 @@ import Testing
 
     /// Rounds one by one and sixteen at a time; both must give the same.
     private func round(_ values: [Float], sourceLocation: SourceLocation = #_sourceLocation) throws -> [BFloat16] {
-        let source = Buffer<Float>(count: values.count)
+        let source = try Buffer<Float>(count: values.count)
         source.set(values)
-        let target = Buffer<BFloat16>(count: values.count)
+        let target = try Buffer<BFloat16>(count: values.count)
         Vector.round(try Compute(threadCount: 1).pool, source.all, into: target.all)
         let rounded = target.array()
         let differences = zip(values, rounded).filter { BFloat16(rounding: $0) != $1 }

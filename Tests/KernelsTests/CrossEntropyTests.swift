@@ -20,8 +20,8 @@ import Testing
         _ R: Int, _ V: Int, _ rowStride: Int, scale: Double, _: E.Type
     ) throws {
         var random = TestRandom(UInt64(R * 1000 + V))
-        let dense = Operand(random.normal(R * V, scale: scale), E.self)
-        let targets = Buffer<Int32>(count: R)
+        let dense = try Operand(random.normal(R * V, scale: scale), E.self)
+        let targets = try Buffer<Int32>(count: R)
         // The first and the last token are among the targets.
         targets.set([Int32(V - 1)] + Array(([0] + random.tokens(R, below: V)).prefix(R - 1)))
         let expected = ReferenceKernels.crossEntropy(
@@ -31,11 +31,11 @@ import Testing
         for (i, logit) in dense.buffer.array().enumerated() { padded[i / V * rowStride + i % V] = logit }
         let what = "[\(R), \(V)] \(E.precision), logits around \(scale)"
         let results = try onEachThreadCount(what) { compute in
-            let logits = Buffer<E>(count: R * rowStride)
+            let logits = try Buffer<E>(count: R * rowStride)
             logits.set(padded)
-            let losses = Buffer<Float>(count: R)
-            let again = Buffer<Float>(count: R)
-            let scratch = Buffer<Float>(count: compute.pool.threadCount * ((V + 15) / 16 * 16))
+            let losses = try Buffer<Float>(count: R)
+            let again = try Buffer<Float>(count: R)
+            let scratch = try Buffer<Float>(count: compute.pool.threadCount * ((V + 15) / 16 * 16))
             CrossEntropy.loss(
                 compute.pool, logits: logits.all, stride: rowStride, targets: targets.all, losses: again.all,
                 vocabulary: V, scratch: scratch.all)
@@ -66,12 +66,12 @@ import Testing
     /// Every power keeps its digits down to the smallest normal number, and none below zero or above one appears.
     @Test func smallProbabilitiesKeepTheirDigits() throws {
         let V = 300
-        let logits = Operand((0..<V).map { -0.3 * Double($0) }, Float.self)
-        let targets = Buffer<Int32>(count: 1)
-        let scratch = Buffer<Float>(count: 304)
+        let logits = try Operand((0..<V).map { -0.3 * Double($0) }, Float.self)
+        let targets = try Buffer<Int32>(count: 1)
+        let scratch = try Buffer<Float>(count: 304)
         CrossEntropy.lossAndGradient(
             try Compute(threadCount: 1).pool, logits: logits.all, stride: V, targets: targets.all,
-            losses: Buffer<Float>(count: 1).all, vocabulary: V, scratch: scratch.all)
+            losses: try Buffer<Float>(count: 1).all, vocabulary: V, scratch: scratch.all)
         let powers = logits.values.map { exp($0) }
         let total = powers.reduce(0, +)
         let results = logits.buffer.array()
@@ -92,11 +92,11 @@ import Testing
     func nonFiniteLogitShows(place: Int, bad: Double) throws {
         var values = [Double](repeating: 0.5, count: 97)
         values[place] = bad
-        let targets = Buffer<Int32>(count: 1)
+        let targets = try Buffer<Int32>(count: 1)
         targets.set([3])
-        let losses = Buffer<Float>(count: 1)
-        let logits = Operand(values, Float.self)
-        let scratch = Buffer<Float>(count: 112)
+        let losses = try Buffer<Float>(count: 1)
+        let logits = try Operand(values, Float.self)
+        let scratch = try Buffer<Float>(count: 112)
         CrossEntropy.loss(
             try Compute(threadCount: 1).pool, logits: logits.all, stride: 97, targets: targets.all, losses: losses.all,
             vocabulary: 97, scratch: scratch.all)

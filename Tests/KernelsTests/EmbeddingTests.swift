@@ -8,12 +8,12 @@ import Testing
     func agrees(sequences: Int, context: Int, columns: Int, vocabulary: Int) throws {
         let (N, C) = (sequences * context, columns)
         var random = TestRandom(UInt64(N + C))
-        let tokens = Buffer<Int32>(count: N)
+        let tokens = try Buffer<Int32>(count: N)
         tokens.set(random.tokens(N, below: vocabulary))
-        let table = Operand(random.normal(vocabulary * C), Float.self)
-        let positions = Operand(random.normal((context + 2) * C), Float.self)
-        let gradient = Operand(random.normal(N * C), Float.self)
-        let before = Operand(random.normal(vocabulary * C), Float.self)
+        let table = try Operand(random.normal(vocabulary * C), Float.self)
+        let positions = try Operand(random.normal((context + 2) * C), Float.self)
+        let gradient = try Operand(random.normal(N * C), Float.self)
+        let before = try Operand(random.normal(vocabulary * C), Float.self)
         var output: [Double] = []
         var tokenGradient = before.values
         var positionGradient = [Double](repeating: 0, count: (context + 2) * C)
@@ -25,13 +25,13 @@ import Testing
             }
         }
         let results = try onEachThreadCount("[\(sequences), \(context), \(columns)]") { compute in
-            let y = Buffer<Float>(count: N * C)
+            let y = try Buffer<Float>(count: N * C)
             Embedding.forward(
                 compute.pool, tokens: tokens.all, tokenTable: table.all, positionTable: positions.all, output: y.all,
                 context: context, columns: C)
-            let tokenSums = Buffer<Float>(count: vocabulary * C)
+            let tokenSums = try Buffer<Float>(count: vocabulary * C)
             tokenSums.set(before.buffer.array())
-            let positionSums = Buffer<Float>(count: (context + 2) * C)
+            let positionSums = try Buffer<Float>(count: (context + 2) * C)
             positionSums.set(random.normal((context + 2) * C).map { Float($0) })
             Embedding.backward(
                 compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: tokenSums.all,

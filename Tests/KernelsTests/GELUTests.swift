@@ -16,20 +16,20 @@ import Testing
 
     private func check<E: ActivationElement>(_ N: Int, _ H: Int, _: E.Type) throws {
         var random = TestRandom(UInt64(N * 1000 + H))
-        let x = Operand(random.normal(N * H, scale: 2), E.self)
-        let gradient = Operand(random.normal(N * H), E.self)
+        let x = try Operand(random.normal(N * H, scale: 2), E.self)
+        let gradient = try Operand(random.normal(N * H), E.self)
         let output = x.values.map(ReferenceKernels.gelu)
         let inputGradient = zip(x.values, gradient.values).map { ReferenceKernels.geluDerivative($0) * $1 }
         let results = try onEachThreadCount("[\(N), \(H)] \(E.precision)") { compute in
-            let y = Buffer<E>(count: N * H)
+            let y = try Buffer<E>(count: N * H)
             GELU.forward(compute.pool, x.all, into: y.all)
-            let again = Buffer<E>(count: N * H)
-            let dx = Buffer<E>(count: N * H)
+            let again = try Buffer<E>(count: N * H)
+            let dx = try Buffer<E>(count: N * H)
             dx.set(gradient.buffer.array())
-            let bias = Buffer<Float>(count: H)
+            let bias = try Buffer<Float>(count: H)
             GELU.backward(
                 compute.pool, x: x.all, gradient: dx.all, output: again.all, biasGradient: bias.all,
-                partials: Partials(rows: N, columns: H), columns: H)
+                partials: try Partials(rows: N, columns: H), columns: H)
             return ["output": y.floats, "again": again.floats, "gradient": dx.floats, "bias": bias.array()]
         }
         let relative = storageError(E.precision)
@@ -42,15 +42,15 @@ import Testing
     /// From far left, where the result is almost zero, to far right, where it is x itself.
     @Test func accuracyOverTheLine() throws {
         let points = stride(from: -12.0, through: 12, by: 1.0 / 512).map { $0 }
-        let x = Operand(points, Float.self)
-        let y = Buffer<Float>(count: points.count)
+        let x = try Operand(points, Float.self)
+        let y = try Buffer<Float>(count: points.count)
         let pool = try Compute(threadCount: 1).pool
         GELU.forward(pool, x.all, into: y.all)
-        let slope = Buffer<Float>(count: points.count)
+        let slope = try Buffer<Float>(count: points.count)
         slope.set([Float](repeating: 1, count: points.count))
         GELU.backward(
-            pool, x: x.all, gradient: slope.all, output: Buffer(count: points.count).all,
-            biasGradient: Buffer(count: points.count).all, partials: Partials(rows: 1, columns: points.count),
+            pool, x: x.all, gradient: slope.all, output: try Buffer(count: points.count).all,
+            biasGradient: try Buffer(count: points.count).all, partials: try Partials(rows: 1, columns: points.count),
             columns: points.count)
         let outputs = y.array()
         let slopes = slope.array()
@@ -66,8 +66,8 @@ import Testing
 
     @Test(arguments: [-1e30, -1e4, -100, 100, 1e4, 1e30])
     func extremes(x: Double) throws {
-        let y = Buffer<Float>(count: 1)
-        GELU.forward(try Compute(threadCount: 1).pool, Operand([x], Float.self).all, into: y.all)
+        let y = try Buffer<Float>(count: 1)
+        GELU.forward(try Compute(threadCount: 1).pool, try Operand([x], Float.self).all, into: y.all)
         if x > 0 {
             #expect(y.array()[0] == Float(x))
         } else {

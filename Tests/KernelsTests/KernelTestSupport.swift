@@ -8,9 +8,9 @@ struct Operand<E: ActivationElement> {
     let values: [Double]
 
     /// Rounds `values` to `E`. The reference sees the rounded numbers too, so that only the kernel's own error counts.
-    init(_ values: [Double], _: E.Type = E.self) {
+    init(_ values: [Double], _: E.Type = E.self) throws {
         let rounded = values.map { E(rounding: Float($0)) }
-        buffer = Buffer(count: values.count)
+        buffer = try Buffer(count: values.count)
         buffer.set(rounded)
         self.values = rounded.map { Double($0.float) }
     }

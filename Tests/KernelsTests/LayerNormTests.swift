@@ -32,21 +32,21 @@ import Testing
     private func checkForward<E: ActivationElement>(_ shape: Shape, _: E.Type) throws {
         let (N, C) = (shape.rows, shape.columns)
         var random = TestRandom(UInt64(N * 1000 + C))
-        let residual = Operand(random.normal(N * C, scale: 2, mean: 1), Float.self)
-        let branch = Operand(random.normal(N * C), E.self)
-        let weight = Operand(random.normal(C, scale: 0.3, mean: 1), Float.self)
-        let bias = Operand(random.normal(C, scale: 0.3), Float.self)
+        let residual = try Operand(random.normal(N * C, scale: 2, mean: 1), Float.self)
+        let branch = try Operand(random.normal(N * C), E.self)
+        let weight = try Operand(random.normal(C, scale: 0.3, mean: 1), Float.self)
+        let bias = try Operand(random.normal(C, scale: 0.3), Float.self)
         for adds in [true, false] {
             let expected = ReferenceKernels.layerNorm(
                 residual: residual.values, branch: adds ? branch.values : nil, weight: weight.values,
                 bias: bias.values, rows: N, columns: C)
             let untouched = [Float](repeating: -7, count: N * C)
             let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
-                let sum = Buffer<Float>(count: N * C)
+                let sum = try Buffer<Float>(count: N * C)
                 sum.set(untouched)
-                let output = Buffer<E>(count: N * C)
-                let mean = Buffer<Float>(count: N)
-                let rstd = Buffer<Float>(count: N)
+                let output = try Buffer<E>(count: N * C)
+                let mean = try Buffer<Float>(count: N)
+                let rstd = try Buffer<Float>(count: N)
                 LayerNorm.forward(
                     compute.pool, residual: residual.all, adding: adds ? branch.all : nil, sum: sum.all,
                     output: output.all, weight: weight.all, bias: bias.all, mean: mean.all, rstd: rstd.all, columns: C)
@@ -70,15 +70,15 @@ import Testing
     private func checkBackward<E: ActivationElement>(_ shape: Shape, _: E.Type) throws {
         let (N, C) = (shape.rows, shape.columns)
         var random = TestRandom(UInt64(N * 1000 + C + 1))
-        let outputGradient = Operand(random.normal(N * C), E.self)
-        let x = Operand(random.normal(N * C, scale: 2, mean: 1), Float.self)
-        let weight = Operand(random.normal(C, scale: 0.3, mean: 1), Float.self)
-        let bias = Operand(random.normal(C, scale: 0.3), Float.self)
-        let before = Operand(random.normal(N * C), Float.self)
+        let outputGradient = try Operand(random.normal(N * C), E.self)
+        let x = try Operand(random.normal(N * C, scale: 2, mean: 1), Float.self)
+        let weight = try Operand(random.normal(C, scale: 0.3, mean: 1), Float.self)
+        let bias = try Operand(random.normal(C, scale: 0.3), Float.self)
+        let before = try Operand(random.normal(N * C), Float.self)
         let forward = ReferenceKernels.layerNorm(
             residual: x.values, branch: nil, weight: weight.values, bias: bias.values, rows: N, columns: C)
-        let mean = Operand(forward.mean, Float.self)
-        let rstd = Operand(forward.rstd, Float.self)
+        let mean = try Operand(forward.mean, Float.self)
+        let rstd = try Operand(forward.rstd, Float.self)
         let expected = ReferenceKernels.layerNormBackward(
             outputGradient: outputGradient.values, x: x.values, weight: weight.values, mean: forward.mean,
             rstd: forward.rstd, rows: N, columns: C)
@@ -86,19 +86,19 @@ import Testing
             let residualGradient = overwrites ? expected.input : zip(expected.input, before.values).map { $0 + $1 }
             let what = "\(shape) \(E.precision) overwrites \(overwrites)"
             let results = try onEachThreadCount(what) { compute in
-                let gradient = Buffer<Float>(count: N * C)
+                let gradient = try Buffer<Float>(count: N * C)
                 gradient.set(before.buffer.array())
-                let branch = Buffer<E>(count: N * C)
-                let output = Buffer<E>(count: N * C)
-                let weightGradient = Buffer<Float>(count: C)
-                let biasGradient = Buffer<Float>(count: C)
-                let branchBias = Buffer<Float>(count: C)
+                let branch = try Buffer<E>(count: N * C)
+                let output = try Buffer<E>(count: N * C)
+                let weightGradient = try Buffer<Float>(count: C)
+                let biasGradient = try Buffer<Float>(count: C)
+                let branchBias = try Buffer<Float>(count: C)
                 LayerNorm.backward(
                     compute.pool, outputGradient: outputGradient.all, x: x.all, weight: weight.all, bias: bias.all,
                     mean: mean.all, rstd: rstd.all, residualGradient: gradient.all, overwrites: overwrites,
                     branchGradient: E.precision == .bf16 ? branch.all : nil, output: output.all,
                     weightGradient: weightGradient.all, biasGradient: biasGradient.all,
-                    branchBiasGradient: feeds ? branchBias.all : nil, partials: Partials(rows: N, columns: 3 * C),
+                    branchBiasGradient: feeds ? branchBias.all : nil, partials: try Partials(rows: N, columns: 3 * C),
                     columns: C)
                 return [
                     "residual": gradient.array(), "branch": branch.floats, "output": output.floats,

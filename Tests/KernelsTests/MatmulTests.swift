@@ -27,10 +27,10 @@ import Testing
     ) throws {
         let (M, K, N) = (shape.rows, shape.inner, shape.columns)
         var random = TestRandom(UInt64(M * 1000 + N))
-        let a = Operand(random.normal(M * K), Input.self)
-        let b = Operand(random.normal(K * N), Input.self)
-        let bias = Operand(random.normal(N), Float.self)
-        let before = Operand(random.normal(M * N), Output.self)
+        let a = try Operand(random.normal(M * K), Input.self)
+        let b = try Operand(random.normal(K * N), Input.self)
+        let bias = try Operand(random.normal(N), Float.self)
+        let before = try Operand(random.normal(M * N), Output.self)
         let storedA = layout == .aTransposed ? ReferenceKernels.transposed(a.values, rows: M, columns: K) : a.values
         let storedB = layout == .bTransposed ? ReferenceKernels.transposed(b.values, rows: K, columns: N) : b.values
         let product = ReferenceKernels.matmul(a.values, b.values, rows: M, inner: K, columns: N)
@@ -45,16 +45,17 @@ import Testing
             for threads in 1...3 {
                 let compute = try Compute(threadCount: threads)
                 let product = try Matmul(
-                    compute, layout, rows: M, inner: K, columns: N, input: Input.precision, output: Output.precision,
+                    Workspace(compute), layout, rows: M, inner: K, columns: N, input: Input.precision,
+                    output: Output.precision,
                     cStride: N + gap, bias: biased, accumulates: accumulates)
-                let c = Buffer<Output>(count: M * (N + gap))
+                let c = try Buffer<Output>(count: M * (N + gap))
                 let old = before.buffer.array()
                 for m in 0..<M {
                     c.set(Array(old[m * N..<(m + 1) * N]), at: m * (N + gap))
                     c.set([Output](repeating: Output(rounding: 7), count: gap), at: m * (N + gap) + N)
                 }
                 product.run(
-                    Operand(storedA, Input.self).all, Operand(storedB, Input.self).all, into: c.all,
+                    try Operand(storedA, Input.self).all, try Operand(storedB, Input.self).all, into: c.all,
                     bias: biased ? bias.all : nil)
                 let result = c.floats.enumerated()
                 let between = result.filter { $0.offset % (N + gap) >= N }.map(\.element)
@@ -84,35 +85,36 @@ import Testing
     private func checkPacked<E: ActivationElement>(_ shape: Shape, _ layout: Matmul.Layout, _: E.Type) throws {
         let (M, K, N) = (shape.rows, shape.inner, shape.columns)
         var random = TestRandom(UInt64(M * 1000 + N + 1))
-        let a = Operand(random.normal(M * K), E.self)
-        let other = Operand(random.normal(M * K), E.self)
-        let b = Operand(random.normal(K * N), E.self)
-        let bias = Operand(random.normal(N), Float.self)
+        let a = try Operand(random.normal(M * K), E.self)
+        let other = try Operand(random.normal(M * K), E.self)
+        let b = try Operand(random.normal(K * N), E.self)
+        let bias = try Operand(random.normal(N), Float.self)
         let storedB = layout == .bTransposed ? ReferenceKernels.transposed(b.values, rows: K, columns: N) : b.values
         // Rows of a transposed a and of b that are parts of wider matrices.
         let gap = layout == .aTransposed ? 5 : 0
-        func stored(_ a: Operand<E>) -> Buffer<E> {
+        func stored(_ a: Operand<E>) throws -> Buffer<E> {
             guard layout == .aTransposed else { return a.buffer }
             let turned = ReferenceKernels.transposed(a.values, rows: M, columns: K)
-            let wide = Buffer<E>(count: K * (M + gap))
+            let wide = try Buffer<E>(count: K * (M + gap))
             for k in 0..<K { wide.set(turned[k * M..<(k + 1) * M].map { E(rounding: Float($0)) }, at: k * (M + gap)) }
             return wide
         }
         let width = layout == .bTransposed ? K : N
-        let wideB = Buffer<E>(count: K * N / width * (width + 3))
+        let wideB = try Buffer<E>(count: K * N / width * (width + 3))
         for row in 0..<K * N / width {
             wideB.set(storedB[row * width..<(row + 1) * width].map { E(rounding: Float($0)) }, at: row * (width + 3))
         }
         for threads in 1...3 {
             let compute = try Compute(threadCount: threads)
-            let operand = PackedOperand()
+            let workspace = try Workspace(compute)
+            let operand = try PackedOperand(workspace)
             let product = try Matmul(
-                compute, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32,
+                workspace, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32,
                 aStride: layout == .aTransposed ? M + gap : nil, bStride: width + 3, bias: true, operand: operand)
             #expect(product.isPacked)
-            let c = Buffer<Float>(count: M * N)
+            let c = try Buffer<Float>(count: M * N)
             for (left, reuses) in [(a, false), (other, true)] {
-                let storedA = stored(left)
+                let storedA = try stored(left)
                 // A reused operand is not read again.
                 if reuses { wideB.set([E](repeating: E(rounding: .nan), count: wideB.count)) }
                 product.run(storedA.all, wideB.all, into: c.all, bias: bias.all, reusingOperand: reuses)
@@ -131,14 +133,14 @@ import Testing
     @Test func strides() throws {
         let (M, K, N) = (20, 33, 17)
         var random = TestRandom(8)
-        let a = Operand(random.normal(M * K), Float.self)
-        let b = Operand(random.normal(K * N), Float.self)
-        let wide = Buffer<Float>(count: M * (K + 31))
+        let a = try Operand(random.normal(M * K), Float.self)
+        let b = try Operand(random.normal(K * N), Float.self)
+        let wide = try Buffer<Float>(count: M * (K + 31))
         for m in 0..<M { wide.set(Array(a.buffer.array()[m * K..<(m + 1) * K]), at: m * (K + 31)) }
         let compute = try Compute(threadCount: 2)
         let product = try Matmul(
-            compute, .plain, rows: M, inner: K, columns: N, input: .fp32, output: .fp32, aStride: K + 31)
-        let c = Buffer<Float>(count: M * N)
+            Workspace(compute), .plain, rows: M, inner: K, columns: N, input: .fp32, output: .fp32, aStride: K + 31)
+        let c = try Buffer<Float>(count: M * N)
         product.run(wide.all, b.all, into: c.all)
         let expected = ReferenceKernels.matmul(a.values, b.values, rows: M, inner: K, columns: N)
         #expect(relativeError(c.array(), expected) < 1e-6)

@@ -4,8 +4,9 @@ import Testing
 /// The number of threads decides who computes what, and never the result.
 @Suite struct ThreadCountTests {
     @Test(arguments: [0, 1, 15, 16, 17, 32, 48, 100, 384, 2048], [1, 2, 3, 4, 7, 16])
-    func sharesCoverEverythingInOrderWithIdleThreadsLast(count: Int, threads: Int) {
-        let pool = ThreadPool(threadCount: threads)
+    func sharesCoverEverythingInOrderWithIdleThreadsLast(count: Int, threads: Int) throws {
+        let pool = try ThreadPool(threadCount: threads)
+        defer { pool.shutdown() }
         let shares = (0..<threads).map { pool.share(of: count, grain: 16, thread: $0) }
         #expect(shares.flatMap(Array.init) == Array(0..<count))
         #expect(shares.dropLast().allSatisfy { $0.upperBound % 16 == 0 || $0.upperBound == count })
@@ -50,8 +51,8 @@ import Testing
         _ layout: Matmul.Layout, _ rows: Int, _ inner: Int, _ columns: Int, _ type: E.Type, threads: Int
     ) throws -> [UInt32] {
         var state: UInt64 = 1
-        func values(_ count: Int) -> Buffer<E> {
-            let buffer = Buffer<E>(count: count)
+        func values(_ count: Int) throws -> Buffer<E> {
+            let buffer = try Buffer<E>(count: count)
             buffer.set(
                 (0..<count).map { _ in
                     state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
@@ -59,12 +60,13 @@ import Testing
                 })
             return buffer
         }
-        let a = values(rows * inner)
-        let b = values(inner * columns)
-        let c = Buffer<Float>(count: rows * columns)
+        let a = try values(rows * inner)
+        let b = try values(inner * columns)
+        let c = try Buffer<Float>(count: rows * columns)
         c.set([Float](repeating: .nan, count: rows * columns))
         let product = try Matmul(
-            Compute(threadCount: threads), layout, rows: rows, inner: inner, columns: columns, input: E.precision,
+            Workspace(Compute(threadCount: threads)), layout, rows: rows, inner: inner, columns: columns,
+            input: E.precision,
             output: .fp32)
         product.run(a.all, b.all, into: c.all)
         return c.array().map(\.bitPattern)

@@ -25,7 +25,7 @@ import Testing
     @Test(arguments: [2, 3])
     func everyThreadRunsOnce(threads: Int) throws {
         let compute = try Compute(threadCount: threads)
-        let calls = Buffer<Int32>(count: threads * 16)
+        let calls = try Buffer<Int32>(count: threads * 16)
         for round in 1...3000 {
             compute.pool.run { thread in calls.withMutableSpan(thread * 16..<thread * 16 + 1) { $0[0] += 1 } }
             #expect((0..<threads).allSatisfy { calls.array()[$0 * 16] == Int32(round) })

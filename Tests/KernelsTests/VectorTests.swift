@@ -8,13 +8,13 @@ import Testing
 @Suite struct VectorTests {
     /// Neighbours of the range stay as they are.
     @Test(arguments: [0..<0, 0..<1, 3..<20, 16..<48, 5..<100])
-    func addAndCopy(range: Range<Int>) {
+    func addAndCopy(range: Range<Int>) throws {
         var random = TestRandom(1)
-        let source = Operand(random.normal(100), Float.self)
-        let target = Operand(random.normal(100), Float.self)
-        let sum = Buffer<Float>(count: 100)
+        let source = try Operand(random.normal(100), Float.self)
+        let target = try Operand(random.normal(100), Float.self)
+        let sum = try Buffer<Float>(count: 100)
         sum.set(target.buffer.array())
-        let copy = Buffer<Float>(count: 100)
+        let copy = try Buffer<Float>(count: 100)
         Vector.add(source.buffer, into: sum, range: range)
         Vector.copy(source.buffer, into: copy, range: range)
         let (s, t) = (source.buffer.array(), target.buffer.array())
@@ -25,13 +25,13 @@ import Testing
     @Test(arguments: [0, 1, 15, 16, 17, 16384, 16385, 50_000])
     func sumOfSquares(count: Int) throws {
         var random = TestRandom(UInt64(count))
-        let x = Operand(random.normal(count, scale: 3), Float.self)
+        let x = try Operand(random.normal(count, scale: 3), Float.self)
         let expected = x.values.reduce(0) { $0 + $1 * $1 }
         let sums = try (1...3).map { threads in
             // The pool's threads end with the object that owns it.
             let compute = try Compute(threadCount: threads)
-            return withExtendedLifetime(compute) {
-                Vector.sumOfSquares(compute.pool, x.all, sums: Vector.squareSums(count: count))
+            return try withExtendedLifetime(compute) {
+                try Vector.sumOfSquares(compute.pool, x.all, sums: Vector.squareSums(count: count))
             }
         }
         #expect((sums[0] - expected).magnitude <= 1e-13 * expected)
@@ -40,8 +40,8 @@ import Testing
 
     /// Squares beyond fp32's range are no infinity.
     @Test func sumOfLargeSquares() throws {
-        let sum = Vector.sumOfSquares(
-            try Compute(threadCount: 1).pool, Operand([1e30, 1e-30], Float.self).all, sums: Vector.squareSums(count: 2))
+        let sum = try Vector.sumOfSquares(
+            Compute(threadCount: 1).pool, Operand([1e30, 1e-30], Float.self).all, sums: Vector.squareSums(count: 2))
         #expect((sum - 1e60).magnitude < 1e54)
     }
 
@@ -53,14 +53,14 @@ import Testing
 
     private func checkColumnSum<E: ActivationElement>(_ N: Int, _ C: Int, _: E.Type) throws {
         var random = TestRandom(UInt64(N))
-        let x = Operand(random.normal(N * C), E.self)
+        let x = try Operand(random.normal(N * C), E.self)
         let results = try onEachThreadCount("[\(N), \(C)]") { compute in
-            let sums = Buffer<Float>(count: C)
+            let sums = try Buffer<Float>(count: C)
             // More room than needed, with what an earlier sum of another shape left there.
-            let partials = Partials(rows: N + 64, columns: C + 5)
+            let partials = try Partials(rows: N + 64, columns: C + 5)
             for columns in [C + 5, C] {
-                let source = Operand(random.normal(N * columns), E.self)
-                ColumnSum.compute(
+                let source = try Operand(random.normal(N * columns), E.self)
+                try ColumnSum.compute(
                     compute.pool, columns == C ? x.all : source.all, rows: N, columns: columns, partials: partials,
                     into: columns == C ? sums.all : Buffer(count: columns).all)
             }

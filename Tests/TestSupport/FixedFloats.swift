@@ -20,3 +20,12 @@ public final class FixedFloats: ExchangeMemory, @unchecked Sendable {
         return try body(&span)
     }
 }
+
+extension ExactAllReduce {
+    /// One with scratch of its own.
+    public convenience init(maximumCount: Int, worldSize: Int) {
+        let count = Self.scratchCount(maximumCount: maximumCount, worldSize: worldSize)
+        self.init(
+            maximumCount: maximumCount, worldSize: worldSize, scratch: FixedFloats([Float](repeating: 0, count: count)))
+    }
+}

@@ -25,7 +25,7 @@ struct GPT2Fixture {
 
     /// The loss sum and the gradient of every tensor by name.
     func lossAndGradients() throws -> (loss: Double, gradients: [String: [Float]]) {
-        let arena = Buffer<Float>(count: model.layout.count)
+        let arena = try Buffer<Float>(count: model.layout.count)
         let loss = try model.lossAndGradients(into: arena) { _ in }
         var gradients: [String: [Float]] = [:]
         for parameter in model.layout.parameters { gradients[parameter.name] = arena.array(parameter.range) }

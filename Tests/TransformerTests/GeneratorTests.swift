@@ -16,7 +16,7 @@ import Transformer
                 fixture.model.configuration, weights: fixture.model.weights, compute: Compute(threadCount: threads))
             for place in 0..<23 {
                 let row = sequence * 23 + place
-                let logits = generator.logits(after: inputs[row])
+                let logits = try generator.logits(after: inputs[row])
                 #expect(relativeError(logits, Array(expected[row * 97..<(row + 1) * 97])) < 5e-6)
             }
         }
@@ -32,13 +32,13 @@ import Transformer
         }
         let long = try generator()
         var logits: [Float] = []
-        for token in inputs[0..<24] { logits = long.logits(after: token) }
+        for token in inputs[0..<24] { logits = try long.logits(after: token) }
         let short = try generator()
         var expected: [Float] = []
         // 11 of the 23 are kept, and then comes the 24th.
-        for token in inputs[12..<24] { expected = short.logits(after: token) }
+        for token in inputs[12..<24] { expected = try short.logits(after: token) }
         #expect(logits == expected)
-        for token in inputs[24..<69] { logits = long.logits(after: token) }
+        for token in inputs[24..<69] { logits = try long.logits(after: token) }
         #expect(logits.allSatisfy { $0.isFinite })
     }
 
@@ -48,7 +48,7 @@ import Transformer
             test.configuration, weights: test.model.weights, compute: Compute(threadCount: 1))
         for token in [3, 1, 3] as [Int32] {
             let expected = test.reference.logits([token])[0]
-            #expect(relativeError(generator.logits(after: token), expected) < 5e-6)
+            #expect(relativeError(try generator.logits(after: token), expected) < 5e-6)
         }
     }
 }

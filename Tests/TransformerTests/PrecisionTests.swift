@@ -37,8 +37,8 @@ import Transformer
     /// A few AdamW updates, in fp32.
     private func train(_ test: TestModel, steps: Int) throws {
         let layout = test.model.layout
-        let first = Buffer<Float>(count: layout.count)
-        let second = Buffer<Float>(count: layout.count)
+        let first = try Buffer<Float>(count: layout.count)
+        let second = try Buffer<Float>(count: layout.count)
         let compute = try Compute(threadCount: 1)
         for step in 1..<steps + 1 {
             test.setLearnableBatch(seed: UInt64(step))

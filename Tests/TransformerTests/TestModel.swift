@@ -18,7 +18,7 @@ struct TestModel {
             headCount: heads)
         model = try makeLanguageModel(
             configuration, precision: precision, microBatch: batch, compute: Compute(threadCount: threads))
-        arena = Buffer(count: model.layout.count)
+        arena = try Buffer(count: model.layout.count)
         if let scale {
             var random = TestRandom(seed)
             for parameter in model.layout.parameters {

@@ -14,7 +14,6 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
     }
     if let chunkLimit { try MPICommunicator.setChunkLimit(chunkLimit) }
     try CollectiveChecks(communicator).run()
-    try checkNonBlocking(on: communicator)
 
     for count in [17, 100_003] {
         let here = CanonicalTree.hash(try CollectiveChecks.exactSum(count: count, on: communicator))
@@ -62,8 +61,8 @@ private func checkPlainSums(on communicator: MPICommunicator) throws {
 /// Three micro-batches a rank through the gradient reducer.
 func reducedGradients(on communicator: any Communicator, overlap: ReductionOverlap) throws -> [Float] {
     let count = 10_007
-    let gradients = Buffer<Float>(count: count)
-    let reducer = GradientReducer(
+    let gradients = try Buffer<Float>(count: count)
+    let reducer = try GradientReducer(
         communicator: communicator, gradients: gradients, bucketElements: 1000, mode: .exact, microBatchesPerRank: 3,
         overlap: overlap)
     reducer.beginStep()
@@ -85,7 +84,7 @@ func reducedGradients(on communicator: any Communicator, overlap: ReductionOverl
 }
 
 private func checkParameterBroadcast(on communicator: MPICommunicator) throws {
-    let buffer = Buffer<Float>(count: 1003)
+    let buffer = try Buffer<Float>(count: 1003)
     let expected = CanonicalTree.values(count: 1003, seed: 5)
     if communicator.rank == 0 {
         buffer.withMutableSpan(0..<1003) { span in for i in span.indices { span[i] = expected[i] } }
@@ -93,26 +92,6 @@ private func checkParameterBroadcast(on communicator: MPICommunicator) throws {
     try ParameterBroadcast.broadcast(buffer, chunkElements: 100, on: communicator)
     let values = buffer.withSpan(0..<1003) { span in span.indices.map { span[$0] } }
     guard values == expected else { throw Stop(exitCode: 70, description: "rank 0's parameters did not arrive") }
-}
-
-private func checkNonBlocking(on communicator: MPICommunicator) throws {
-    let size = communicator.worldSize
-    // Several at once, finished in another order than started, one of them empty.
-    for count in [0, 1, 1000] {
-        var first = [Float](repeating: Float(communicator.rank), count: count)
-        var second = [Float](repeating: 1, count: count)
-        try first.withUnsafeMutableBufferPointer { first in
-            try second.withUnsafeMutableBufferPointer { second in
-                let one = try communicator.startAllReduceSum(first)
-                let two = try communicator.startAllReduceSum(second)
-                try communicator.finish(two)
-                while try !communicator.isFinished(one) {}
-            }
-        }
-        guard first == Array(repeating: Float(size * (size - 1) / 2), count: count),
-            second == Array(repeating: Float(size), count: count)
-        else { throw Stop(exitCode: 70, description: "a non-blocking sum of \(count) elements is wrong") }
-    }
 }
 
 /// One rank throws while the others wait in a collective.

@@ -4,14 +4,14 @@ import Kernels
 import TestSupport
 import Testing
 
-struct CanonicalSumTests {
+struct OrderedSumTests {
     @Test(arguments: [1, 2, 3, 6])
     func `Every rank gets all values with their bits`(worldSize: Int) throws {
         let values: [Double] = [9.5, -0.0, 1e-300, .infinity, -.nan, 3.25]
         let share = values.count / worldSize
         let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
             let first = communicator.rank * share
-            let sum = CanonicalSum(count: values.count)
+            let sum = try OrderedSum(count: values.count)
             // What an earlier step left must not count.
             for index in values.indices { sum[index] = 7 }
             sum.removeAll()
@@ -26,7 +26,7 @@ struct CanonicalSumTests {
     /// In order of the index: another order would lose the ones beside 1e16.
     @Test func `The sum is taken in order`() throws {
         let values = [1e16, 1, 1, -1e16, 1, 0]
-        let sum = CanonicalSum(count: 6)
+        let sum = try OrderedSum(count: 6)
         for (index, value) in values.enumerated() { sum[index] = value }
         try sum.share(on: SingleProcess())
         #expect(sum.sum == values.reduce(0, +) && sum.sum == 1)
@@ -40,7 +40,7 @@ struct ParameterBroadcastTests {
         let expected = CanonicalTree.values(count: 1003, seed: 1)
         let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
             let root = worldSize - 1
-            let buffer = Buffer<Float>(count: 1003)
+            let buffer = try Buffer<Float>(count: 1003)
             if communicator.rank == root { buffer.set(expected) }
             try ParameterBroadcast.broadcast(buffer, from: root, chunkElements: chunkElements, on: communicator)
             return buffer.array()
