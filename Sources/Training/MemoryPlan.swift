@@ -5,6 +5,8 @@ import Kernels
 struct MemoryPlan {
     /// Bytes of buffers by use.
     let bytes: [MemoryUse: Int]
+    /// Bytes of all of them; `Int.max` stands for more than that.
+    var total: Int { bytes.values.reduce(0, saturatingSum) }
     /// Bytes that a rank can have; nil where the system does not say.
     let room: Int?
     private let source: String
@@ -61,7 +63,6 @@ struct MemoryPlan {
 
     /// A line for the log.
     var text: String {
-        let total = bytes.values.reduce(0, saturatingSum)
         let available = room.map { "; \(source) leaves \(memoryText($0))" } ?? ""
         return "memory: \(memoryText(total)) a rank: \(Self.list(bytes))\(available)"
     }

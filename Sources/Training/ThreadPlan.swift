@@ -22,7 +22,8 @@ struct ThreadPlan {
         let share = min(max(1, min(cores, paid ?? cores)), Self.counts.upperBound)
         threads = requested ?? share
         guard Self.counts.contains(threads) else {
-            throw .usage("--threads is \(threads), expected a whole number from 1 to \(Self.counts.upperBound), or auto")
+            throw .usage(
+                "--threads is \(threads), expected a whole number from 1 to \(Self.counts.upperBound), or auto")
         }
         if threads > allowed {
             advice =

@@ -70,6 +70,9 @@ public final class Trainer {
     /// oneDNN primitives made so far: none is made inside a step.
     package var primitiveCount: Int { setup.compute.primitiveCount }
 
+    /// Bytes of buffers that this rank reserved, as its plan had them.
+    package var plannedBytes: Int { setup.memoryPlan.total }
+
     /// Trains until the last step or until somebody asks it to stop.
     public func run() throws -> Outcome {
         try verifyRanksAgree()
@@ -192,7 +195,7 @@ public final class Trainer {
     /// Whether any rank was asked to stop.
     private func stopIsRequested() throws -> Bool {
         let asked = StopRequest.isSet || configuration.stopAfter == step
-        return try Verdict.worst(asked ? 1 : 0, on: communicator) > 0
+        return try communicator.isAny(asked)
     }
 
     private func requireFinite(loss: Double, norm: Double) throws {

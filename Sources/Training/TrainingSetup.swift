@@ -97,7 +97,8 @@ struct TrainingSetup {
                 decided, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
         }
         memoryPlan = try communicator.agreeing {
-            try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) { microBatch, memory in
+            try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) {
+                microBatch, memory in
                 _ = try makeParts(try loader.plan.with(microBatch: microBatch), memory)
             }
         }

@@ -38,6 +38,31 @@ import Testing
         #expect(try #require(counts["objects bytes"]) < 512)
     }
 
+    /// The plan of each rank is what it reserves, to the byte, and all of it is given back.
+    @Test(
+        "T1: the plan is what is reserved",
+        arguments: [
+            (1, []), (1, ["precision=bf16", "global-batch=28"]), (2, ["precision=bf16", "threads=2"]),
+            (1, ["layers=1", "heads=3", "embedding-size=51", "context-length=17", "vocab-size=257", "micro-batch=1"]),
+            (2, ["global-batch=56", "vocab-size=40000", "embedding-size=192", "micro-batch=28", "threads=3"]),
+            (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]), (2, ["overlap=thread"]),
+            (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
+            (1, ["micro-batch=64", "global-batch=64", "threads=4"]),
+        ])
+    func thePlanIsWhatIsReserved(ranks: Int, options: [String]) throws {
+        guard Compute.hasFastBFloat16 || !options.contains("precision=bf16") else { return }
+        let precision = options.contains { $0.hasPrefix("precision") } ? [] : ["precision=fp32"]
+        let threads = options.contains { $0.hasPrefix("threads") } ? [] : ["threads=1"]
+        let batch = options.contains { $0.hasPrefix("global-batch") } ? [] : ["global-batch=\(4 * ranks)"]
+        let outcome = try Subprocess.run(
+            BuildProducts.executable("allocation-check"),
+            ["plan", "\(ranks)"] + precision + threads + batch + options, timeout: 240)
+        try #require(outcome.status == 0, "\(outcome.standardOutput)\(outcome.standardError)")
+        let numbers = outcome.standardOutput.split(separator: " ").compactMap { Int($0.filter(\.isNumber)) }
+        try #require(numbers.count == 3, "\(outcome.standardOutput)")
+        #expect(numbers[0] > 1 << 20 && numbers[0] == numbers[1] && numbers[2] == 0, "\(outcome.standardOutput)")
+    }
+
     /// Lending a closure to the workers allocates its context, and nothing else does.
     @Test(.enabled(if: Compute.hasFastBFloat16, "without AVX-512, oneDNN's matmul allocates"))
     func moreThreadsTakeContextsAlone() throws {

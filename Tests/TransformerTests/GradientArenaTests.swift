@@ -135,3 +135,22 @@ import Transformer
         }
     }
 }
+
+@Suite struct FailureTests {
+    @Test("T1: a product that failed ends the pass that used it, once")
+    func failedProducts() throws {
+        let test = try TestModel(vocabulary: 5, context: 3, width: 8, layers: 1, heads: 2, batch: 1)
+        let compute = try Compute(threadCount: 1)
+        let model = try makeLanguageModel(test.configuration, precision: .fp32, microBatch: 1, compute: compute)
+        let gradients = try Buffer<Float>(count: model.layout.count)
+        let generator = try Generator(test.configuration, weights: model.weights, compute: compute)
+        for pass in [
+            { _ = try model.lossAndGradients(into: gradients) { _ in } }, { _ = try model.loss(sequences: 1) },
+            { _ = try generator.logits(after: 1) },
+        ] {
+            compute.failNextProduct()
+            #expect(throws: KernelError.self) { try pass() }
+            try pass()
+        }
+    }
+}

@@ -43,8 +43,8 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
 /// `--reduction mpi`: whole numbers add up exactly in whatever order the library adds.
 private func checkPlainSums(on communicator: MPICommunicator) throws {
     let count = 2003
-    let gradients = Buffer<Float>(count: count)
-    let reducer = GradientReducer(
+    let gradients = try Buffer<Float>(count: count)
+    let reducer = try GradientReducer(
         communicator: communicator, gradients: gradients, bucketElements: 1000, mode: .mpi, microBatchesPerRank: 1)
     reducer.beginStep()
     reducer.beginMicroBatch(0)
