@@ -4,8 +4,8 @@
 # What a caller exports, or has closed, changes nothing here. (With `bash -p` no function, BASH_ENV or CDPATH is taken.)
 set +o posix
 unset -v POSIXLY_CORRECT CDPATH BASH_ENV ENV
-{ : <&0; } 2>/dev/null || exec </dev/null
-{ : >&2; } 2>/dev/null || exec 2>/dev/null
+true >&2 || exec 2>/dev/null
+{ true <&0; } 2>/dev/null || exec </dev/null
 trap '' PIPE
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -193,6 +193,7 @@ prepare_open_mpi() {
 launch() { # mpirun ARGUMENTS...
     local code=0 filter errors try
     require_executable
+    { true >&1; } 2>/dev/null || exec >/dev/null
     say "$1$(printf ' %q' "${@:2}")"
     exec {errors}> >(quieten >&2)
     filter=$!

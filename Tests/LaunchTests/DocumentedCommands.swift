@@ -18,23 +18,27 @@ import Testing
         }
 
     static let all: [Command] = pages.flatMap { page -> [Command] in
-        guard let text = try? String(contentsOfFile: LaunchTree.repository + "/" + page, encoding: .utf8) else { return [] }
+        guard let text = try? String(contentsOfFile: LaunchTree.repository + "/" + page, encoding: .utf8) else {
+            return []
+        }
         // Lines of code, continued ones joined; words in backquotes; the examples at the head of a script.
-        let blocks = text.replacing(/ *\\\n */, with: " ").split(separator: "\n").compactMap { line -> Substring? in
+        let blocks = text.replacing(#/ *\\\n */#, with: " ").split(separator: "\n").compactMap { line -> Substring? in
             line.firstMatch(of: /^(?:    |#     )(?=\S)(.*)/)?.1
         }
         let words = text.replacing("\n", with: " ").matches(of: /`([^`]+)`/).map(\.1)
         return (blocks + words).compactMap { code in
             // What stands behind three blanks is a remark.
             let command = code.split(separator: "   ").first.map(String.init) ?? ""
-            let shown = command.replacing(/ ?(…|\.\.\.)/, with: "").replacing(/\[[^\]]*\] ?/, with: "")
+            let shown = command.replacing(#/ ?(…|\.\.\.)/#, with: "").replacing(/\[[^\]]*\] ?/, with: "")
             return shown.contains(/^(\.build\/release\/)?swiftlet \w|^launch\/\w+ .|^sbatch .*launch\/slurm|^make \w/)
                 ? Command(page: page, text: shown) : nil
         }
     }
 
     @Test func thePagesHaveCommands() {
-        for start in ["launch/local ", "launch/hosts ", "launch/restart ", "sbatch ", ".build/release/swiftlet ", "make "] {
+        for start in [
+            "launch/local ", "launch/hosts ", "launch/restart ", "sbatch ", ".build/release/swiftlet ", "make ",
+        ] {
             #expect(Self.all.contains { $0.text.hasPrefix(start) }, "\(start)")
         }
         #expect(Self.all.count > 30)
@@ -49,7 +53,9 @@ import Testing
         if text.hasPrefix("sbatch ") { text = "launch/slurm " + text.split(separator: "launch/slurm").last! }
         if text.hasPrefix("swiftlet ") { text = ".build/release/" + text }
         // The name of a script alone, or with the place of what follows.
-        guard text.contains(/(local|slurm|hosts\.txt|swiftlet)\b.* (train|tokenize|evaluate|generate|inspect|bench|help)\b/)
+        guard
+            text.contains(
+                /(local|slurm|hosts\.txt|swiftlet)\b.* (train|tokenize|evaluate|generate|inspect|bench|help)\b/)
         else { return }
         try tree.standIn("bin/scontrol", "echo Command=\(tree.checkout)/launch/slurm")
         let outcome = try tree.bash(

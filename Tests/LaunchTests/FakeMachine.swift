@@ -25,10 +25,7 @@ extension LaunchTree {
             try write(folder + "physical_package_id", "\(cpu % cores % sockets)\n")
         }
         for (place, text) in files { try write("machine/" + place, text) }
-        let script = checkout + "/launch/cores.sh"
-        let text = try String(contentsOfFile: script, encoding: .utf8)
-        try text.replacing("\nroot=\"\"\n", with: "\nroot='\(path)/machine'\n").write(
-            toFile: script, atomically: false, encoding: .utf8)
+        try edit("cores.sh", "\nroot=\"\"\n", "\nroot='\(path)/machine'\n")
     }
 
     /// These CPUs of the other machine are always busy.
@@ -36,23 +33,19 @@ extension LaunchTree {
         // 20 ticks between two looks, idle or not.
         let looks = (0..<2).map { look in
             (0..<count).map { cpu in
-                cpus.contains(cpu) ? "cpu\(cpu) \(20 * look) 0 0 50 0 0 0 0 0 0" : "cpu\(cpu) 0 0 0 \(20 * look) 0 0 0 0 0 0"
+                cpus.contains(cpu)
+                    ? "cpu\(cpu) \(20 * look) 0 0 50 0 0 0 0 0 0" : "cpu\(cpu) 0 0 0 \(20 * look) 0 0 0 0 0 0"
             }.joined(separator: "\n") + "\n"
         }
         for look in 0..<2 { try write("machine/look-\(look)", looks[look]) }
-        let script = try FileHandle(forUpdating: URL(fileURLWithPath: checkout + "/launch/cores.sh"))
-        try script.seekToEnd()
-        try script.write(
-            contentsOf: Data(
-                """
-
-                cpu_times() {
-                    local look=0
-                    if [[ -e $root/looked ]]; then look=1 && rm "$root/looked"; else touch "$root/looked"; fi
-                    cat "$root/look-$look"
-                }
-
-                """.utf8))
-        try script.close()
+        try edit(
+            "cores.sh", "cpu_times() { cat \"$root/proc/stat\"; }",
+            """
+            cpu_times() {
+                local look=0
+                if [[ -e $root/looked ]]; then look=1 && rm "$root/looked"; else touch "$root/looked"; fi
+                cat "$root/look-$look"
+            }
+            """)
     }
 }

@@ -79,7 +79,8 @@ import Testing
 
     @Test(
         arguments: [
-            ([], "no subcommand"), (["-n", "2"], "no subcommand"), (["-n"], "-n is no option of this script, or has no value"),
+            ([], "no subcommand"), (["-n", "2"], "no subcommand"),
+            (["-n"], "-n is no option of this script, or has no value"),
             (["-x", "train"], "-x is no option"), (["-n", "0", "train"], "'0' is no count"),
             (["-n", "-1", "train"], "'-1' is no count"), (["-n", "9223372036854775808", "train"], "is no count"),
             (["-t", "two", "train"], "'two' is no count"), (["-n", "2 3", "train"], "'2 3' is no count"),
@@ -122,7 +123,8 @@ import Testing
         let tree = try LaunchTree()
         try tree.standIn("checkout/.build/release/swiftlet", "read -r line; echo \"heard $line\"; exit 65")
         let outcome = try Subprocess.run(
-            tree.checkout + "/launch/local", ["-n", "2"] + arguments, environment: tree.variables, input: "standard input\n")
+            tree.checkout + "/launch/local", ["-n", "2"] + arguments, environment: tree.variables,
+            input: "standard input\n")
         #expect(outcome.status == 65 && outcome.standardOutput == "heard standard input\n", "\(outcome)")
         #expect(outcome.launchLines == ["\(arguments[0]) needs no ranks: it runs once, without mpirun"])
         #expect(try tree.calls().isEmpty)
@@ -148,9 +150,12 @@ import Testing
     func environment() throws {
         let tree = try LaunchTree()
         #expect(try tree.run("local", ["-n", "1", "train"]).status == 0)
-        let given = ["time": "7", "intvl": "8", "probes": "9"].map { ("OMPI_MCA_oob_tcp_keepalive_" + $0.key, $0.value) }
+        let given = ["time": "7", "intvl": "8", "probes": "9"].map {
+            ("OMPI_MCA_oob_tcp_keepalive_" + $0.key, $0.value)
+        }
         #expect(
-            try tree.run("local", ["-n", "1", "train"], environment: Dictionary(uniqueKeysWithValues: given)).status == 0)
+            try tree.run("local", ["-n", "1", "train"], environment: Dictionary(uniqueKeysWithValues: given)).status
+                == 0)
         let calls = try tree.calls()
         let own = calls[0].environment
         #expect(own["OMPI_ALLOW_RUN_AS_ROOT"] == (getuid() == 0 ? "1" : nil))

@@ -7,8 +7,11 @@ import Testing
     /// A checkout with two texts of one name, and a swiftlet that makes what make looks for.
     private func tree() throws -> LaunchTree {
         let tree = try LaunchTree(mpirun: "while [[ $1 != */swiftlet ]]; do shift; done; exec \"$@\"")
-        try FileManager.default.copyItem(atPath: LaunchTree.repository + "/Makefile", toPath: tree.checkout + "/Makefile")
-        for place in ["docs/a.txt", "other/docs/a.txt", "my text/it's.txt"] { try tree.write("checkout/" + place, place) }
+        try FileManager.default.copyItem(
+            atPath: LaunchTree.repository + "/Makefile", toPath: tree.checkout + "/Makefile")
+        for place in ["docs/a.txt", "other/docs/a.txt", "my text/it's.txt"] {
+            try tree.write("checkout/" + place, place)
+        }
         try tree.standIn(
             "checkout/.build/release/swiftlet",
             """
@@ -31,7 +34,8 @@ import Testing
     private func make(_ tree: LaunchTree, _ arguments: String...) throws -> Subprocess.Outcome {
         try Subprocess.run(
             "/usr/bin/env", ["make", "-s", "-o", "build"] + arguments,
-            environment: tree.variables.merging(["MAKEFLAGS": "", "MAKELEVEL": ""]) { $1 }, workingDirectory: tree.checkout)
+            environment: tree.variables.merging(["MAKEFLAGS": "", "MAKELEVEL": ""]) { $1 },
+            workingDirectory: tree.checkout)
     }
 
     /// How often each subcommand has run.
@@ -53,9 +57,12 @@ import Testing
         #expect(try work(tree) == Self.whole.merging(["generate": 2]) { $1 })
     }
 
-    @Test("S3: another text of the same name, or another setting, is neither shown nor continued",
-        arguments: ["TEXT=other/docs", "STEPS=80", "LAYERS=2", "HEADS=2", "WIDTH=8", "CONTEXT=8", "VOCABULARY=999",
-            "MICRO_BATCH=2", "GLOBAL_BATCH=4", "WARMUP=3", "LEARNING_RATE=1e-4"])
+    @Test(
+        "S3: another text of the same name, or another setting, is neither shown nor continued",
+        arguments: [
+            "TEXT=other/docs", "STEPS=80", "LAYERS=2", "HEADS=2", "WIDTH=8", "CONTEXT=8", "VOCABULARY=999",
+            "MICRO_BATCH=2", "GLOBAL_BATCH=4", "WARMUP=3", "LEARNING_RATE=1e-4",
+        ])
     func otherSettings(setting: String) throws {
         let tree = try tree()
         #expect(try make(tree, "train", "TEXT=docs").status == 0)
@@ -63,7 +70,9 @@ import Testing
         #expect(outcome.status == 2)
         let line = try #require(outcome.standardError.split(separator: "\n").first)
         let value = setting.split(separator: "=")[1]
-        #expect(line.hasPrefix("make: runs/docs was made with ") && line.contains("now it is ") && line.contains(value), "\(line)")
+        #expect(
+            line.hasPrefix("make: runs/docs was made with ") && line.contains("now it is ") && line.contains(value),
+            "\(line)")
         #expect(line.contains("NAME=docs-2") && line.contains("make clean-run NAME=docs"))
         #expect(try work(tree) == Self.whole)
         // Both pieces of advice work.
@@ -122,7 +131,8 @@ import Testing
     @Test("A stop by Ctrl-C is not taken for the stop halfway") func interrupted() throws {
         let tree = try tree()
         // The second run is the one that is stopped halfway; here it stops without having come there.
-        try tree.standIn("bin/mpirun", "((call < 2)) || exit 75; while [[ $1 != */swiftlet ]]; do shift; done; exec \"$@\"")
+        try tree.standIn(
+            "bin/mpirun", "((call < 2)) || exit 75; while [[ $1 != */swiftlet ]]; do shift; done; exec \"$@\"")
         let outcome = try make(tree, "train", "TEXT=docs")
         #expect(outcome.status == 2)
         #expect(try work(tree) == ["tokenize": 1, "train": 1, "evaluate": 1])
@@ -134,6 +144,9 @@ import Testing
         // A machine may have its Swift in /usr/bin.
         guard Subprocess.find("swift", path: "/usr/bin:/bin") == nil else { return }
         #expect(outcome.status == 66)
-        #expect(outcome.standardError == "ci: swift is not installed: get a toolchain, 6.3 or later, from https://www.swift.org/install/linux\n")
+        #expect(
+            outcome.standardError
+                == "ci: swift is not installed: get a toolchain, 6.3 or later, from https://www.swift.org/install/linux\n"
+        )
     }
 }

@@ -5,21 +5,36 @@ import Testing
 
 /// The scripts with the real mpirun and the real executable.
 @Suite(.serialized) struct RealRunTests {
-    /// A folder with a tokenized text, and the scripts of this repository.
+    /// A folder for runs on a text that was tokenized once, with the scripts of this repository.
     private final class Place: Sendable {
         let path = NSTemporaryDirectory() + "swiftlet-launch-" + UUID().uuidString
         let executable: String
+        let data: String
 
         init() throws {
             executable = try BuildProducts.executable("swiftlet")
             try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-            let words = ["let", "var", "func", "return", "value", "index", "count", "self", "print", "if", "else", "for"]
-            let text = (0..<20_000).map { words[($0 * $0 + $0 / 7) % 12] }.joined(separator: " ")
-            try text.write(toFile: path + "/text.txt", atomically: false, encoding: .utf8)
-            let outcome = try run(
-                "local", ["tokenize", "--input", "text.txt", "--output", "data", "--vocab-size", "300"])
-            try #require(outcome.status == 0, "\(outcome)")
+            data = try Self.shared.get()
         }
+
+        private static let shared = Result {
+            let words = [
+                "let", "var", "func", "return", "value", "index", "count", "self", "print", "if", "else", "for",
+            ]
+            let text = (0..<20_000).map { words[($0 * $0 + $0 / 7) % 12] }.joined(separator: " ")
+            let folder = NSTemporaryDirectory() + "swiftlet-launch-" + UUID().uuidString
+            try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
+            sharedFolder = folder
+            atexit { try? FileManager.default.removeItem(atPath: RealRunTests.Place.sharedFolder) }
+            try text.write(toFile: folder + "/text.txt", atomically: false, encoding: .utf8)
+            let outcome = try Subprocess.run(
+                LaunchTree.repository + "/launch/local",
+                ["tokenize", "--input", folder + "/text.txt", "--output", folder + "/data", "--vocab-size", "300"],
+                environment: ["SWIFTLET": try BuildProducts.executable("swiftlet")])
+            try #require(outcome.status == 0, "\(outcome)")
+            return folder + "/data"
+        }
+        nonisolated(unsafe) private static var sharedFolder = ""
 
         deinit { try? FileManager.default.removeItem(atPath: path) }
 
@@ -36,7 +51,9 @@ import Testing
         /// A run that goes on for hours unless somebody ends it.
         func train(_ more: String...) -> [String] {
             let steps = more.isEmpty ? ["--steps", "10000000"] : more
-            return ["train", "--run-dir", "r", "--train-data", "data/train_*.bin", "--val-data", "data/val_*.bin"]
+            return [
+                "train", "--run-dir", "r", "--train-data", data + "/train_*.bin", "--val-data", data + "/val_*.bin",
+            ]
                 + ["--layers", "1", "--heads", "1", "--embedding-size", "16", "--context-length", "16"]
                 + ["--micro-batch", "2", "--global-batch", "4", "--precision", "fp32", "--log-interval", "10"]
                 + ["--eval-interval", "1000000", "--checkpoint-interval", "20"] + steps
@@ -62,11 +79,15 @@ import Testing
         let place = try Place()
         let whole = try place.run("local", Self.two + place.train("--steps", "20"))
         #expect(whole.status == 0, "\(whole)")
-        #expect(whole.standardOutput.contains("ranks: 2 ") && whole.standardOutput.contains("checkpoint saved step-00000020"))
-        let loss = try place.run("local", Self.two + ["evaluate", "--checkpoint", "r", "--data", "data/val_*.bin"])
+        #expect(
+            whole.standardOutput.contains("ranks: 2 ")
+                && whole.standardOutput.contains("checkpoint saved step-00000020"))
+        let loss = try place.run(
+            "local", Self.two + ["evaluate", "--checkpoint", "r", "--data", place.data + "/val_*.bin"])
         #expect(loss.status == 0 && loss.standardOutput.split(separator: "\n").count == 1, "\(loss)")
         // L3: once, not twice.
-        let text = try place.run("local", Self.two + ["generate", "--checkpoint", "r", "--prompt", "let var", "--max-tokens", "5"])
+        let text = try place.run(
+            "local", Self.two + ["generate", "--checkpoint", "r", "--prompt", "let var", "--max-tokens", "5"])
         #expect(text.status == 0 && text.standardOutput.components(separatedBy: "let var").count == 2, "\(text)")
     }
 
@@ -91,7 +112,7 @@ import Testing
         #expect(place.checkpoints.contains { Int($0.dropFirst(5)) == Int(last.1) })
     }
 
-    @Test("H3: stops in the first two seconds", arguments: 0..<12) func anEarlyStop(number: Int) throws {
+    @Test("H3: stops in the first two seconds", arguments: 0..<8) func anEarlyStop(number: Int) throws {
         let place = try Place()
         let run = try place.start("local", Self.two + place.train())
         Thread.sleep(forTimeInterval: Double.random(in: 0..<2))
@@ -144,7 +165,9 @@ import Testing
             let run = try place.start("local", ["-n", "1", "-t", "1"] + place.train() + ["--run-dir", name])
             #expect(run.waitForOutput("step 10 /", timeout: 60))
             runs.append(run)
-            let masksOfRun = place.ranks(run).compactMap { try? String(contentsOfFile: "/proc/\($0)/status", encoding: .utf8) }
+            let masksOfRun = place.ranks(run).compactMap {
+                try? String(contentsOfFile: "/proc/\($0)/status", encoding: .utf8)
+            }
             masks.append(masksOfRun.compactMap { $0.firstMatch(of: /Cpus_allowed_list:\s+(\S+)/).map { String($0.1) } })
             // Bound, or told that it is not.
             #expect(masks.last?.count == 1)
@@ -153,7 +176,8 @@ import Testing
             run.signal(SIGUSR1)
             #expect(run.wait().status == 75)
         }
-        #expect(masks[0] != masks[1] || masks[0] == [try allowed()], "\(masks)")
+        let all = try allowed()
+        #expect(masks[0] != masks[1] || masks[0] == [all], "\(masks)")
     }
 
     private func allowed() throws -> String {

@@ -28,16 +28,19 @@ import Testing
 
     @Test("L7: a stop that saved is not told as a crash") func theRemarksOfAStop() throws {
         #expect(
-            try heard("swiftlet: warning: a\nmpirun: Forwarding signal 10 to job\n" + Self.primary + Self.status(75) + "b\n")
+            try heard(
+                "swiftlet: warning: a\nmpirun: Forwarding signal 10 to job\n" + Self.primary + Self.status(75) + "b\n")
                 == "swiftlet: warning: a\nb\n")
         #expect(
             try heard(
-                Self.primary + Self.remark("mpirun noticed that process rank 1 with PID 0 on node vm exited on signal 10 (User"))
+                Self.primary
+                    + Self.remark("mpirun noticed that process rank 1 with PID 0 on node vm exited on signal 10 (User"))
                 == "")
         for code in 64...81 { #expect(try heard(Self.status(code)) == "") }
     }
 
-    @Test("L7: mpirun's own errors come through",
+    @Test(
+        "L7: mpirun's own errors come through",
         arguments: [
             status(1), status(63), status(82), status(139), status(750),
             remark("mpirun noticed that process rank 1 with PID 0 on node vm exited on signal 9 (Killed)."),

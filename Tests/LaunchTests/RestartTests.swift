@@ -146,7 +146,9 @@ import Testing
         }
     }
 
-    @Test("H3: a stop of the launch script, of mpirun or of a rank in its first moment is one", arguments: [129, 130, 138, 143])
+    @Test(
+        "H3: a stop of the launch script, of mpirun or of a rank in its first moment is one",
+        arguments: [129, 130, 138, 143])
     func anEarlyStopOfAnythingBelow(code: Int32) throws {
         let run = try restart([code], options: ["-s", "-p", "0"])
         #expect(run.calls == 1 && run.outcome.status == code)
