@@ -5,7 +5,7 @@
 set +o posix
 unset -v POSIXLY_CORRECT CDPATH BASH_ENV ENV
 true >&2 || exec 2>/dev/null
-{ true <&0; } 2>/dev/null || exec </dev/null
+{ true 3<&0; } 2>/dev/null || exec </dev/null
 trap '' PIPE
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
@@ -58,7 +58,7 @@ asked() { # SIGNAL
 
 stop_code() { [[ $stopping == INT ]] && echo 130 || echo 143; }
 
-# Runs a command and returns its exit code; its standard error goes to descriptor $errors where that is set. The
+# Runs a command and returns its exit code; if it is mpirun, $errors is the descriptor for its standard error. The
 # command has a process group of its own, so that Ctrl-C goes through here too.
 run() {
     local code=0 watcher
@@ -67,7 +67,11 @@ run() {
     # shellcheck disable=SC2154
     watcher=$watch_PID guard=${watch[1]}
     {
-        [[ -z ${errors:-} ]] || exec 2>&"$errors" {errors}>&-
+        if [[ -n ${errors:-} ]]; then
+            # mpirun puts SIGUSR1 back to what it was before it ends, and must not die of a late request then.
+            trap '' USR1
+            exec 2>&"$errors" {errors}>&-
+        fi
         exec "$@" </dev/null
     } &
     child=$!
@@ -193,7 +197,7 @@ prepare_open_mpi() {
 launch() { # mpirun ARGUMENTS...
     local code=0 filter errors try
     require_executable
-    { true >&1; } 2>/dev/null || exec >/dev/null
+    { true 3>&1; } 2>/dev/null || exec >/dev/null
     say "$1$(printf ' %q' "${@:2}")"
     exec {errors}> >(quieten >&2)
     filter=$!

@@ -45,7 +45,7 @@ final class LaunchTree: Sendable {
     func standIn(_ place: String, _ body: String) throws {
         let name = (place as NSString).lastPathComponent
         let text = """
-            #!/bin/bash -p
+            #!/usr/bin/env -S --default-signal=USR1 bash -p
             record='\(path)/record'
             for ((call = 1; ; call++)); do mkdir "$record/\(name)-$call" 2>/dev/null && break; done
             printf '%s\\0' "$PWD" "$@" >"$record/\(name)-$call/arguments"

@@ -49,10 +49,10 @@ import Testing
         }
 
         /// A run that goes on for hours unless somebody ends it.
-        func train(_ more: String...) -> [String] {
+        func train(_ more: String..., run: String = "r") -> [String] {
             let steps = more.isEmpty ? ["--steps", "10000000"] : more
             return [
-                "train", "--run-dir", "r", "--train-data", data + "/train_*.bin", "--val-data", data + "/val_*.bin",
+                "train", "--run-dir", run, "--train-data", data + "/train_*.bin", "--val-data", data + "/val_*.bin",
             ]
                 + ["--layers", "1", "--heads", "1", "--embedding-size", "16", "--context-length", "16"]
                 + ["--micro-batch", "2", "--global-batch", "4", "--precision", "fp32", "--log-interval", "10"]
@@ -127,6 +127,19 @@ import Testing
         #expect((outcome.status == 75) == !place.checkpoints.isEmpty, "\(outcome)")
     }
 
+    @Test("H3: requests that go on until mpirun has ended change nothing") func requestsToTheEnd() throws {
+        let place = try Place()
+        let run = try place.start("local", Self.two + place.train())
+        #expect(run.waitForOutput("step 10 /", timeout: 60))
+        let mpirun = try #require(
+            Subprocess.descendants(of: run.processIdentifier).first {
+                (try? String(contentsOfFile: "/proc/\($0)/comm", encoding: .utf8)) == "mpirun\n"
+            })
+        #expect(waitUntil { kill(mpirun, SIGUSR1) != 0 && !Subprocess.isAlive(mpirun) })
+        let outcome = run.wait()
+        #expect(outcome.status == 75, "\(outcome)")
+    }
+
     @Test("H5: kill -9 of the script: the ranks save and are gone", arguments: ["local", "restart"])
     func aKilledScript(script: String) throws {
         let place = try Place()
@@ -162,7 +175,7 @@ import Testing
         var masks: [[String]] = []
         var runs: [Subprocess] = []
         for name in ["r1", "r2"] {
-            let run = try place.start("local", ["-n", "1", "-t", "1"] + place.train() + ["--run-dir", name])
+            let run = try place.start("local", ["-n", "1", "-t", "1"] + place.train(run: name))
             #expect(run.waitForOutput("step 10 /", timeout: 60))
             runs.append(run)
             let masksOfRun = place.ranks(run).compactMap {
