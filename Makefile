@@ -6,15 +6,18 @@ SHELL := bash
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 
-# What `make train` trains on and where it puts things. TEXT: your own files or folders in place of Swift's interfaces
-# (paths without blanks).
+# What `make train` trains on and where it puts things. TEXT: your own files or folders in place of Swift's interfaces:
+# one path, blanks and all, or several, or a pattern.
 TEXT ?=
-NAME ?= $(if $(TEXT),$(basename $(notdir $(patsubst %/,%,$(firstword $(TEXT))))),swift)
+NAME ?= $(if $(TEXT),$(or $(shell text='$(subst ','\'',$(TEXT))'; [[ -e $$text ]] || text=$${text%% *}; \
+    basename -- "$$text" | sed 's/\(.\)\.[^.]*$$/\1/; s/[^[:alnum:]._-]/-/g; s/^[.-]*//'),text),swift)
 TOKENS ?= corpus/$(NAME)-tokens
 RUN ?= runs/$(NAME)
 PROMPT ?= $(if $(TEXT),,public func)
+export TEXT PROMPT
 
-# The model and the run: small enough for a few minutes on two cores.
+# The model and the run: small enough for a few minutes on two cores. Those of MODEL define what comes out.
+MODEL := LAYERS HEADS WIDTH CONTEXT MICRO_BATCH GLOBAL_BATCH STEPS WARMUP LEARNING_RATE
 RANKS ?= 2
 VOCABULARY ?= 8192
 LAYERS ?= 4
@@ -35,10 +38,10 @@ SWIFTLET := .build/release/swiftlet
 # both would recompile everything at each change between the two.
 TEST_BUILD := --scratch-path .build/tests -c release
 
-.PHONY: help setup build corpus train test lint bench clean
+.PHONY: help setup build corpus train test lint bench clean clean-run
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: ## install the system packages that are missing (Debian, Ubuntu); nothing when they are there
 	@if ! command -v swift >/dev/null; then
@@ -83,51 +86,85 @@ corpus/swift/.complete:
 	echo "corpus: $$(cat $(@D)/*.swift | wc -c) bytes in $$(ls $(@D) | wc -l) documents"
 	touch $@
 
-$(TOKENS)/tokenizer.json: $(if $(TEXT),$(wildcard $(TEXT)),corpus/swift/.complete) | build
-	@rm -rf $(@D)
-	$(SWIFTLET) tokenize --input $(or $(TEXT),corpus/swift) --output $(@D) --vocab-size $(VOCABULARY)
-
-TRAIN = launch/local -n $(RANKS) train --train-data '$(TOKENS)/train_*.bin' --val-data '$(TOKENS)/val_*.bin' \
+TRAIN = launch/local -n $(RANKS) train --train-data "$(TOKENS)/train_*.bin" --val-data "$(TOKENS)/val_*.bin" \
     --layers $(LAYERS) --heads $(HEADS) --embedding-size $(WIDTH) --context-length $(CONTEXT) \
     --micro-batch $(MICRO_BATCH) --global-batch $(GLOBAL_BATCH)
-SCHEDULE = --run-dir $(RUN) --steps $(STEPS) --warmup-steps $(WARMUP) --learning-rate $(LEARNING_RATE) \
+SCHEDULE = --run-dir "$(RUN)" --steps $(STEPS) --warmup-steps $(WARMUP) --learning-rate $(LEARNING_RATE) \
     --log-interval 50 --eval-interval $(INTERVAL) --checkpoint-interval $(INTERVAL)
-EVALUATE = $(SWIFTLET) evaluate --data '$(TOKENS)/val_*.bin' --checkpoint
+EVALUATE = $(SWIFTLET) evaluate --data "$(TOKENS)/val_*.bin" --checkpoint
 
-# The weights as the seed gives them: one step with a learning rate of zero. Only its perplexity is kept.
-$(RUN)/.untrained: $(TOKENS)/tokenizer.json | build
-	@mkdir -p $(@D)
-	$(TRAIN) --run-dir $(@D)/untrained --steps 1 --learning-rate 0 >/dev/null
-	$(EVALUATE) $(@D)/untrained >$@
-	rm -rf $(@D)/untrained
-
-# Half of the run. 75 is the exit code of a stop that saved; mpirun's own remarks about it are left out.
-$(RUN)/.stopped: $(RUN)/.untrained
-	@OMPI_MCA_orte_execute_quiet=1 $(TRAIN) $(SCHEDULE) --stop-after $(STOP_AFTER) || [[ $$? == 75 ]]
-	$(EVALUATE) $(RUN) >$@
-
-# The other half, from the checkpoint: the same command, without the stop.
-$(RUN)/.finished: $(RUN)/.stopped
-	@echo "--- stopped after step $(STOP_AFTER); the same command again goes on from there"
-	$(TRAIN) $(SCHEDULE)
-	$(EVALUATE) $(RUN) >$@
-
-train: $(RUN)/.finished ## train a small GPT on RANKS ranks, stop, resume, print perplexity and a sample; TEXT=path for your own text
-	@echo
-	echo "validation, before training:       $$(cat $(RUN)/.untrained)"
-	echo "validation, where it was stopped:  $$(cat $(RUN)/.stopped)"
-	echo "validation, at the end:            $$(cat $(RUN)/.finished)"
+# Each step that is done leaves a file in the run directory, and is not done again. Tokens and run remember what they
+# were made with: another text or another setting neither shows nor continues them.
+train: build $(if $(TEXT),,corpus/swift/.complete) ## train a small GPT on RANKS ranks, stop, resume, print perplexity and a sample; TEXT=path for your own text
+	@trap 'exit 130' INT
+	fail() { echo "make: $$1" >&2; exit 1; }
+	is_there() { # FOLDER SETTINGS: whether it is there; ends where it was made with other settings
+	    [[ -e $$1 ]] || return 1
+	    [[ -f $$1/.made-with ]] || fail "$$1 is there, but not of 'make train': give another NAME"
+	    local old new
+	    old=$$(grep -vxFf - "$$1/.made-with" <<<"$$2" | paste -sd ' ') || true
+	    new=$$(grep -vxFf "$$1/.made-with" <<<"$$2" | paste -sd ' ') || true
+	    [[ -z $$old$$new ]] || fail "$$1 was made with $$old, now it is $$new: give another NAME ('make train NAME=$(NAME)-2 …'), or remove that one with 'make clean-run NAME=$(NAME)'"
+	}
+	keep() { "$${@:2}" >"$(RUN)/.part"; mv "$(RUN)/.part" "$(RUN)/.$$1"; } # FILE COMMAND...
+	if [[ -z $$TEXT ]]; then paths=(corpus/swift); elif [[ -e $$TEXT ]]; then paths=("$$TEXT"); else paths=($$TEXT); fi
+	for path in "$${paths[@]}"; do [[ -e $$path ]] || fail "TEXT: $$path is not there"; done
+	readarray -t paths < <(realpath -- "$${paths[@]}")
+	hash=$$(find -L "$${paths[@]}" -type f -print0 | LC_ALL=C sort -z | xargs -0 sha256sum | sha256sum)
+	text=$$(printf '%s\n' "TEXT=$${paths[*]}" "CONTENTS=$${hash::16}" VOCABULARY=$(VOCABULARY))
+	model=$$(printf '%s\n' "$$text" $(foreach name,$(MODEL),$(name)=$($(name))))
+	is_there "$(RUN)" "$$model" && before=yes || before=
+	if ! is_there "$(TOKENS)" "$$text"; then
+	    rm -rf "$(TOKENS).part"
+	    $(SWIFTLET) tokenize --input "$${paths[@]}" --output "$(TOKENS).part" --vocab-size $(VOCABULARY)
+	    echo "$$text" >"$(TOKENS).part/.made-with"
+	    mv "$(TOKENS).part" "$(TOKENS)"
+	fi
+	mkdir -p "$(RUN)"
+	echo "$$model" >"$(RUN)/.made-with"
+	if [[ ! -e "$(RUN)/.untrained" ]]; then
+	    # The weights as the seed gives them: one step with a learning rate of zero. Only its perplexity is kept.
+	    rm -rf "$(RUN)/untrained"
+	    $(TRAIN) --run-dir "$(RUN)/untrained" --steps 1 --learning-rate 0 >/dev/null
+	    keep untrained $(EVALUATE) "$(RUN)/untrained"
+	    rm -rf "$(RUN)/untrained"
+	fi
+	if [[ ! -e "$(RUN)/.stopped" ]]; then
+	    # Half of the run. 75 is the exit code of a stop that saved, this one or Ctrl-C's.
+	    $(TRAIN) $(SCHEDULE) --stop-after $(STOP_AFTER) || [[ $$? == 75 ]]
+	    [[ -e "$(RUN)/checkpoints/$$(printf 'step-%08d' $(STOP_AFTER))" ]] || exit 75
+	    keep stopped $(EVALUATE) "$(RUN)"
+	    echo "--- stopped after step $(STOP_AFTER); the same command again goes on from there"
+	fi
+	if [[ ! -e "$(RUN)/.finished" ]]; then
+	    # The other half, from the checkpoint: the same command, without the stop.
+	    $(TRAIN) $(SCHEDULE)
+	    keep finished $(EVALUATE) "$(RUN)"
+	elif [[ -n $$before ]]; then
+	    echo "--- $(RUN) was trained with these settings before; 'make clean-run NAME=$(NAME)' removes it"
+	fi
 	echo
-	echo "$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$(PROMPT)'"
-	$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$(PROMPT)'
+	echo "validation, before training:       $$(cat "$(RUN)/.untrained")"
+	echo "validation, where it was stopped:  $$(cat "$(RUN)/.stopped")"
+	echo "validation, at the end:            $$(cat "$(RUN)/.finished")"
+	echo
+	echo "$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$$PROMPT'"
+	$(SWIFTLET) generate --checkpoint "$(RUN)" --prompt "$$PROMPT"
+
+clean-run: ## remove what `make train` made of NAME: tokens, checkpoints, metrics
+	@for folder in "$(RUN)" "$(TOKENS)"; do
+	    [[ ! -e $$folder ]] || [[ -e $$folder/.made-with ]] || { echo "make: $$folder is not of 'make train'; it stays" >&2; continue; }
+	    rm -rf "$$folder"
+	done
 
 test: setup ## every test, the ones under mpirun included
 	@swift build $(TEST_BUILD) --build-tests
 	swift test $(TEST_BUILD) --skip-build
 
-lint: ## the formatter's strict rules, and shell syntax
+lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed
 	@swift format lint --strict -r Package.swift Sources Tests
 	for script in launch/* .ci/run; do bash -n "$$script"; done
+	! command -v shellcheck >/dev/null || shellcheck -x launch/* .ci/run
 
 # Ratios between settings of one machine: every round runs each setting once, and the ratio of a round's two values is
 # what the machine's other users disturb least. Printed: the median over the rounds, the least and the greatest. Where

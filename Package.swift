@@ -1,4 +1,4 @@
-// swift-tools-version: 6.2
+// swift-tools-version: 6.3
 import PackageDescription
 
 // The CPU that Kernels is compiled for: `native` (this machine, the default), or a name that the compiler knows,
@@ -97,6 +97,7 @@ let package = Package(
             ]),
         tests("EndToEndTests", ["swiftlet", "Checkpointing", "Kernels"]),
         tests("DocsTests", ["swiftlet", "Optimization", "TokenData"]),
+        tests("LaunchTests", ["swiftlet"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,11 +1,28 @@
 # shellcheck shell=bash
 # Shared by the launch scripts, which source it. Not a program.
 
-swiftlet=${SWIFTLET:-$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)/.build/release/swiftlet}
+# What a caller exports, or has closed, changes nothing here. (With `bash -p` no function, BASH_ENV or CDPATH is taken.)
+set +o posix
+unset -v POSIXLY_CORRECT CDPATH BASH_ENV ENV
+true >&2 || exec 2>/dev/null
+{ true 3<&0; } 2>/dev/null || exec </dev/null
+trap '' PIPE
+
+tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
+swiftlet=${SWIFTLET:-$tree/.build/release/swiftlet}
+# mpirun would look for a name without a slash in PATH.
+[[ $swiftlet == /* ]] || swiftlet=$PWD/$swiftlet
+
+say() { printf 'launch: %s\n' "$*" >&2 2>/dev/null || true; }
 
 die() { # CODE MESSAGE: the exit codes are swiftlet's own, docs/distributed.md has the table
-    printf 'launch: %s\n' "$2" >&2
+    say "$2"
     exit "$1"
+}
+
+usage() { # the comment at the head of the script
+    sed -n '2,/^[^#]/ { /^# \{0,1\}/ s///p }' "$0"
+    exit 0
 }
 
 is_count() { [[ $1 =~ ^[1-9][0-9]{0,5}$ ]]; }
@@ -22,8 +39,144 @@ option_value() {
     printf '%s' "$value"
 }
 
-# What Open MPI wants from its environment: leave to run as root, and no direct reads of another rank's memory in a
-# container that forbids them (a seccomp filter is on and CAP_SYS_PTRACE, bit 19, is missing).
+# Requests to stop. The first one (INT, TERM, HUP, USR1) reaches the command as SIGUSR1, which mpirun passes to every
+# rank: swiftlet saves and exits with 75. Left alone, mpirun answers INT and TERM by killing the ranks one second
+# later. A second INT, TERM or HUP does that. Where nothing runs, the script ends with 130 or 143.
+stopping="" guard="" child=""
+for signal in INT TERM HUP USR1; do
+    # shellcheck disable=SC2064
+    trap "asked $signal" "$signal"
+done
+
+asked() { # SIGNAL
+    local first=$stopping
+    stopping=${first:-$1}
+    [[ -n $guard ]] || exit "$(stop_code)"
+    tell stop
+    if [[ -n $child && -n $first && $1 != USR1 ]]; then kill -TERM "$child" 2>/dev/null || true; fi
+}
+
+stop_code() { [[ $stopping == INT ]] && echo 130 || echo 143; }
+
+# Runs a command and returns its exit code; if it is mpirun, $errors is the descriptor for its standard error. The
+# command has a process group of its own, so that Ctrl-C goes through here too.
+run() {
+    local code=0 watcher
+    set -m
+    coproc watch { watch; }
+    # shellcheck disable=SC2154
+    watcher=$watch_PID guard=${watch[1]}
+    {
+        if [[ -n ${errors:-} ]]; then
+            # mpirun puts SIGUSR1 back to what it was before it ends, and must not die of a late request then.
+            trap '' USR1
+            exec 2>&"$errors" {errors}>&-
+        fi
+        exec "$@" </dev/null
+    } &
+    child=$!
+    set +m
+    tell "$child"
+    while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
+    wait "$child" || code=$?
+    tell end
+    wait "$watcher" || true
+    guard="" child=""
+    # Whoever dies of the request itself had nothing to save yet.
+    if [[ -n $stopping ]]; then
+        case $code in 129 | 130 | 138 | 143) code=$(stop_code) ;; esac
+    fi
+    return "$code"
+}
+
+tell() { { printf '%s\n' "$1" >&"$guard"; } 2>/dev/null || true; }
+
+# Stands beside the command, in a group of its own, and is told its process id, `stop` for each request, and `end` when
+# it has ended. A request is passed on every second: mpirun has no ear for signals in its first moments, and then no
+# ranks to pass them to. When the script dies without a word (kill -9), that is a request, and six seconds later an order.
+watch() {
+    local child="" word="" asked="" code
+    trap '' INT TERM HUP USR1
+    while [[ $word != end ]]; do
+        code=0
+        read -r -t 1 word || code=$?
+        ((code == 0 || code > 128)) || break
+        ((code == 0)) || word=""
+        case $word in
+            stop) asked=yes ;;
+            [1-9]*) child=$word ;;
+        esac
+        [[ -z $asked || -z $child || $word == end ]] || kill -USR1 "$child" || true
+    done
+    [[ $word != end && -n $child ]] || return 0
+    for word in 1 2 3 4 5 6; do
+        kill -USR1 "$child" || return 0
+        sleep 1
+    done
+    kill -TERM "$child" || return 0
+    sleep 2
+    kill -KILL "$child" || true
+} 2>/dev/null
+
+# Passes on mpirun's standard error, line by line or as much as there is, without its remarks on an exit code that
+# swiftlet has explained (64 to 81), and on SIGUSR1, which is how these scripts ask for a stop. Remarks stand between rules of 74 dashes.
+quieten() {
+    local LC_ALL=C rule line block="" inside="" code waits=0
+    printf -v rule '%074d' 0
+    rule=${rule//0/-}
+    trap '' INT TERM HUP USR1
+    while :; do
+        code=0
+        IFS= read -r -t 0.3 line || code=$?
+        if ((code == 0)) && [[ -n $inside ]]; then
+            waits=0 block+=$line$'\n'
+            [[ $line == "$rule" ]] || continue
+            inside=""
+            is_known_remark "$block" || printf '%s' "$block"
+            block=""
+        elif ((code == 0)) && [[ $line == "$rule" ]]; then
+            inside=yes block=$line$'\n' waits=0
+        elif ((code == 0)); then
+            [[ $line == "mpirun: Forwarding signal "* ]] || printf '%s\n' "$line"
+        elif [[ -n $inside ]] && ((code > 128 && ++waits < 10)); then
+            block+=$line
+        else
+            # Nothing more for now, or at all: what there is goes out as it is.
+            printf '%s' "$block$line"
+            block="" inside=""
+            ((code > 128)) || return 0
+        fi
+    done
+}
+
+is_known_remark() { # BLOCK
+    [[ $1 == *$'\n'"Primary job  terminated normally, but "* || $1 == *" exited on signal 10 "* ]] && return 0
+    [[ $1 == *$'\n'"mpirun detected that one or more processes exited with non-zero status"* ]] &&
+        [[ $1 =~ Exit\ code:\ +(6[4-9]|7[0-9]|8[01])$'\n' ]]
+}
+
+# What needs no ranks runs once, in place of the script.
+run_alone_if_it_needs_no_ranks() { # SUBCOMMAND...
+    local word alone=""
+    case $1 in tokenize | generate | inspect | help | -*) alone=$1 ;; esac
+    for word in "$@"; do
+        case $word in -h | --help | --version) alone=$word ;; --) break ;; esac
+    done
+    [[ -n $alone ]] || return 0
+    require_executable
+    case $alone in tokenize | generate | inspect) say "$alone needs no ranks: it runs once, without mpirun" ;; esac
+    trap - PIPE
+    exec "$swiftlet" "$@"
+}
+
+require_executable() {
+    [[ -f $swiftlet && -x $swiftlet ]] ||
+        die 66 "$swiftlet is not there, or is no program: run 'make build', or set SWIFTLET to the executable"
+}
+
+# What Open MPI wants from its environment: leave to run as root; no direct reads of another rank's memory in a
+# container that forbids them (a seccomp filter is on and CAP_SYS_PTRACE, bit 19, is missing); and a look at silent
+# hosts every few seconds, so that one that is gone ends the run after 14 seconds and not after eight minutes.
 prepare_open_mpi() {
     command -v mpirun >/dev/null || die 66 "mpirun is not installed: run 'make setup', or install Open MPI"
     if [[ $(id -u) == 0 ]]; then
@@ -35,44 +188,31 @@ prepare_open_mpi() {
     if [[ ${seccomp:-0} != 0 ]] && ! (((16#$capabilities >> 19) & 1)); then
         export OMPI_MCA_btl_vader_single_copy_mechanism=${OMPI_MCA_btl_vader_single_copy_mechanism:-none}
     fi
-}
-
-# Runs a command and returns its exit code. A request to stop (INT, TERM, HUP, USR1) reaches it as SIGUSR1, which
-# mpirun passes to every rank: swiftlet saves and exits with 75. Left alone, mpirun answers INT and TERM by killing the
-# ranks one second later. The command gets a process group of its own, so that Ctrl-C goes through here too; a second
-# INT or TERM ends it at once. $stopping says afterwards whether anybody asked.
-stopping=""
-run_and_forward() {
-    set -m
-    "$@" </dev/null &
-    child=$!
-    set +m
-    trap 'forward_signal USR1' USR1
-    trap 'forward_signal TERM' INT TERM HUP
-    while kill -0 "$child" 2>/dev/null; do wait "$child" || true; done
-    wait "$child"
-}
-
-forward_signal() {
-    if [[ -z $stopping || $1 == USR1 ]]; then
-        stopping=yes
-        kill -USR1 "$child" 2>/dev/null || true
-    else
-        kill -TERM "$child" 2>/dev/null || true
-    fi
+    export OMPI_MCA_oob_tcp_keepalive_time=${OMPI_MCA_oob_tcp_keepalive_time:-5}
+    export OMPI_MCA_oob_tcp_keepalive_intvl=${OMPI_MCA_oob_tcp_keepalive_intvl:-3}
+    export OMPI_MCA_oob_tcp_keepalive_probes=${OMPI_MCA_oob_tcp_keepalive_probes:-3}
 }
 
 # Runs mpirun and returns its exit code; one line says what was run, and one why it stopped.
-launch() {
-    printf 'launch:' >&2
-    printf ' %q' "$@" >&2
-    printf '\n' >&2
-    [[ -x $swiftlet ]] || die 66 "$swiftlet is not there: run 'make build', or set SWIFTLET to the executable"
-    local code=0
-    run_and_forward "$@" || code=$?
+launch() { # mpirun ARGUMENTS...
+    local code=0 filter errors try
+    require_executable
+    { true 3>&1; } 2>/dev/null || exec >/dev/null
+    say "$1$(printf ' %q' "${@:2}")"
+    exec {errors}> >(quieten >&2)
+    filter=$!
+    run "$@" || code=$?
+    exec {errors}>&-
+    # What mpirun said last comes before what is said here, unless something that it left behind holds the pipe open.
+    for ((try = 0; try < 40; try++)); do
+        kill -0 "$filter" 2>/dev/null || break
+        sleep 0.05
+    done
     case $code in
-        75) echo "launch: stopped on request, the state is saved; the same command goes on from there" >&2 ;;
-        255) echo "launch: mpirun could not start on every host; its message above names the first one" >&2 ;;
+        75) say "stopped on request, the state is saved; the same command goes on from there" ;;
+        130 | 143) [[ -z $stopping ]] || say "stopped on request, before there was anything to save" ;;
+        205) say "mpirun lost a host" ;;
+        255) say "mpirun could not start on every host, or lost one; its message above names it" ;;
     esac
     return "$code"
 }

@@ -9,14 +9,11 @@ import Testing
 extension TableChecks {
     static let running: [String: Check] = [
         "docs/distributed.md › Exit codes › code | meaning | `launch/restart`": { table in
-            // Beside swiftlet's own codes: those of mpirun and of the system.
-            let others: [String: [Int32]] = ["1": [1], "128 + s": [131, 137, 139], "255": [255]]
-            let own = Dictionary(uniqueKeysWithValues: ExitCode.allCases.map { ("\($0.rawValue)", [$0.rawValue]) })
-            let known = own.merging(others) { $1 }
-            #expect(Set(table.rows.map { $0[0] }) == Set(known.keys))
-            for row in table.rows {
-                for code in known[row[0]] ?? [] { try checkRestart(code, row[2]) }
-            }
+            // What launch/restart does after each of them is run, row by row, by a test of that script.
+            let codes = Set(table.rows.flatMap { $0[0].split(separator: ", ").compactMap { Int32($0) } })
+            let own = Set(ExitCode.allCases.map(\.rawValue))
+            #expect(own.isSubset(of: codes), "\(own.subtracting(codes))")
+            for row in table.rows { try heldBy("LaunchTests/RestartTests.swift", "every row of the table")(row) }
         },
         "docs/operations.md › When a run ends by itself › code | first thing to do": { table in
             for row in table.rows {
@@ -41,9 +38,11 @@ extension TableChecks {
                 table,
                 [
                     "Ctrl-C, SIGTERM, SIGHUP or SIGUSR1 to a launch script": heldBy(
-                        "EndToEndTests/InterruptionTests.swift", "aSignalSavesAndStops"),
-                    "a second Ctrl-C or SIGTERM": heldBy(
-                        "MPICollectivesTests/SubprocessTests.swift", "A program that exceeds"),
+                        "LaunchTests/RealRunTests.swift", "a stop is no crash"),
+                    "a second Ctrl-C, SIGTERM or SIGHUP": heldBy(
+                        "LaunchTests/SignalTests.swift", "theSecondOneEndsTheRun"),
+                    "SIGKILL to a launch script": heldBy(
+                        "LaunchTests/RealRunTests.swift", "kill -9 of the script: the ranks save and are gone"),
                     "SIGUSR1 to mpirun itself": heldBy("EndToEndTests/InterruptionTests.swift", "aSignalSavesAndStops"),
                     "SIGTERM or SIGINT to mpirun itself": heldBy(
                         "MPICollectivesTests/MPICommunicatorTests.swift", "A program that hangs is killed"),
@@ -70,25 +69,6 @@ extension TableChecks {
             let files = path.hasSuffix(".swift") ? ["Tests/" + path] : Pages.paths(under: "Tests/" + path)
             let texts = try files.filter { $0.hasSuffix(".swift") }.map(Pages.text)
             #expect(texts.contains { $0.contains(name) }, "\(row[0]): no test \(name) in \(path)")
-        }
-    }
-
-    /// Runs `launch/restart` on a command that always ends with this code: once, or once and three more times.
-    private static func checkRestart(_ code: Int32, _ claim: String) throws {
-        let words = ["ends": [false, false], "again": [true, true], "ends; again with `-s`": [false, true]]
-        guard let expected = words[claim] else {
-            Issue.record("code \(code): '\(claim)' is not one of \(words.keys.sorted())")
-            return
-        }
-        for (flags, again) in zip([[], ["-s"]], expected) {
-            let log = try Program.home.get() + "/restart-\(code)-\(flags.count)"
-            let outcome = try Subprocess.run(
-                Pages.root + "/launch/restart",
-                flags + ["-p", "0", "-d", log + ".run", "sh", "-c", "echo >>\(log); exit \(code)"],
-                environment: ["CDPATH": ""])
-            #expect(outcome.status == code, "\(outcome)")
-            let runs = (try? String(contentsOfFile: log, encoding: .utf8).count) ?? 0
-            #expect(runs == (again ? 4 : 1), "code \(code) with \(flags): \(outcome)")
         }
     }
 

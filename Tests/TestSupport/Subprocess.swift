@@ -111,6 +111,12 @@ public final class Subprocess: @unchecked Sendable {
 
     private static let startLock = NSLock()
 
+    /// Runs `body` while no program is being started. Who writes a program to run it must do so here: a child that has
+    /// not come to its own program yet would hold the file open for writing, and nobody may run it then.
+    public static func betweenStarts<Result>(_ body: () throws -> Result) rethrows -> Result {
+        try startLock.withLock(body)
+    }
+
     /// A pipe that the programs started later do not inherit.
     private static func pipe() throws -> (read: Int32, write: Int32) {
         var ends: [Int32] = [-1, -1]
