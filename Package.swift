@@ -95,8 +95,8 @@ let package = Package(
                 "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
                 "Collectives", "allocation-check",
             ]),
-        tests("EndToEndTests", ["swiftlet", "Checkpointing", "Kernels"]),
-        tests("DocsTests", ["swiftlet", "Optimization", "TokenData"]),
+        tests("EndToEndTests", ["swiftlet", "Training", "Checkpointing", "Kernels"]),
+        tests("DocsTests", ["swiftlet", "Training", "Optimization", "TokenData"]),
         tests("LaunchTests", ["swiftlet"]),
     ],
     swiftLanguageModes: [.v6]

@@ -12,7 +12,7 @@ extension Trainer {
     /// Saves the state after the newest step. Rank 0 writes; the others learn how it went.
     ///
     /// A save that fails is a warning while earlier checkpoints stand; the run's last one must succeed.
-    func save(mustSucceed: Bool) throws {
+    package func save(mustSucceed: Bool) throws {
         let isSaved = try communicator.fromRankZero {
             try requireFiniteState()
             guard let directory = setup.runDirectory else { return [] }

@@ -44,7 +44,7 @@ public final class Trainer {
 
     /// Sets a run up on this rank: data, model, optimizer, resume. All ranks call it together.
     /// - Throws: `AgreedError` on all ranks when any of them fails.
-    public init(
+    package init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter
     ) throws {
         let setup = try TrainingSetup(configuration, communicator: communicator, reporter: reporter)

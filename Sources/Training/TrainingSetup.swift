@@ -205,7 +205,7 @@ extension TrainingConfiguration {
 }
 
 /// The program's own facts.
-public enum SwiftletVersion {
+package enum SwiftletVersion {
     /// The version that checkpoints carry.
-    public static let current = "0.1.0"
+    package static let current = "0.1.0"
 }

@@ -23,7 +23,9 @@ import Testing
 enum TableChecks {
     typealias Check = @Sendable (MarkdownTable) throws -> Void
 
-    static let all: [String: Check] = pages.merging(files) { $1 }.merging(running) { $1 }.merging(figures) { $1 }
+    static let all: [String: Check] = [pages, files, running, figures, options].reduce(into: [:]) {
+        $0.merge($1) { $1 }
+    }
 
     /// Requires one check for each row, found by its first cell, and a row for each check.
     static func eachRow(_ table: MarkdownTable, _ checks: [String: ([String]) throws -> Void]) throws {

@@ -115,6 +115,13 @@ extension EndToEnd {
                 says: ["--context-length 32 contradicts 16", "gpt2-curve"],
                 options: ["--init-from", Golden.path(of: "gpt2-curve")]),
             Mistake(
+                name: "model with fewer ids than the tokenizer", code: 64,
+                says: ["data has 300 tokens, the model only 64; make the shards with --tokenizer of that model"],
+                options: [
+                    "--init-from", Golden.path(of: "gpt2-curve"), "--layers", "", "--heads", "", "--embedding-size", "",
+                    "--context-length", "",
+                ]),
+            Mistake(
                 name: "vocabulary smaller than the tokenizer", code: 64, says: ["300 tokens", "200", "--vocab-size"],
                 options: ["--vocab-size", "200"]),
             Mistake(

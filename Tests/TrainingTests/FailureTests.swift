@@ -51,7 +51,8 @@ import Transformer
     }
 
     /// A row for each activation and gradient: mean, spread and largest value.
-    @Test func debugShowsEveryLayer() throws {
+    @Test("W2: --debug shows the gradient of everything that it shows the activation of")
+    func debugShowsEveryLayer() throws {
         let directory = try TemporaryDirectory()
         var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: 4)
         configuration.debug = true
@@ -62,9 +63,11 @@ import Transformer
         for layer in ["embedding", "h.0.ln_1", "h.0.attn.c_attn", "h.1.attn.c_proj", "h.1.mlp.c_fc", "ln_f"] {
             #expect(rows.contains { $0.contains("  \(layer) ") && $0.contains(" activation ") }, "\(layer)")
         }
-        for layer in ["embedding", "h.0.attn.c_attn", "h.1.mlp.c_proj"] {
-            #expect(rows.contains { $0.contains("  \(layer) ") && $0.contains(" gradient ") }, "\(layer)")
+        func layers(_ tensor: String) -> Set<Substring> {
+            Set(rows.filter { $0.contains(" \(tensor) ") }.compactMap { $0.split(separator: " ").dropFirst(3).first })
         }
+        #expect(layers("activation").count == 2 + 7 * 2)
+        #expect(layers("activation") == layers("gradient"))
         #expect(rows.allSatisfy { $0.contains(#/mean .*std .*max \|x\| /#) })
     }
 
@@ -99,7 +102,7 @@ import Transformer
         #expect(verdicts.allSatisfy { $0 != nil && $0 == verdicts[0] })
         #expect(verdicts[0]?.exitCode == 79)
         #expect(
-            verdicts[0]?.description.contains(/^step 2: the loss is -?nan, first in the micro-batch of rank 1;/) == true
+            verdicts[0]?.description.contains(/^step 2: the loss is nan, first in the micro-batch of rank 1;/) == true
         )
     }
 
@@ -123,6 +126,35 @@ import Transformer
         #expect(warnings.isEmpty)
         // Every line of the metrics is a step that was made, and the checkpoint is the last one's.
         #expect(try metricsFields(directory.file("run")).map { $0["step"] } == (1...step).map { "\($0)" })
+    }
+
+    /// At the next save, with one checkpoint to keep: the good one stays, and nothing of the other is left.
+    @Test("S18: a state that is not finite is not saved", arguments: [1, 2])
+    func aStateThatIsNotFiniteIsNotSaved(ranks: Int) throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"))
+        configuration.checkpointInterval = 2
+        configuration.keep = 1
+        let tensor = "transformer.wte.weight"
+        let final = configuration
+        let outcomes = ThreadWorld.outcomes(worldSize: ranks) { communicator in
+            let trainer = try Trainer(final, communicator: communicator, reporter: SilentReporter())
+            for step in 1...4 {
+                _ = try trainer.trainingStep()
+                if step == 4 { Self.spoil(trainer.model, tensor, with: .infinity) }
+                if step % 2 == 0 { try trainer.save(mustSucceed: false) }
+            }
+        }
+        let verdicts = verdicts(outcomes)
+        #expect(verdicts.allSatisfy { $0 != nil && $0 == verdicts[0] })
+        #expect(verdicts[0]?.exitCode == 79)
+        let text = verdicts[0]?.description ?? ""
+        #expect(
+            text.hasPrefix("step 4: the weights are not finite, first in \(tensor), and were not saved; "), "\(text)")
+        #expect(text.contains("go on from step-00000002 with a lower --learning-rate and --rewarm 10"), "\(text)")
+        let found = try CheckpointDirectory(path: directory.file("run/checkpoints")).list()
+        #expect(found.candidates.map(\.step) == [2])
+        #expect(found.ignored == 0)
     }
 
     @Test(arguments: [

@@ -6,7 +6,7 @@ import TokenData
 import Transformer
 
 /// `swiftlet bench`: what this machine can do, what a training step reaches of it, and where the rest goes.
-public struct Benchmark {
+package struct Benchmark {
     /// What `bench` can be told.
     package struct Options: OptionSettings {
         /// Shape, micro-batch, precision and the like, as `train` has them.
@@ -41,31 +41,31 @@ public struct Benchmark {
     }
 
     /// What a benchmark found; the JSON of `--json`.
-    public struct Report: Codable, Sendable {
-        public var ranks: Int
-        public var threadsPerRank: Int
-        public var precision: String
-        public var parameters: Int
-        public var microBatch: Int
-        public var globalBatch: Int
-        public var contextLength: Int
-        public var steps: Int
-        public var ceilings: MachineCeilings
+    package struct Report: Codable, Sendable {
+        package var ranks: Int
+        package var threadsPerRank: Int
+        package var precision: String
+        package var parameters: Int
+        package var microBatch: Int
+        package var globalBatch: Int
+        package var contextLength: Int
+        package var steps: Int
+        package var ceilings: MachineCeilings
         /// Median milliseconds of a step.
-        public var stepMilliseconds: Double
-        public var tokensPerSecond: Double
+        package var stepMilliseconds: Double
+        package var tokensPerSecond: Double
         /// Model FLOP/s of all ranks, in GFLOP/s.
-        public var modelGigaflops: Double
+        package var modelGigaflops: Double
         /// Model FLOP/s as a share of the matmul ceiling of all ranks at once: the median of rounds of both in turns.
-        public var modelFlopsUtilization: Double
+        package var modelFlopsUtilization: Double
         /// Reduction and waiting as a share of the step.
-        public var averagingShare: Double
-        public var peakMemoryMegabytes: Double
-        public var breakdown: StepBreakdown
+        package var averagingShare: Double
+        package var peakMemoryMegabytes: Double
+        package var breakdown: StepBreakdown
     }
 
     /// What `flopsPerToken` counts.
-    public static let flopsFormula =
+    package static let flopsFormula =
         "6 × parameters without position embeddings + 12 · layers · width · context a token"
 
     /// Measures ceilings, then times steps of the real trainer on random tokens. All ranks call it together.

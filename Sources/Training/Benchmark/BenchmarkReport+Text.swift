@@ -3,7 +3,7 @@ import Foundation
 
 extension Benchmark.Report {
     /// The report for people.
-    public var text: String {
+    package var text: String {
         var lines = ["ceilings of this machine"]
         for precision in ceilings.matmulAlone.keys.sorted() {
             let alone = ceilings.matmulAlone[precision] ?? 0
@@ -56,7 +56,7 @@ extension Benchmark.Report {
     }
 
     /// The report for scripts.
-    public var json: String {
+    package var json: String {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
         return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"

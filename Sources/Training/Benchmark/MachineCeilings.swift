@@ -3,15 +3,15 @@ import DataParallel
 import Kernels
 
 /// What this machine can do at best, measured: the floors under a step's parts.
-public struct MachineCeilings: Codable, Sendable {
+package struct MachineCeilings: Codable, Sendable {
     /// Matmul GFLOP/s of one rank while the others wait.
-    public var matmulAlone: [String: Double] = [:]
+    package var matmulAlone: [String: Double] = [:]
     /// Matmul GFLOP/s of one rank while all ranks work: the lowest of them.
-    public var matmulTogether: [String: Double] = [:]
+    package var matmulTogether: [String: Double] = [:]
     /// Bytes read and written a second by one rank in one long pass, in GB/s, while all ranks work.
-    public var memoryGigabytes = 0.0
+    package var memoryGigabytes = 0.0
     /// Bytes of gradients summed a second over ranks, in GB/s; nil at one rank.
-    public var reductionGigabytes: Double?
+    package var reductionGigabytes: Double?
 
     /// Nothing measured.
     package init() {}

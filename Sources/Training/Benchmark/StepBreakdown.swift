@@ -2,35 +2,35 @@ import Kernels
 import Transformer
 
 /// Where a step's time goes, each part beside the least time that the machine's ceilings allow it.
-public struct StepBreakdown: Codable, Sendable {
+package struct StepBreakdown: Codable, Sendable {
     /// One part of a step.
-    public struct Part: Codable, Sendable {
+    package struct Part: Codable, Sendable {
         /// As in the report.
-        public var name: String
+        package var name: String
         /// Median milliseconds of a step.
-        public var milliseconds: Double
+        package var milliseconds: Double
         /// The least milliseconds of any step: what a noisy machine hides.
-        public var bestMilliseconds: Double
+        package var bestMilliseconds: Double
         /// What the ceilings allow.
-        public var floorMilliseconds: Double
+        package var floorMilliseconds: Double
     }
 
     /// The speed of one kind of matmul in its three directions, in GFLOP/s of one rank.
-    public struct Product: Codable, Sendable {
+    package struct Product: Codable, Sendable {
         /// As in the report.
-        public var name: String
+        package var name: String
         /// y = x · w.
-        public var forward: Double
+        package var forward: Double
         /// dx = dy · wᵀ.
-        public var inputGradient: Double
+        package var inputGradient: Double
         /// dw = xᵀ · dy.
-        public var weightGradient: Double
+        package var weightGradient: Double
     }
 
     /// In the order of the report, parts that did not occur left out.
-    public var parts: [Part]
+    package var parts: [Part]
     /// The kinds of matmul.
-    public var products: [Product]
+    package var products: [Product]
 
     /// Adds up the events of several steps: `timelines` has one list a step.
     ///

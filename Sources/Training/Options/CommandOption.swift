@@ -1,24 +1,24 @@
+/// What an option has a part in: who must have it alike, who keeps it, and whether a resume may change it.
+package enum OptionRole: Sendable {
+    /// What the run is. All ranks have it alike and checkpoints keep it. A resume goes on with the checkpoint's value;
+    /// another one that was given contradicts it (exit code 64).
+    case identity
+    /// The learning rate's curve, as `identity`; the scheduler's state keeps it, and `LearningRateSchedule+Resume`
+    /// has the rules.
+    case schedule
+    /// How the run goes on: as `identity`, but a value that was given counts, with a warning where it is another.
+    case tuning
+    /// When ranks meet and what is said and saved: all ranks have it alike, no checkpoint keeps it.
+    case rhythm
+    /// A path, or the display: each rank's own. What a path leads to is compared by its contents.
+    case place
+}
+
 /// One option of a command: everything that is known of it, written down once.
 ///
 /// The command line and its help, the configuration file, the comparison between ranks, what a checkpoint keeps, the
 /// rules of a resume and the tests all read the table that these make up, `Settings.options`.
 package struct CommandOption<Settings: Sendable>: Sendable {
-    /// What an option has a part in: who must have it alike, who keeps it, and whether a resume may change it.
-    package enum Role: Sendable {
-        /// What the run is. All ranks have it alike and checkpoints keep it. A resume goes on with the checkpoint's value;
-        /// another one that was given contradicts it (exit code 64).
-        case identity
-        /// The learning rate's curve, as `identity`; the scheduler's state keeps it, and `LearningRateSchedule+Resume`
-        /// has the rules.
-        case schedule
-        /// How the run goes on: as `identity`, but a value that was given counts, with a warning where it is another.
-        case tuning
-        /// When ranks meet and what is said and saved: all ranks have it alike, no checkpoint keeps it.
-        case rhythm
-        /// A path, or the display: each rank's own. What a path leads to is compared by its contents.
-        case place
-    }
-
     /// The name, without its dashes.
     package var name: String
     /// A sentence for `--help`.
@@ -27,7 +27,7 @@ package struct CommandOption<Settings: Sendable>: Sendable {
     package var fallback: String?
     /// Which part of `--help` it belongs to: an index of `Settings.sections`.
     package var section = 0
-    package var role = Role.rhythm
+    package var role = OptionRole.rhythm
     /// Whether a command cannot run without it.
     package var isRequired = false
     /// What stands for the value in `--help`; nil for a flag.
@@ -53,7 +53,8 @@ extension CommandOption {
     /// - Parameter otherwise: what `--help` says is used without the option, where the default is no value.
     package init<Value>(
         _ name: String, _ path: WritableKeyPath<Settings, Value> & Sendable, _ value: OptionValue<Value>,
-        as role: Role = .rhythm, required: Bool = false, otherwise: String? = nil, section: Int = 0, _ help: String
+        as role: OptionRole = .rhythm, required: Bool = false, otherwise: String? = nil, section: Int = 0,
+        _ help: String
     ) where Settings: OptionSettings {
         let standard = value.placeholder == nil || required ? nil : value.write(Settings()[keyPath: path])
         self.init(
@@ -111,7 +112,7 @@ extension OptionSettings {
     package var values: [(name: String, value: String)] { values { _ in true } }
 
     /// The options of some roles that have a value, in the table's order.
-    package func values(where isWanted: (CommandOption<Self>.Role) -> Bool) -> [(name: String, value: String)] {
+    package func values(where isWanted: (OptionRole) -> Bool) -> [(name: String, value: String)] {
         Self.options.compactMap { row in isWanted(row.role) ? row.write(self).map { (row.name, $0) } : nil }
     }
 

@@ -1,0 +1,39 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension EndToEnd {
+    @Suite(.serialized) struct BenchTests {
+        static let small = [
+            "bench", "--layers", "1", "--heads", "1", "--embedding-size", "16", "--context-length", "16",
+            "--vocab-size",
+            "64", "--micro-batch", "1", "--threads", "1", "--steps", "2", "--json",
+        ]
+
+        /// Both are children of this process, as two of one shell would be; the folder's name is a pattern.
+        @Test("P9: two benchmarks of one shell leave each other's files alone, and none behind")
+        func twoAtOnce() throws {
+            let workspace = try Workspace()
+            let temporary = workspace.file("tmp")
+            try FileManager.default.createDirectory(atPath: temporary, withIntermediateDirectories: true)
+            let both = try (0..<2).map { _ in
+                try Subprocess(workspace.executable, Self.small, environment: ["TMPDIR": temporary + "/"])
+            }
+            for outcome in both.map({ $0.wait(timeout: 120) }) {
+                #expect(outcome.status == 0, "\(outcome)")
+                #expect(outcome.standardOutput.contains("\"modelFlopsUtilization\""))
+            }
+            #expect(try FileManager.default.contentsOfDirectory(atPath: temporary).isEmpty)
+        }
+
+        @Test("T2: a step of more sequences than there can be is refused by the options that make it")
+        func tooManySequences() throws {
+            let outcome = try Workspace().run(
+                ["bench", "--micro-batch", "16777216", "--accumulation", "2"], ranks: 1)
+            #expect(outcome.status == 64, "\(outcome)")
+            #expect(
+                outcome.errorLines.first?.contains("--micro-batch 16777216 × --accumulation 2 × 1 ranks are more")
+                    == true)
+        }
+    }
+}
