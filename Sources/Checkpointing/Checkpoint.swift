@@ -36,7 +36,9 @@ package struct Checkpoint: Sendable {
         }
         guard let stateFile = files[FileName.state], let modelFile = files[FileName.model],
             let optimizerFile = files[FileName.optimizer]
-        else { throw CheckpointError(.invalid, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer") }
+        else {
+            throw CheckpointError(.invalid, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer")
+        }
         let state = try TrainerState(stateFile)
         guard state.step == manifest.step else {
             throw CheckpointError(

@@ -79,7 +79,9 @@ extension CheckpointDirectory {
                     + "\(error); older checkpoints are kept, check the disk")
         }
         var warnings = removed.map { "checkpoint \($0) was removed before this save, since the disk is full" }
-        if let replaced = outcome.replaced, !discard(replaced) { warnings.append("\(replaced.shown) could not be removed") }
+        if let replaced = outcome.replaced, !discard(replaced) {
+            warnings.append("\(replaced.shown) could not be removed")
+        }
         let name = CheckpointName.directory(step: step)
         return SavedCheckpoint(
             name: name, step: step, path: path.appending(name), size: manifest.files.reduce(0) { $0 + $1.size },

@@ -88,7 +88,7 @@ package struct HuggingFaceModelFiles: Sendable {
             throw CheckpointError(.invalid, "\(path.shown) has no tensor \(quoted(full))")
         }
         try place.file.readFloats(place.entry, into: &values)
-        try requireFinite(values.span, tensor: full, file: place.file.path.shown)
+        try requireFinite(values.span, tensor: full, file: place.file.path)
         if let head, full == Self.embedding { try Self.requireEqual(head, to: values.span) }
     }
 

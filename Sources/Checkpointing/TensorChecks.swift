@@ -67,12 +67,12 @@ package func nonFiniteCount(_ values: Span<Float>) -> Int {
 
 /// Throws `.invalid`, naming file, tensor and count, when a value is NaN or infinite. A hash does not tell: such a
 /// tensor can have been saved faithfully.
-package func requireFinite(_ values: Span<Float>, tensor: String, file: String) throws(CheckpointError) {
+package func requireFinite(_ values: Span<Float>, tensor: String, file: FilePath) throws(CheckpointError) {
     let count = nonFiniteCount(values)
     guard count == 0 else {
         throw CheckpointError(
             .invalid,
-            "\(file): tensor \(quoted(tensor)) has \(count) of \(values.count) values that are not finite; "
+            "\(file.shown): tensor \(quoted(tensor)) has \(count) of \(values.count) values that are not finite; "
                 + "use another checkpoint")
     }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import Kernels
@@ -8,11 +9,13 @@ import Transformer
 enum ModelDirectory {
     /// The directory with the weights; a checkpoint is verified first.
     /// - Throws: `CheckpointError` or `TrainingError` naming the path.
-    static func resolve(_ path: String) throws -> String {
-        let checkpoints = CheckpointDirectory(path: path + "/checkpoints")
+    static func resolve(_ path: String) throws -> FilePath {
+        let path = try FilePath(argument: path)
+        let checkpoints = CheckpointDirectory(path: path.appending("checkpoints"))
         if try !checkpoints.list().candidates.isEmpty {
             guard let newest = try checkpoints.newestVerified().checkpoint else {
-                throw TrainingError.badInput("no checkpoint of \(path) verifies; `swiftlet inspect \(path)` says why")
+                throw TrainingError.badInput(
+                    "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
             }
             return newest.path
         }
@@ -91,10 +94,10 @@ package enum ModelEvaluation {
     }
 
     /// The precision in a checkpoint's state; fp32 for a directory that has none.
-    private static func trainedPrecision(of path: String) throws -> Precision {
+    private static func trainedPrecision(of path: FilePath) throws -> Precision {
         let name = Checkpoint.FileName.state
         guard let bytes = try HuggingFaceModelFiles.contents(of: name, in: path) else { return .fp32 }
-        return Precision(rawValue: try TrainerState(json: bytes, file: path + "/" + name).precision) ?? .fp32
+        return Precision(rawValue: try TrainerState(json: bytes, file: path.appending(name).shown).precision) ?? .fp32
     }
 }
 
@@ -143,10 +146,10 @@ package final class TextGeneration {
         let directory = try ModelDirectory.resolve(path)
         let files = try HuggingFaceModelFiles(path: directory)
         let shape = try files.shape()
-        tokenizer = try Tokenizer(path: directory)
+        tokenizer = try Tokenizer(path: directory.string)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
             throw TrainingError.badInput(
-                "the tokenizer in \(directory) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
+                "the tokenizer in \(directory.shown) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
             )
         }
         let compute = try Compute(threadCount: threads ?? allowedCoreCount())
