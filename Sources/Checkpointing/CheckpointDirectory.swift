@@ -58,7 +58,7 @@ package struct CheckpointDirectory: Sendable {
     }
 
     /// The checkpoint of the highest step that verifies, nil when there is none, and a line for every better one that
-    /// does not. Nothing is moved or removed.
+    /// does not. Nothing is moved or removed. Throws `.missing` where a better one cannot be read at all.
     package func newestVerified() throws(CheckpointError) -> (checkpoint: Checkpoint?, warnings: [String]) {
         var warnings: [String] = []
         for _ in 0..<10 {
@@ -68,6 +68,8 @@ package struct CheckpointDirectory: Sendable {
                 do throws(CheckpointError) {
                     if let checkpoint = try verified(candidate) { return (checkpoint, warnings) }
                 } catch {
+                    // One that cannot be read is not known to be worse than the next one.
+                    guard error.kind == .invalid else { throw error }
                     warnings.append("checkpoint \(candidate.name) is passed over: \(error.message)")
                 }
             }

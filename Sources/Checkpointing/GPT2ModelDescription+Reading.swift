@@ -1,4 +1,5 @@
 import Basics
+import Transformer
 
 extension GPT2ModelDescription {
     /// Reads `config.json` of a Hugging Face directory; throws `.invalid` naming `file`, the member, what it holds
@@ -21,9 +22,6 @@ extension GPT2ModelDescription {
             guard isRequired || json[name] != nil else { return }
             _ = try json.member(name, expected + "; only GPT-2 of that kind can be read") { fits($0) ? true : nil }
         }
-        func count(_ name: String, _ limit: Int) throws(JSONError) -> Int {
-            try json.member(name, "a whole number from 1 to \(limit)") { $0.int.flatMap { 1...limit ~= $0 ? $0 : nil } }
-        }
         try require("model_type", "\"gpt2\"", isRequired: true) { $0.isString("gpt2") }
         try require("activation_function", "\"\(Self.activation)\"") { $0.isString(Self.activation) }
         for name in ["tie_word_embeddings", "scale_attn_weights"] { try require(name, "true") { $0.bool == true } }
@@ -31,14 +29,14 @@ extension GPT2ModelDescription {
             try require(name, "false") { $0.bool == false }
         }
         try require("layer_norm_epsilon", "\(Self.normEpsilon)") { $0.number == Self.normEpsilon }
-        let width = try count("n_embd", 1 << 20)
-        vocabularySize = try count("vocab_size", 1 << 24)
-        contextLength = try count("n_positions", 1 << 24)
-        embeddingSize = width
-        layerCount = try count("n_layer", 10_000)
-        headCount = try count("n_head", 1 << 20)
-        guard embeddingSize % headCount == 0 else {
-            throw JSONError("n_embd \(embeddingSize) is not divisible by n_head \(headCount)")
+        let (vocabulary, context) = (try json.int("vocab_size"), try json.int("n_positions"))
+        let (width, layers, heads) = (try json.int("n_embd"), try json.int("n_layer"), try json.int("n_head"))
+        do throws(GPTConfigurationError) {
+            shape = try GPTConfiguration(
+                vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
+                headCount: heads)
+        } catch {
+            throw JSONError(error.description)
         }
         try require("n_inner", "null or 4 · n_embd") { $0.kind == .null || $0.int == 4 * width }
         // Absent or null, GPT-2's own 50256 would be meant, which a small vocabulary does not have.

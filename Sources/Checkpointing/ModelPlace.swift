@@ -45,6 +45,8 @@ package struct SavedModel: Sendable {
     package let checkpoint: Checkpoint?
     /// The weights.
     package let files: HuggingFaceModelFiles
+    /// A line for every newer checkpoint of the run that does not verify.
+    package let warnings: [String]
 
     /// Finds and opens it. A checkpoint's files stay open, so that a run that removes it meanwhile takes nothing away.
     ///
@@ -63,13 +65,16 @@ package struct SavedModel: Sendable {
                         .invalid,
                         "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
             }
+            warnings = found.warnings
             checkpoint = newest
             files = try HuggingFaceModelFiles(newest)
         case .checkpoint(let path):
             let verified = try Checkpoint(verifying: path, fileSystem: fileSystem)
+            warnings = []
             checkpoint = verified
             files = try HuggingFaceModelFiles(verified)
         case .model(let path):
+            warnings = []
             checkpoint = nil
             files = try HuggingFaceModelFiles(path: path, fileSystem: fileSystem)
         }

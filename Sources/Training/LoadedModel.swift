@@ -70,7 +70,7 @@ package enum ModelEvaluation {
         let (files, evaluator, model) = try communicator.agreeing {
             let path = try ModelDirectory.resolve(options.checkpoint)
             let files = try HuggingFaceModelFiles(path: path)
-            let shape = try files.shape()
+            let shape = files.description.shape
             let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
             let evaluator = try Evaluator(
                 stream: stream, contextLength: shape.contextLength, sequences: options.sequences)
@@ -145,7 +145,7 @@ package final class TextGeneration {
     package init(checkpoint path: String, threads: Int?) throws {
         let directory = try ModelDirectory.resolve(path)
         let files = try HuggingFaceModelFiles(path: directory)
-        let shape = try files.shape()
+        let shape = files.description.shape
         tokenizer = try Tokenizer(path: directory.string)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
             throw TrainingError.badInput(

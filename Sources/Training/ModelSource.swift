@@ -26,7 +26,7 @@ struct ModelSource {
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?) throws {
         let initial = try configuration.initFrom.map { try FilePath(argument: $0) }
-        let weights = resumes ? nil : try initial.map { try HuggingFaceModelFiles(path: $0) }
+        let weights = resumes ? nil : try initial.map { try SavedModel($0).files }
         self.weights = weights
         let data = try FilePath(argument: configuration.trainData).parent
         let kept = try checkpoint?.contents(of: Checkpoint.FileName.tokenizer)
@@ -51,7 +51,7 @@ struct ModelSource {
         endOfTextName = tokenizer?.endOfTextID.map { String(decoding: tokenizer?.bytes(of: $0) ?? [], as: UTF8.self) }
 
         if let weights {
-            shape = try weights.shape()
+            shape = weights.description.shape
             try configuration.requireNoContradiction(to: shape, of: configuration.initFrom ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
@@ -89,10 +89,7 @@ struct ModelSource {
 
     /// The model as Hugging Face's files describe it.
     var description: GPT2ModelDescription {
-        GPT2ModelDescription(
-            vocabularySize: shape.vocabularySize, contextLength: shape.contextLength,
-            embeddingSize: shape.embeddingSize, layerCount: shape.layerCount, headCount: shape.headCount,
-            beginTokenID: endOfText, endTokenID: endOfText)
+        GPT2ModelDescription(shape: shape, beginTokenID: endOfText, endTokenID: endOfText)
     }
 }
 
@@ -119,14 +116,6 @@ extension TrainingConfiguration {
 }
 
 extension HuggingFaceModelFiles {
-    /// The model's shape, checked.
-    public func shape() throws -> GPTConfiguration {
-        try GPTConfiguration(
-            vocabularySize: description.vocabularySize, contextLength: description.contextLength,
-            embeddingSize: description.embeddingSize, layerCount: description.layerCount,
-            headCount: description.headCount)
-    }
-
     /// Reads all weights into an arena.
     public func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
         for parameter in layout.parameters {

@@ -13,7 +13,7 @@ struct Inspection {
             switch try ModelPlace(path) {
             case .run(let checkpoints): try describeRun(checkpoints, at: path)
             case .checkpoint(let path): try describeCheckpoint(path)
-            case .model(let path): try describeModel(HuggingFaceModelFiles(path: path).description, at: path)
+            case .model(let path): describeModel(try HuggingFaceModelFiles(path: path).description, at: path)
             }
             return
         }
@@ -95,12 +95,13 @@ struct Inspection {
         }
     }
 
-    private mutating func describeModel(_ model: GPT2ModelDescription, at path: FilePath) throws {
+    private mutating func describeModel(_ model: GPT2ModelDescription, at path: FilePath) {
+        let shape = model.shape
         lines.append("GPT-2 model \(path.shown)")
         lines.append(
-            "  layers \(model.layerCount)  heads \(model.headCount)  embedding \(model.embeddingSize)  "
-                + "context \(model.contextLength)  vocabulary \(model.vocabularySize)  "
-                + "parameters \(model.parameterCount)")
+            "  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
+                + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
+                + "parameters \(shape.parameterCount)")
     }
 
     private mutating func describeSafetensors(_ path: FilePath) throws {
@@ -138,10 +139,10 @@ struct Inspection {
             let state = try TrainerState(json: bytes, file: path.shown)
             lines.append("trainer state \(path.shown)  verifies")
             describe(state)
-        } else if json["files"] != nil, let directory = path.lastComponent.map({ _ in path.parent }) {
-            try describeCheckpoint(directory)
+        } else if json["files"] != nil {
+            try describeCheckpoint(path.parent)
         } else if json["model_type"] != nil {
-            try describeModel(GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
+            describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
         } else if json["model"] != nil {
             lines += try TokenizerSummary(json, path: path).lines
         } else if let options = json.members, options.allSatisfy({ $0.value.kind == .string }), !options.isEmpty {
