@@ -45,7 +45,7 @@ let package = Package(
         library("TokenData", ["Basics"]),
         library("Optimization", ["Kernels", "Basics"]),
         library("Transformer", ["Kernels", "Basics"]),
-        library("Checkpointing", ["Optimization", "Basics", "CLibcrypto", "CLinux"]),
+        library("Checkpointing", ["Transformer", "Optimization", "Basics", "CLibcrypto"]),
         library("DataParallel", ["Collectives", "Kernels", "Basics"]),
         library(
             "Training",
@@ -87,7 +87,7 @@ let package = Package(
         tests("TokenDataTests", ["TokenData"]),
         tests("OptimizationTests", ["Optimization", "Kernels"]),
         tests("TransformerTests", ["Transformer", "Kernels", "Checkpointing"], exclude: ["Fixtures"]),
-        tests("CheckpointingTests", ["Checkpointing", "Optimization"]),
+        tests("CheckpointingTests", ["Checkpointing", "Transformer", "Optimization"]),
         tests("DataParallelTests", ["DataParallel", "Collectives", "Kernels"]),
         tests(
             "TrainingTests",

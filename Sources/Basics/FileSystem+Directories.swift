@@ -1,4 +1,7 @@
 extension FileSystem {
+    /// Whether there is anything at a path; links are followed.
+    package func exists(_ path: FilePath) -> Bool { (try? status(path, followLinks: true)) != nil }
+
     /// Makes a directory and its missing parents, each put on the disk. It may be there already.
     package func makeDirectories(_ path: FilePath) throws(FileSystemError) {
         var made = FilePath(root: path.root, [])

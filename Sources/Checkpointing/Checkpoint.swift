@@ -1,33 +1,34 @@
+import Basics
+
 /// A checkpoint directory that was read: its manifest, and its files once they were verified.
-public struct Checkpoint: Sendable {
+package struct Checkpoint: Sendable {
     /// The files that every checkpoint has.
-    public enum FileName {
-        public static let model = "model.safetensors"
-        public static let optimizer = "optimizer.safetensors"
-        public static let state = "trainer_state.json"
-        public static let configuration = "config.json"
-        public static let tokenizer = "tokenizer.json"
+    package enum FileName {
+        package static let model = "model.safetensors"
+        package static let optimizer = "optimizer.safetensors"
+        package static let state = "trainer_state.json"
+        package static let configuration = "config.json"
+        package static let tokenizer = "tokenizer.json"
         static let required = [model, optimizer, state, configuration]
     }
 
     /// The directory.
-    public let path: String
-    /// Its last component, such as `step-00000100`.
-    public var name: String { path.split(separator: "/").last.map(String.init) ?? path }
-    public let manifest: Manifest
+    package let path: FilePath
+    package let manifest: Manifest
     /// Step, position, schedule and all else that is no tensor.
-    public let state: TrainerState
+    package let state: TrainerState
     /// The weights.
-    public let model: SafetensorsFile
+    package let model: SafetensorsFile
     /// The optimizer's moments: `exp_avg.NAME` and `exp_avg_sq.NAME` for every `NAME` of `model`.
-    public let optimizer: SafetensorsFile
+    package let optimizer: SafetensorsFile
     private let files: [String: InputFile]
 
     /// Reads a checkpoint and verifies every file: there, regular, of the size and SHA-256 that the manifest says.
-    /// The files stay open, so what was verified is what is read later.
+    /// The files stay open, so what was verified is what is read later, also when the checkpoint is removed meanwhile.
     ///
-    /// Throws `.missing` when there is no such directory, `.invalid` naming file, expected and found otherwise.
-    public init(verifying path: String, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+    /// A symbolic link may stand for the directory, but not for a file in it. Throws `.missing` when there is no such
+    /// directory or a file cannot be read, `.invalid` naming file, expected and found otherwise.
+    package init(verifying path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
         let manifest = try Self.manifest(of: path, fileSystem: fileSystem)
         var files: [String: InputFile] = [:]
         for entry in manifest.files {
@@ -35,10 +36,13 @@ public struct Checkpoint: Sendable {
         }
         guard let stateFile = files[FileName.state], let modelFile = files[FileName.model],
             let optimizerFile = files[FileName.optimizer]
-        else { throw CheckpointError(.invalid, "\(path)/\(Manifest.fileName) lists no state, model or optimizer") }
-        let state = try TrainerState(json: stateFile.contents(limit: 16 << 20), file: stateFile.path)
+        else {
+            throw CheckpointError(.invalid, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer")
+        }
+        let state = try TrainerState(stateFile)
         guard state.step == manifest.step else {
-            throw CheckpointError(.invalid, "\(stateFile.path) is of step \(state.step), expected \(manifest.step)")
+            throw CheckpointError(
+                .invalid, "\(stateFile.path.shown) is of step \(state.step), expected \(manifest.step)")
         }
         self.path = path
         self.manifest = manifest
@@ -49,81 +53,95 @@ public struct Checkpoint: Sendable {
     }
 
     /// The bytes of a further file of the checkpoint, such as `tokenizer.json`, or nil when it has none.
-    public func contents(of name: String, limit: Int = 64 << 20) throws(CheckpointError) -> [UInt8]? {
+    package func contents(of name: String, limit: Int = 64 << 20) throws(CheckpointError) -> [UInt8]? {
         guard let file = files[name] else { return nil }
-        return try file.contents(limit: limit)
+        return try converting { () throws(FileSystemError) in try file.contents(limit: limit) }
     }
 
     /// Reads the manifest alone and checks names and steps, but no file's bytes.
-    static func manifest(of path: String, fileSystem: any FileSystem) throws(CheckpointError) -> Manifest {
-        let status: FileStatus
-        do {
-            status = try fileSystem.status(path: path)
-        } catch {
-            throw CheckpointError(.missing, "there is no checkpoint at \(path): \(systemErrorText(error.code))")
+    static func manifest(of path: FilePath, fileSystem: any FileSystem) throws(CheckpointError) -> Manifest {
+        let (kind, isLink) = try converting { () throws(FileSystemError) in
+            (
+                try fileSystem.status(path, followLinks: true).kind,
+                try fileSystem.status(path, followLinks: false).kind == .symbolicLink
+            )
         }
-        guard status.kind == .directory else {
-            throw CheckpointError(
-                .invalid, "\(path) is \(status.kind.rawValue), expected a checkpoint directory; links are not followed")
+        guard kind == .directory else {
+            throw CheckpointError(.invalid, "\(path.shown) is \(kind.rawValue), expected a checkpoint directory")
         }
-        let file: InputFile
-        do {
-            file = try InputFile(path: path + "/" + Manifest.fileName, fileSystem: fileSystem)
-        } catch {
-            throw CheckpointError(.invalid, "\(path) is no finished checkpoint: \(error.message)")
+        let bytes = try inside(path) { () throws(FileSystemError) in
+            try InputFile(path.appending(Manifest.fileName), followLinks: false, fileSystem: fileSystem)
+                .contents(limit: Manifest.sizeLimit)
         }
-        let manifest = try Manifest(json: file.contents(limit: Manifest.sizeLimit), path: file.path)
+        let file = path.appending(Manifest.fileName).shown
+        let manifest = try Manifest(json: bytes, path: file)
         for name in FileName.required where manifest.file(name) == nil {
-            throw CheckpointError(.invalid, "\(file.path) does not list \(name)")
+            throw CheckpointError(.invalid, "\(file) does not list \(name)")
         }
-        let name = path.split(separator: "/").last ?? ""
-        if let step = CheckpointName.step(name), step != manifest.step {
-            throw CheckpointError(.invalid, "\(file.path) is of step \(manifest.step), but the directory is \(name)")
+        let name = path.lastComponent?.string ?? ""
+        if !isLink, let step = CheckpointName.step(name), step != manifest.step {
+            throw CheckpointError(.invalid, "\(file) is of step \(manifest.step), but the directory is \(name)")
         }
         return manifest
     }
 
     /// Opens one file and compares its size and SHA-256 with the manifest's.
     static func verify(
-        _ entry: Manifest.File, in directory: String, fileSystem: any FileSystem
+        _ entry: Manifest.File, in directory: FilePath, fileSystem: any FileSystem
     ) throws(CheckpointError) -> InputFile {
-        let file: InputFile
-        do {
-            file = try InputFile(path: directory + "/" + entry.name, fileSystem: fileSystem)
-        } catch {
-            // Inside a checkpoint a missing file is a broken checkpoint.
-            throw CheckpointError(.invalid, "the checkpoint is damaged: \(error.message)")
+        let file = try inside(directory) { () throws(FileSystemError) in
+            try InputFile(directory.appending(entry.name), followLinks: false, fileSystem: fileSystem)
         }
+        let name = file.path.shown
         guard file.size == entry.size else {
             throw CheckpointError(
-                .invalid, "\(file.path) has \(file.size) bytes, expected \(entry.size); the checkpoint is damaged")
+                .invalid, "\(name) has \(file.size) bytes, expected \(entry.size); the checkpoint is damaged")
         }
-        let hash = try file.sha256()
+        let hash = try SHA256.hash(file)
         guard hash == entry.sha256 else {
             throw CheckpointError(
-                .invalid, "\(file.path) has SHA-256 \(hash), expected \(entry.sha256); the checkpoint is damaged")
+                .invalid, "\(name) has SHA-256 \(hash), expected \(entry.sha256); the checkpoint is damaged")
         }
         return file
+    }
+
+    /// A file that is missing in a checkpoint makes it a broken one. One that cannot be read for another reason says
+    /// nothing about the checkpoint.
+    private static func inside<Result>(
+        _ path: FilePath, _ body: () throws(FileSystemError) -> Result
+    ) throws(CheckpointError) -> Result {
+        do throws(FileSystemError) {
+            return try body()
+        } catch {
+            guard error.isNotFound || error.exitCode == .badInput else { throw CheckpointError(error) }
+            throw CheckpointError(.invalid, "\(path.shown) is no whole checkpoint: \(error)")
+        }
     }
 }
 
 extension Checkpoint {
     /// Every file that the manifest lists and what is wrong with it, nil when it verifies; empty when the manifest
     /// itself cannot be read. For showing a checkpoint that does not verify.
-    public static func examine(
-        _ path: String, fileSystem: any FileSystem = LocalFileSystem()
+    package static func examine(
+        _ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()
     ) -> [(name: String, problem: String?)] {
         guard let manifest = try? manifest(of: path, fileSystem: fileSystem) else { return [] }
-        var result: [(name: String, problem: String?)] = []
-        for entry in manifest.files {
-            var problem: String?
-            do {
+        return manifest.files.map { entry in
+            do throws(CheckpointError) {
                 _ = try verify(entry, in: path, fileSystem: fileSystem)
+                return (entry.name, nil)
             } catch {
-                problem = error.message
+                return (entry.name, error.message)
             }
-            result.append((entry.name, problem))
         }
-        return result
+    }
+}
+
+extension TrainerState {
+    /// Reads an open `trainer_state.json`; throws `.invalid` naming the file and the value.
+    package init(_ file: InputFile) throws(CheckpointError) {
+        try self.init(
+            json: converting { () throws(FileSystemError) in try file.contents(limit: Self.sizeLimit) },
+            file: file.path.shown)
     }
 }

@@ -1,10 +1,12 @@
+import Basics
+
 extension CheckpointDirectory {
     /// Removes the oldest checkpoints so that `keep` complete ones are left, the one just saved among them.
     ///
     /// Checkpoints that are not complete do not count and are left alone, and so are those of a later step than the
     /// one just saved: they belong to another course of the run. Each is renamed first, so that no half-removed one
     /// ever carries a checkpoint's name. Returns what was removed, and a line for what could not be.
-    public func retain(_ keep: Int, after saved: SavedCheckpoint) throws(CheckpointError)
+    package func retain(_ keep: Int, after saved: SavedCheckpoint) throws(CheckpointError)
         -> (removed: [String], warnings: [String])
     {
         guard keep >= 1 else { throw CheckpointError(.badOption, "--keep is \(keep), expected 1 or more") }
@@ -12,34 +14,56 @@ extension CheckpointDirectory {
         var removed: [String] = []
         var warnings: [String] = []
         for candidate in older.dropFirst(keep - 1) {
-            let trash = path + "/" + CheckpointName.trash(step: candidate.step)
-            do {
-                try fileSystem.rename(candidate.path, to: trash, .plain)
-            } catch {
-                warnings.append("checkpoint \(candidate.name) could not be removed: \(systemErrorText(error.code))")
-                continue
+            switch retire(candidate) {
+            case nil: removed.append(candidate.name)
+            case let warning?: warnings.append(warning)
             }
-            removed.append(candidate.name)
-            if !discard(trash) { warnings.append("\(trash) could not be removed") }
         }
         return (removed, warnings)
+    }
+
+    /// Removes checkpoints, oldest first, that `retain(keep)` would remove after a save of `step`, until the `needed`
+    /// bytes of that save fit on the disk. Before anything is removed, the newest one must verify: it stays in any case,
+    /// and no save is worth the last good state. Returns the names of what was removed.
+    func makeRoom(for needed: Int, step: Int, keep: Int) -> [String] {
+        func fits() -> Bool { (try? fileSystem.freeBytes(at: path)).map { $0 > needed + needed / 64 } ?? true }
+        guard !fits(), let older = try? list().candidates.filter({ $0.step < step && isComplete($0) }),
+            older.count > max(1, keep - 1), let newest = older.first, (try? verified(newest)) != nil
+        else { return [] }
+        var removed: [String] = []
+        for candidate in older.dropFirst(max(1, keep - 1)).reversed() where !fits() {
+            if retire(candidate) == nil { removed.append(candidate.name) }
+        }
+        return removed
+    }
+
+    /// Takes a checkpoint's name away and removes its files; returns a line where that fails.
+    private func retire(_ candidate: Candidate) -> String? {
+        let trash = path.appending(CheckpointName.trash(step: candidate.step))
+        do throws(FileSystemError) {
+            try fileSystem.rename(candidate.path, to: trash, .plain)
+        } catch {
+            return "checkpoint \(candidate.name) could not be removed: \(systemErrorText(error.code))"
+        }
+        return discard(trash) ? nil : "\(trash.shown) could not be removed"
     }
 
     /// Removes what interrupted saves and removals left behind; only names that this program makes. Returns the names
     /// that it removed. Needs the run directory's lock: without it, one of them may be a save in progress.
     func sweep() -> [String] {
         let names = (try? fileSystem.names(in: path)) ?? []
-        return names.filter { CheckpointName.isLeftover($0) && discard(path + "/" + $0) }
+        return names.filter { CheckpointName.isLeftover($0.string) && discard(path.appending($0)) }.map(\.string)
     }
 
     /// Removes a directory of plain files, the manifest first. A directory inside is left, and the whole with it.
     @discardableResult
-    func discard(_ directory: String) -> Bool {
-        guard let status = try? fileSystem.status(path: directory) else { return true }
+    func discard(_ directory: FilePath) -> Bool {
+        guard let status = try? fileSystem.status(directory, followLinks: false) else { return true }
         guard status.kind == .directory else { return (try? fileSystem.removeFile(directory)) != nil }
         guard let names = try? fileSystem.names(in: directory) else { return false }
-        for name in names.sorted(by: { ($0 == Manifest.fileName ? 0 : 1) < ($1 == Manifest.fileName ? 0 : 1) }) {
-            try? fileSystem.removeFile(directory + "/" + name)
+        try? fileSystem.removeFile(directory.appending(Manifest.fileName))
+        for name in names where name.string != Manifest.fileName {
+            try? fileSystem.removeFile(directory.appending(name))
         }
         return (try? fileSystem.removeDirectory(directory)) != nil
     }

@@ -1,23 +1,25 @@
+import Basics
+
 /// A file of a checkpoint that is to be written.
-public struct CheckpointFile {
+package struct CheckpointFile {
     /// Where the bytes come from.
-    public enum Content {
+    package enum Content {
         case bytes([UInt8])
         /// A safetensors file.
         case tensors([TensorSource])
     }
 
     /// A plain name, such as `model.safetensors`.
-    public let name: String
-    public let content: Content
+    package let name: String
+    package let content: Content
 
-    public init(name: String, content: Content) {
+    package init(name: String, content: Content) {
         self.name = name
         self.content = content
     }
 
     /// Bytes that it will have.
-    public func size() throws(CheckpointError) -> Int {
+    package func size() throws(CheckpointError) -> Int {
         switch content {
         case .bytes(let bytes): bytes.count
         case .tensors(let tensors): try SafetensorsWriter.fileSize(tensors)
@@ -26,18 +28,18 @@ public struct CheckpointFile {
 }
 
 /// A checkpoint that is on the disk for good: the only thing that lets older ones be removed.
-public struct SavedCheckpoint: Equatable, Sendable {
+package struct SavedCheckpoint: Equatable, Sendable {
     /// Such as `step-00000100`.
-    public let name: String
-    public let step: Int
+    package let name: String
+    package let step: Int
     /// The directory.
-    public let path: String
+    package let path: FilePath
     /// Bytes of all files.
-    public let size: Int
+    package let size: Int
     /// Size and SHA-256 of every file.
-    public let manifest: Manifest
+    package let manifest: Manifest
     /// Things that went wrong and do not matter for the promise, such as a leftover that could not be removed.
-    public let warnings: [String]
+    package let warnings: [String]
 }
 
 extension CheckpointDirectory {
@@ -49,12 +51,18 @@ extension CheckpointDirectory {
     ///
     /// Throws `.notCommitted`, with everything that was there before untouched, or `.durabilityUncertain`: the
     /// checkpoint is in place but must not be relied on. Needs the run directory's lock.
-    public func save(step: Int, files: [CheckpointFile]) throws(CheckpointError) -> SavedCheckpoint {
+    ///
+    /// - Parameter keep: how many will be kept after it. Where the disk is too full for the new one, those beyond that
+    ///   number go before the save and not after it, but never the newest, and only when that one verifies.
+    package func save(
+        step: Int, files: [CheckpointFile], keep: Int = .max
+    ) throws(CheckpointError) -> SavedCheckpoint {
         precondition((0...999_999_999_999).contains(step), "a checkpoint's name holds a step of 12 digits")
         precondition(files.allSatisfy { Manifest.isPlainName($0.name) }, "a checkpoint holds plain file names")
-        let temporary = path + "/" + CheckpointName.temporary(step: step)
+        let temporary = path.appending(CheckpointName.temporary(step: step))
         let manifest: Manifest
         let outcome: Placement
+        let removed = makeRoom(for: files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }, step: step, keep: keep)
         do {
             manifest = try write(files, step: step, to: temporary)
             outcome = try place(temporary, step: step, manifest: manifest)
@@ -62,55 +70,57 @@ extension CheckpointDirectory {
             discard(temporary)
             throw notSaved(step: step, files: files, error)
         }
-        do {
-            try synchronizeDirectory(path)
+        do throws(FileSystemError) {
+            try fileSystem.synchronizeDirectory(path)
         } catch {
             throw CheckpointError(
                 .durabilityUncertain,
                 "checkpoint \(CheckpointName.directory(step: step)) is in place, but may not survive a power cut: "
                     + "\(error); older checkpoints are kept, check the disk")
         }
-        var warnings: [String] = []
-        if let replaced = outcome.replaced, !discard(replaced) { warnings.append("\(replaced) could not be removed") }
+        var warnings = removed.map { "checkpoint \($0) was removed before this save, since the disk is full" }
+        if let replaced = outcome.replaced, !discard(replaced) {
+            warnings.append("\(replaced.shown) could not be removed")
+        }
         let name = CheckpointName.directory(step: step)
         return SavedCheckpoint(
-            name: name, step: step, path: path + "/" + name, size: manifest.files.reduce(0) { $0 + $1.size },
+            name: name, step: step, path: path.appending(name), size: manifest.files.reduce(0) { $0 + $1.size },
             manifest: manifest, warnings: warnings)
     }
 
     /// Writes all files and, last, the manifest into a new directory, each put on the disk.
-    private func write(_ files: [CheckpointFile], step: Int, to directory: String) throws -> Manifest {
+    private func write(_ files: [CheckpointFile], step: Int, to directory: FilePath) throws -> Manifest {
         try fileSystem.makeDirectory(directory)
         var entries: [Manifest.File] = []
         for file in files {
-            let output = try OutputFile(path: directory + "/" + file.name, fileSystem: fileSystem)
+            let output = try HashedOutput(directory.appending(file.name), fileSystem: fileSystem)
             switch file.content {
             case .bytes(let bytes): try output.append(bytes.span.bytes)
             case .tensors(let tensors): try SafetensorsWriter.write(tensors) { try output.append($0) }
             }
-            let summary = try output.finish()
-            entries.append(Manifest.File(name: file.name, size: summary.size, sha256: summary.sha256))
+            entries.append(try output.finish(name: file.name))
         }
         let manifest = Manifest(step: step, files: entries)
-        let output = try OutputFile(path: directory + "/" + Manifest.fileName, fileSystem: fileSystem)
+        let output = try HashedOutput(directory.appending(Manifest.fileName), fileSystem: fileSystem)
         try output.append(manifest.json().span.bytes)
-        _ = try output.finish()
-        try synchronizeDirectory(directory)
+        _ = try output.finish(name: Manifest.fileName)
+        try fileSystem.synchronizeDirectory(directory)
         return manifest
     }
 
     private struct Placement {
         /// What is to be removed once the new checkpoint is durable.
-        var replaced: String?
+        var replaced: FilePath?
     }
 
     /// Gives the finished directory its name, in one step.
-    private func place(_ temporary: String, step: Int, manifest: Manifest) throws -> Placement {
-        let target = path + "/" + CheckpointName.directory(step: step)
-        if (try? fileSystem.status(path: target)) == nil {
-            do {
+    private func place(_ temporary: FilePath, step: Int, manifest: Manifest) throws -> Placement {
+        let target = path.appending(CheckpointName.directory(step: step))
+        if (try? fileSystem.status(target, followLinks: false)) == nil {
+            do throws(FileSystemError) {
                 try fileSystem.rename(temporary, to: target, .noReplace)
-            } catch  where error.isUnsupported {
+            } catch {
+                guard error.isUnsupported else { throw error }
                 // The run directory's lock keeps others away, and this never replaces a directory with files in it.
                 try fileSystem.rename(temporary, to: target, .plain)
             }
@@ -119,11 +129,12 @@ extension CheckpointDirectory {
         if let old = try? Checkpoint(verifying: target, fileSystem: fileSystem), old.manifest == manifest {
             return Placement(replaced: temporary)
         }
-        do {
+        do throws(FileSystemError) {
             try fileSystem.rename(temporary, to: target, .exchange)
             return Placement(replaced: temporary)
-        } catch  where error.isUnsupported {
-            let trash = path + "/" + CheckpointName.trash(step: step)
+        } catch {
+            guard error.isUnsupported else { throw error }
+            let trash = path.appending(CheckpointName.trash(step: step))
             try fileSystem.rename(target, to: trash, .plain)
             do {
                 try fileSystem.rename(temporary, to: target, .plain)
@@ -133,18 +144,6 @@ extension CheckpointDirectory {
             }
             return Placement(replaced: trash)
         }
-    }
-
-    /// Puts a directory's entries on the disk.
-    func synchronizeDirectory(_ directory: String) throws {
-        let descriptor = try fileSystem.open(directory, .directory)
-        do {
-            try fileSystem.synchronize(descriptor)
-        } catch {
-            try? fileSystem.close(descriptor)
-            throw FileSystemError(operation: "fsync", path: directory, code: error.code)
-        }
-        try fileSystem.close(descriptor)
     }
 
     /// The error of a save that changed nothing, with what the user needs to go on.
@@ -158,5 +157,28 @@ extension CheckpointDirectory {
         let previous = newestComplete(below: step).map { "\($0.name) is kept" } ?? "there is no earlier one"
         return CheckpointError(
             .notCommitted, "checkpoint \(CheckpointName.directory(step: step)) not saved: \(reason); \(previous)")
+    }
+}
+
+/// A new file that is written once, from its start to its end, and hashed in the same pass.
+private struct HashedOutput {
+    private let file: OutputFile
+    private let digest: SHA256
+
+    init(_ path: FilePath, fileSystem: any FileSystem) throws {
+        digest = try SHA256()
+        file = try OutputFile(creating: path, fileSystem: fileSystem)
+    }
+
+    func append(_ bytes: RawSpan) throws {
+        try file.append(bytes)
+        try digest.update(bytes)
+    }
+
+    /// Puts the file on the disk and closes it. Called once.
+    func finish(name: String) throws -> Manifest.File {
+        try file.synchronize()
+        try file.close()
+        return Manifest.File(name: name, size: file.size, sha256: try digest.value())
     }
 }

@@ -1,38 +1,39 @@
+import Basics
+
 /// The directory `checkpoints/` of a run. Listing and reading need no lock and change nothing.
-public struct CheckpointDirectory: Sendable {
+package struct CheckpointDirectory: Sendable {
     /// The directory itself.
-    public let path: String
+    package let path: FilePath
     let fileSystem: any FileSystem
 
-    public init(path: String, fileSystem: any FileSystem = LocalFileSystem()) {
+    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) {
         self.path = path
         self.fileSystem = fileSystem
     }
 
     /// A directory that has a checkpoint's name; whether it verifies is another question.
-    public struct Candidate: Equatable, Sendable {
+    package struct Candidate: Equatable, Sendable {
         /// Such as `step-00000100`.
-        public let name: String
-        public let step: Int
+        package let name: String
+        package let step: Int
         /// The directory.
-        public let path: String
+        package let path: FilePath
     }
 
     /// The names of checkpoints, highest step first, and how many other names there are. Times of files play no part.
     /// A directory that does not exist has none.
-    public func list() throws(CheckpointError) -> (candidates: [Candidate], ignored: Int) {
-        let names: [String]
-        do {
+    package func list() throws(CheckpointError) -> (candidates: [Candidate], ignored: Int) {
+        let names: [FilePath.Component]
+        do throws(FileSystemError) {
             names = try fileSystem.names(in: path)
-        } catch  where error.code == FileSystemError.notFound {
-            return ([], 0)
         } catch {
-            throw CheckpointError(.missing, "\(error)")
+            guard error.isNotFound else { throw CheckpointError(error) }
+            return ([], 0)
         }
         var candidates: [Candidate] = []
         for name in names {
-            if let step = CheckpointName.step(name) {
-                candidates.append(Candidate(name: name, step: step, path: path + "/" + name))
+            if let step = CheckpointName.step(name.string) {
+                candidates.append(Candidate(name: name.string, step: step, path: path.appending(name)))
             }
         }
         // The same step under two names: ours, the longer one, first.
@@ -40,16 +41,40 @@ public struct CheckpointDirectory: Sendable {
         return (candidates, names.count - candidates.count)
     }
 
-    /// For `--resume auto`: the checkpoint of the highest step that verifies, nil when there is none, and a line for
-    /// every better one that does not. Nothing is moved or removed.
-    public func newestVerified() throws(CheckpointError) -> (checkpoint: Checkpoint?, warnings: [String]) {
-        var warnings: [String] = []
-        for candidate in try list().candidates {
-            do {
-                return (try Checkpoint(verifying: candidate.path, fileSystem: fileSystem), warnings)
+    /// Reads and verifies a listed checkpoint; nil when it has been removed since, as a run that goes on does.
+    package func verified(_ candidate: Candidate) throws(CheckpointError) -> Checkpoint? {
+        // A checkpoint is renamed before anything in it is removed, and a new one of the same step comes by a rename
+        // too: if the directory is still the same one, what was read is what it holds.
+        for _ in 0..<3 {
+            guard let before = try? fileSystem.status(candidate.path, followLinks: false) else { return nil }
+            do throws(CheckpointError) {
+                return try Checkpoint(verifying: candidate.path, fileSystem: fileSystem)
             } catch {
-                warnings.append("checkpoint \(candidate.name) is passed over: \(error.message)")
+                let after = try? fileSystem.status(candidate.path, followLinks: false)
+                if after?.identity == before.identity { throw error }
             }
+        }
+        return nil
+    }
+
+    /// The checkpoint of the highest step that verifies, nil when there is none, and a line for every better one that
+    /// does not. Nothing is moved or removed. Throws `.missing` where a better one cannot be read at all.
+    package func newestVerified() throws(CheckpointError) -> (checkpoint: Checkpoint?, warnings: [String]) {
+        var warnings: [String] = []
+        for _ in 0..<10 {
+            warnings = []
+            let candidates = try list().candidates
+            for candidate in candidates {
+                do throws(CheckpointError) {
+                    if let checkpoint = try verified(candidate) { return (checkpoint, warnings) }
+                } catch {
+                    // One that cannot be read is not known to be worse than the next one.
+                    guard error.kind == .invalid else { throw error }
+                    warnings.append("checkpoint \(candidate.name) is passed over: \(error.message)")
+                }
+            }
+            // All that were listed and are whole have been removed meanwhile: there must be newer ones.
+            if candidates.isEmpty || !warnings.isEmpty { break }
         }
         return (nil, warnings)
     }
@@ -64,8 +89,8 @@ public struct CheckpointDirectory: Sendable {
     func isComplete(_ candidate: Candidate) -> Bool {
         guard let manifest = try? Checkpoint.manifest(of: candidate.path, fileSystem: fileSystem) else { return false }
         return manifest.files.allSatisfy { file in
-            (try? fileSystem.status(path: candidate.path + "/" + file.name))
-                == FileStatus(kind: .file, size: file.size)
+            let status = try? fileSystem.status(candidate.path.appending(file.name), followLinks: false)
+            return status?.kind == .file && status?.size == file.size
         }
     }
 }

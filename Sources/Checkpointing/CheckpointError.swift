@@ -1,9 +1,9 @@
 import Basics
 
 /// What went wrong with a run directory, a checkpoint or a model file, in one line that says what to do.
-public struct CheckpointError: ExitCoded, Equatable, Sendable {
+package struct CheckpointError: ExitCoded, Equatable, Sendable {
     /// What a caller may want to decide on.
-    public enum Kind: Equatable, Sendable {
+    package enum Kind: Equatable, Sendable {
         /// A flag's value that cannot be (exit code 64).
         case badOption
         /// The file or directory does not hold what it must (exit code 65).
@@ -23,16 +23,28 @@ public struct CheckpointError: ExitCoded, Equatable, Sendable {
     }
 
     /// What a caller may want to decide on.
-    public let kind: Kind
+    package let kind: Kind
     /// One line: what happened, which value, what was expected, what to do.
-    public let message: String
+    package let message: String
 
-    public init(_ kind: Kind, _ message: String) {
+    package init(_ kind: Kind, _ message: String) {
         self.kind = kind
         self.message = message
     }
 
-    public var exitCode: ExitCode {
+    /// The same error with the exit code that it has.
+    package init(_ error: FileSystemError) {
+        let kind: Kind =
+            switch error.exitCode {
+            case .badInput: .invalid
+            case .missingInput: .missing
+            case .cannotCreate: .cannotCreate
+            default: .notCommitted
+            }
+        self.init(kind, error.description)
+    }
+
+    package var exitCode: ExitCode {
         switch kind {
         case .badOption: .usage
         case .invalid: .badInput
@@ -44,5 +56,14 @@ public struct CheckpointError: ExitCoded, Equatable, Sendable {
         }
     }
 
-    public var description: String { message }
+    package var description: String { message }
+}
+
+/// Runs `body`, whose file errors come out as `CheckpointError`.
+func converting<Result>(_ body: () throws(FileSystemError) -> Result) throws(CheckpointError) -> Result {
+    do throws(FileSystemError) {
+        return try body()
+    } catch {
+        throw CheckpointError(error)
+    }
 }

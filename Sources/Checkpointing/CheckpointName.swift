@@ -1,8 +1,10 @@
+import Basics
+
 /// The names inside `checkpoints/`. Only names that match exactly are ever read, and only names that this program
 /// makes are ever removed.
-public enum CheckpointName {
+package enum CheckpointName {
     /// `step-00000100`, at least eight digits.
-    public static func directory(step: Int) -> String {
+    package static func directory(step: Int) -> String {
         let digits = "\(step)"
         return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
     }
@@ -40,8 +42,5 @@ public enum CheckpointName {
         text.utf8.count == 16 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 
-    private static func randomDigits() -> String {
-        let digits = String(UInt64.random(in: .min ... .max), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    private static func randomDigits() -> String { hexadecimal(UInt64.random(in: .min ... .max)) }
 }

@@ -1,114 +1,81 @@
-/// The shape of a GPT-2 model, as `config.json` of a Hugging Face model directory tells it.
-public struct GPT2ModelDescription: Equatable, Sendable {
-    public var vocabularySize: Int
-    /// Positions that the model has: the longest input.
-    public var contextLength: Int
-    public var embeddingSize: Int
-    public var layerCount: Int
-    public var headCount: Int
-    public var beginTokenID: Int?
-    public var endTokenID: Int?
+import Basics
+import Transformer
+
+/// A GPT-2 model as `config.json` of a Hugging Face model directory tells it.
+package struct GPT2ModelDescription: Equatable, Sendable {
+    package var shape: GPTConfiguration
+    package var beginTokenID: Int?
+    package var endTokenID: Int?
     /// The element type of the weights in the file.
-    public var dataType: TensorDataType
+    package var dataType: TensorDataType
 
     /// The epsilon of every norm; the only one that the model computes with.
-    public static let normEpsilon = 1e-5
+    package static let normEpsilon = 1e-5
     /// Hugging Face's name of GELU by tanh, the only activation that the model computes.
-    public static let activation = "gelu_new"
+    package static let activation = "gelu_new"
 
-    public init(
-        vocabularySize: Int, contextLength: Int, embeddingSize: Int, layerCount: Int, headCount: Int,
-        beginTokenID: Int? = nil, endTokenID: Int? = nil, dataType: TensorDataType = .f32
+    package init(
+        shape: GPTConfiguration, beginTokenID: Int? = nil, endTokenID: Int? = nil, dataType: TensorDataType = .f32
     ) {
-        self.vocabularySize = vocabularySize
-        self.contextLength = contextLength
-        self.embeddingSize = embeddingSize
-        self.layerCount = layerCount
-        self.headCount = headCount
+        self.shape = shape
         self.beginTokenID = beginTokenID
         self.endTokenID = endTokenID
         self.dataType = dataType
     }
 
-    /// All weights, tied embeddings counted once.
-    public var parameterCount: Int { tensors.reduce(0) { $0 + $1.shape.reduce(1, *) } }
-
     /// Every tensor of the model, named as `save_pretrained` names it, in forward order.
-    public var tensors: [ExpectedTensor] {
-        let width = embeddingSize
-        var result = [
-            ExpectedTensor(name: "transformer.wte.weight", shape: [vocabularySize, width]),
-            ExpectedTensor(name: "transformer.wpe.weight", shape: [contextLength, width]),
-        ]
-        func add(_ name: String, _ shapes: [(String, [Int])]) {
-            for (part, shape) in shapes { result.append(ExpectedTensor(name: "\(name).\(part)", shape: shape)) }
-        }
-        for layer in 0..<layerCount {
-            let name = "transformer.h.\(layer)"
-            add(name + ".ln_1", [("weight", [width]), ("bias", [width])])
-            add(name + ".attn.c_attn", [("weight", [width, 3 * width]), ("bias", [3 * width])])
-            add(name + ".attn.c_proj", [("weight", [width, width]), ("bias", [width])])
-            add(name + ".ln_2", [("weight", [width]), ("bias", [width])])
-            add(name + ".mlp.c_fc", [("weight", [width, 4 * width]), ("bias", [4 * width])])
-            add(name + ".mlp.c_proj", [("weight", [4 * width, width]), ("bias", [width])])
-        }
-        add("transformer.ln_f", [("weight", [width]), ("bias", [width])])
-        return result
+    package var tensors: [ExpectedTensor] {
+        ParameterLayout(shape).parameters.map { ExpectedTensor(name: $0.name, shape: $0.shape) }
     }
 
     /// The bytes of `config.json`: what `transformers` 4 and 5 and llama.cpp's converter want to find.
-    public func configurationJSON() -> [UInt8] {
-        func id(_ token: Int?) -> JSONValue { token.map { .integer(Int64($0)) } ?? .null }
-        let type = JSONValue.string(dataType == .bf16 ? "bfloat16" : dataType == .f16 ? "float16" : "float32")
-        var object = JSONObject()
-        for (name, value) in [
+    package func configurationJSON() -> [UInt8] {
+        func id(_ token: Int?) -> JSONText { token.map { .number($0) } ?? nil }
+        let type = JSONText.string(dataType == .bf16 ? "bfloat16" : dataType == .f16 ? "float16" : "float32")
+        return JSONText.object([
             ("activation_function", .string(Self.activation)),
-            ("architectures", .array([.string("GPT2LMHeadModel")])),
-            ("attn_pdrop", .double(0)),
+            ("architectures", .array(["GPT2LMHeadModel"])),
+            ("attn_pdrop", .number(0.0)),
             ("bos_token_id", id(beginTokenID)),
             ("dtype", type),
-            ("embd_pdrop", .double(0)),
+            ("embd_pdrop", .number(0.0)),
             ("eos_token_id", id(endTokenID)),
-            ("initializer_range", .double(0.02)),
-            ("layer_norm_epsilon", .double(Self.normEpsilon)),
-            ("model_type", .string("gpt2")),
-            ("n_ctx", .integer(Int64(contextLength))),
-            ("n_embd", .integer(Int64(embeddingSize))),
-            ("n_head", .integer(Int64(headCount))),
-            ("n_inner", .null),
-            ("n_layer", .integer(Int64(layerCount))),
-            ("n_positions", .integer(Int64(contextLength))),
-            ("resid_pdrop", .double(0)),
-            ("scale_attn_weights", .bool(true)),
-            ("tie_word_embeddings", .bool(true)),
+            ("initializer_range", .number(0.02)),
+            ("layer_norm_epsilon", .number(Self.normEpsilon)),
+            ("model_type", "gpt2"),
+            ("n_ctx", .number(shape.contextLength)),
+            ("n_embd", .number(shape.embeddingSize)),
+            ("n_head", .number(shape.headCount)),
+            ("n_inner", nil),
+            ("n_layer", .number(shape.layerCount)),
+            ("n_positions", .number(shape.contextLength)),
+            ("resid_pdrop", .number(0.0)),
+            ("scale_attn_weights", true),
+            ("tie_word_embeddings", true),
             ("torch_dtype", type),
-            ("transformers_version", .string("5.23.0")),
-            ("use_cache", .bool(true)),
-            ("vocab_size", .integer(Int64(vocabularySize))),
-        ] as [(String, JSONValue)] { object.append(name, value) }
-        return JSONValue.object(object).bytes(pretty: true)
+            ("transformers_version", "5.23.0"),
+            ("use_cache", true),
+            ("vocab_size", .number(shape.vocabularySize)),
+        ]).pretty + [0x0A]
     }
 
     /// The bytes of `generation_config.json`.
-    public func generationConfigurationJSON() -> [UInt8] {
-        var object = JSONObject()
-        if let beginTokenID { object.append("bos_token_id", .integer(Int64(beginTokenID))) }
-        if let endTokenID { object.append("eos_token_id", .integer(Int64(endTokenID))) }
-        object.append("transformers_version", .string("5.23.0"))
-        return JSONValue.object(object).bytes(pretty: true)
+    package func generationConfigurationJSON() -> [UInt8] {
+        let ids = [("bos_token_id", beginTokenID), ("eos_token_id", endTokenID)]
+        let members = ids.compactMap { name, id in id.map { (name, JSONText.number($0)) } }
+        return JSONText.object(members + [("transformers_version", "5.23.0")]).pretty + [0x0A]
     }
 
     /// The bytes of `tokenizer_config.json` for a directory that has a `tokenizer.json`.
     ///
     /// - Parameter endOfText: the text of the special token, where the tokenizer has one.
-    public func tokenizerConfigurationJSON(endOfText: String?) -> [UInt8] {
-        var object = JSONObject()
-        object.append("add_prefix_space", .bool(false))
+    package func tokenizerConfigurationJSON(endOfText: String?) -> [UInt8] {
+        var members: [(String, JSONText)] = [("add_prefix_space", false)]
         if let endOfText {
-            for name in ["bos_token", "eos_token", "unk_token"] { object.append(name, .string(endOfText)) }
+            for name in ["bos_token", "eos_token", "unk_token"] { members.append((name, .string(endOfText))) }
         }
-        object.append("model_max_length", .integer(Int64(contextLength)))
-        object.append("tokenizer_class", .string("GPT2TokenizerFast"))
-        return JSONValue.object(object).bytes(pretty: true)
+        members.append(("model_max_length", .number(shape.contextLength)))
+        members.append(("tokenizer_class", "GPT2TokenizerFast"))
+        return JSONText.object(members).pretty + [0x0A]
     }
 }

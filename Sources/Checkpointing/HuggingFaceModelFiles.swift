@@ -1,73 +1,120 @@
-/// A Hugging Face GPT-2 directory open for reading: its shape, and its weights as fp32 whatever they are stored in.
+import Basics
+
+/// A GPT-2 model open for reading: its shape, and its weights as fp32 whatever they are stored in. It comes from a
+/// Hugging Face directory or from a checkpoint of ours.
 ///
 /// Reads one `model.safetensors` or a sharded model with its index; names with the prefix `transformer.` or without;
-/// F32, BF16 and F16. The causal mask that old files carry as buffers is ignored, and so is `lm_head.weight`, which
-/// is tied to the token embedding. Links are followed: Hugging Face's own cache consists of them.
-public struct HuggingFaceModelFiles: Sendable {
+/// F32, BF16 and F16. The causal mask that old files carry as buffers is ignored. `lm_head.weight` is tied to the token
+/// embedding, so it may be there only with the same values. Links are followed: Hugging Face's own cache consists of
+/// them.
+package struct HuggingFaceModelFiles: Sendable {
     /// The directory.
-    public let path: String
+    package let path: FilePath
     /// The model's shape.
-    public let description: GPT2ModelDescription
-    private let places: [JSONName: (file: SafetensorsFile, entry: TensorEntry)]
+    package let description: GPT2ModelDescription
+    private typealias Place = (file: SafetensorsFile, entry: TensorEntry)
+    private let places: [[UInt8]: Place]
+    private let head: Place?
 
     private static let prefix = "transformer."
+    private static let embedding = prefix + "wte.weight"
 
     /// Reads the shape and every tensor table, and checks that they fit each other.
     ///
     /// Throws `.missing` when a file is not there, `.invalid` with expected and found when it does not fit.
-    public init(path: String, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
-        let configuration = try InputFile(path: path + "/config.json", followLinks: true, fileSystem: fileSystem)
-        let description = try GPT2ModelDescription(
-            configurationJSON: configuration.contents(limit: 16 << 20), file: configuration.path)
-        var places: [JSONName: (file: SafetensorsFile, entry: TensorEntry)] = [:]
+    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+        let configuration = try converting { () throws(FileSystemError) in
+            try InputFile(path.appending(Checkpoint.FileName.configuration), fileSystem: fileSystem)
+                .contents(limit: GPT2ModelDescription.sizeLimit)
+        }
+        var files: [SafetensorsFile] = []
         for name in try Self.weightFiles(path, fileSystem) {
-            let file = try SafetensorsFile(path: path + "/" + name, followLinks: true, fileSystem: fileSystem)
+            files.append(try SafetensorsFile(path: path.appending(name), fileSystem: fileSystem))
+        }
+        try self.init(path, configuration, files)
+    }
+
+    /// The model of a verified checkpoint.
+    package init(_ checkpoint: Checkpoint) throws(CheckpointError) {
+        try self.init(
+            checkpoint.path, checkpoint.contents(of: Checkpoint.FileName.configuration) ?? [], [checkpoint.model])
+    }
+
+    private init(
+        _ path: FilePath, _ configuration: [UInt8], _ files: [SafetensorsFile]
+    ) throws(CheckpointError) {
+        description = try GPT2ModelDescription(
+            configurationJSON: configuration, file: path.appending(Checkpoint.FileName.configuration).shown)
+        var places: [[UInt8]: Place] = [:]
+        for file in files {
             for entry in file.tensors where !Self.isIgnored(entry.name) {
                 let full = entry.name.hasPrefix(Self.prefix) ? entry.name : Self.prefix + entry.name
-                guard places.updateValue((file, entry), forKey: JSONName(full)) == nil else {
-                    throw CheckpointError(.invalid, "\(file.path): tensor \(quoted(full)) is there twice")
+                guard places.updateValue((file, entry), forKey: Array(full.utf8)) == nil else {
+                    throw CheckpointError(.invalid, "\(file.path.shown): tensor \(quoted(full)) is there twice")
                 }
             }
         }
         // A file may have been saved with the tied weight under its other name alone.
-        let embedding = JSONName("transformer.wte.weight")
-        let head = places.removeValue(forKey: JSONName(Self.prefix + "lm_head.weight"))
-        if places[embedding] == nil { places[embedding] = head }
+        var head = places.removeValue(forKey: Array((Self.prefix + "lm_head.weight").utf8))
+        let embedding = Array(Self.embedding.utf8)
+        if let only = head, places[embedding] == nil {
+            places[embedding] = only
+            head = nil
+        }
         let found = places.map { name, place in
             TensorEntry(
-                name: name.text, dataType: place.entry.dataType, shape: place.entry.shape, range: place.entry.range)
+                name: String(decoding: name, as: UTF8.self), dataType: place.entry.dataType, shape: place.entry.shape,
+                range: place.entry.range)
         }
         try TensorDifferences(
             expected: description.tensors, found: found.sorted { $0.name < $1.name }, dataTypes: [.f32, .bf16, .f16]
-        ).throwIfAny(in: path)
+        ).throwIfAny(in: path.shown)
+        if let head, let tied = places[embedding], head.entry.shape != tied.entry.shape {
+            throw Self.untied(head, "has shape \(head.entry.shape), the embedding \(tied.entry.shape)")
+        }
         self.path = path
-        self.description = description
         self.places = places
+        self.head = head
     }
 
     /// Copies a tensor, named as in `description.tensors` (the prefix may be left out), widened to fp32. Values that
-    /// are not finite are refused, `.invalid` naming the tensor.
+    /// are not finite are refused, `.invalid` naming the tensor, and so is a token embedding that `lm_head.weight` is
+    /// not equal to.
     ///
     /// - Precondition: `values` has exactly the tensor's number of elements.
-    public func read(_ name: String, into values: inout MutableSpan<Float>) throws(CheckpointError) {
+    package func read(_ name: String, into values: inout MutableSpan<Float>) throws(CheckpointError) {
         let full = name.hasPrefix(Self.prefix) ? name : Self.prefix + name
-        guard let place = places[JSONName(full)] else {
-            throw CheckpointError(.invalid, "\(path) has no tensor \(quoted(full))")
+        guard let place = places[Array(full.utf8)] else {
+            throw CheckpointError(.invalid, "\(path.shown) has no tensor \(quoted(full))")
         }
         try place.file.readFloats(place.entry, into: &values)
         try requireFinite(values.span, tensor: full, file: place.file.path)
+        if let head, full == Self.embedding { try Self.requireEqual(head, to: values.span) }
+    }
+
+    private static func requireEqual(_ head: Place, to embedding: Span<Float>) throws(CheckpointError) {
+        let values = try head.file.floats(head.entry)
+        for index in values.indices where values[index] != embedding[index] {
+            throw untied(head, "is \(values[index]) at place \(index), the embedding \(embedding[index])")
+        }
+    }
+
+    private static func untied(_ head: Place, _ difference: String) -> CheckpointError {
+        CheckpointError(
+            .invalid,
+            "\(head.file.path.shown): lm_head.weight is not tied to wte.weight: it \(difference); "
+                + "only models whose head is the token embedding can be read")
     }
 
     /// The bytes of a further file of the directory, such as `tokenizer.json`, or nil when it is not there.
-    public static func contents(
-        of name: String, in path: String, limit: Int = 64 << 20, fileSystem: any FileSystem = LocalFileSystem()
+    package static func contents(
+        of name: String, in path: FilePath, limit: Int = 64 << 20, fileSystem: any FileSystem = LocalFileSystem()
     ) throws(CheckpointError) -> [UInt8]? {
-        do {
-            return try InputFile(path: path + "/" + name, followLinks: true, fileSystem: fileSystem)
-                .contents(limit: limit)
+        do throws(FileSystemError) {
+            return try InputFile(path.appending(name), fileSystem: fileSystem).contents(limit: limit)
         } catch {
-            if error.kind == .missing { return nil }
-            throw error
+            if error.isNotFound { return nil }
+            throw CheckpointError(error)
         }
     }
 
@@ -77,29 +124,29 @@ public struct HuggingFaceModelFiles: Sendable {
     }
 
     /// The names of the files with weights: the one, or those of the index.
-    private static func weightFiles(_ path: String, _ fileSystem: any FileSystem) throws(CheckpointError) -> [String] {
+    private static func weightFiles(
+        _ path: FilePath, _ fileSystem: any FileSystem
+    ) throws(CheckpointError) -> [String] {
         let indexName = "model.safetensors.index.json"
         let single = Checkpoint.FileName.model
-        if (try? fileSystem.status(path: path + "/" + single)) != nil { return [single] }
+        if (try? fileSystem.status(path.appending(single), followLinks: false)) != nil { return [single] }
         guard let bytes = try contents(of: indexName, in: path, limit: 16 << 20, fileSystem: fileSystem) else {
             return [single]
         }
-        let index = path + "/" + indexName
-        let value: JSONValue
-        do {
-            value = try JSONValue.parse(bytes)
+        let index = path.appending(indexName).shown
+        let map: [(name: [UInt8], value: JSON)]
+        do throws(JSONError) {
+            map = try JSON(bytes).member("weight_map", "an object") { $0.members }
         } catch {
             throw CheckpointError(.invalid, "\(index): \(error)")
         }
-        guard let map = value.object?["weight_map"]?.object else {
-            throw CheckpointError(.invalid, "\(index): weight_map is missing or no object")
-        }
         var names: Set<String> = []
-        for (tensor, file) in map.members {
+        for (tensor, file) in map {
             guard let name = file.string, Manifest.isPlainName(name), name.hasSuffix(".safetensors") else {
                 throw CheckpointError(
                     .invalid,
-                    "\(index): weight_map gives \(quoted(file.string ?? file.kindName)) for \(quoted(tensor)), "
+                    "\(index): weight_map gives \(file.source) for "
+                        + "\(quoted(String(decoding: tensor, as: UTF8.self))), "
                         + "expected the plain name of a .safetensors file beside it")
             }
             names.insert(name)

@@ -1,22 +1,24 @@
+import Basics
+
 /// `manifest.json`: what a checkpoint consists of. It is written last, so a directory without it is no checkpoint.
-public struct Manifest: Equatable, Sendable {
+package struct Manifest: Equatable, Sendable {
     /// One file of the checkpoint.
-    public struct File: Equatable, Sendable {
-        public let name: String
+    package struct File: Equatable, Sendable {
+        package let name: String
         /// Bytes.
-        public let size: Int
+        package let size: Int
         /// 64 hexadecimal digits.
-        public let sha256: String
+        package let sha256: String
     }
 
     /// The name of the manifest itself.
-    public static let fileName = "manifest.json"
+    package static let fileName = "manifest.json"
     static let sizeLimit = 1 << 20
 
     /// Optimizer updates made.
-    public let step: Int
+    package let step: Int
     /// Sorted by name.
-    public let files: [File]
+    package let files: [File]
 
     init(step: Int, files: [File]) {
         self.step = step
@@ -24,44 +26,36 @@ public struct Manifest: Equatable, Sendable {
     }
 
     /// The entry of a file, or nil.
-    public func file(_ name: String) -> File? { files.first { $0.name == name } }
+    package func file(_ name: String) -> File? { files.first { $0.name == name } }
 
     /// The bytes of the file.
     func json() -> [UInt8] {
-        var list = JSONObject()
-        for file in files {
-            var entry = JSONObject()
-            entry.append("size", .integer(Int64(file.size)))
-            entry.append("sha256", .string(file.sha256))
-            list.append(file.name, .object(entry))
+        let list = files.map { file in
+            (file.name, JSONText.object([("size", .number(file.size)), ("sha256", .string(file.sha256))]))
         }
-        var object = JSONObject()
-        object.append("format_version", .integer(Int64(TrainerState.currentFormatVersion)))
-        object.append("step", .integer(Int64(step)))
-        object.append("files", .object(list))
-        return JSONValue.object(object).bytes(pretty: true)
+        return JSONText.object([
+            ("format_version", .number(TrainerState.currentFormatVersion)), ("step", .number(step)),
+            ("files", .object(list)),
+        ]).pretty + [0x0A]
     }
 
     /// Reads a manifest; throws `.invalid` naming `path` and the value. It names nothing but plain files beside it.
     init(json: [UInt8], path: String) throws(CheckpointError) {
         func fail(_ what: String) -> CheckpointError { CheckpointError(.invalid, "\(path): \(what)") }
-        let value: JSONValue
+        let value: JSON
         do {
-            value = try JSONValue.parse(json, sizeLimit: Self.sizeLimit)
+            value = try JSON(json, sizeLimit: Self.sizeLimit)
         } catch {
             throw fail("\(error)")
         }
         try TrainerState.checkVersion(value, file: path)
-        guard let object = value.object, object.members.map(\.name) == ["format_version", "step", "files"] else {
-            throw fail("expected the members format_version, step, files")
-        }
-        guard let step = object["step"]?.int, step >= 0 else { throw fail("step is not a whole number of 0 or more") }
-        guard let members = object["files"]?.object?.members else { throw fail("files is not an object") }
+        guard let step = value["step"]?.int, step >= 0 else { throw fail("step is not a whole number of 0 or more") }
+        guard let members = value["files"]?.members else { throw fail("files is not an object") }
         var files: [File] = []
-        for (name, value) in members {
+        for (bytes, entry) in members {
+            let name = String(decoding: bytes, as: UTF8.self)
             guard Self.isPlainName(name) else { throw fail("\(quoted(name)) is not a plain file name") }
-            guard let entry = value.object, entry.members.map(\.name) == ["size", "sha256"],
-                let size = entry["size"]?.int, size >= 0, let hash = entry["sha256"]?.string, Self.isHash(hash)
+            guard let size = entry["size"]?.int, size >= 0, let hash = entry["sha256"]?.string, Self.isHash(hash)
             else { throw fail("\(quoted(name)) needs a size and a SHA-256 of 64 hexadecimal digits") }
             files.append(File(name: name, size: size, sha256: hash))
         }

@@ -1,13 +1,14 @@
+import Basics
 import CLibcrypto
 
 /// SHA-256 of bytes that come in pieces, by the system's libcrypto (which uses the CPU's own instructions).
-public final class SHA256 {
+package final class SHA256 {
     private let context: OpaquePointer
 
     private init(context: OpaquePointer) { self.context = context }
 
     /// Starts an empty digest; throws when libcrypto gives no memory or no SHA-256.
-    public convenience init() throws(CheckpointError) {
+    package convenience init() throws(CheckpointError) {
         guard let context = EVP_MD_CTX_new() else { throw Self.failure }
         self.init(context: context)
         guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Self.failure }
@@ -20,24 +21,38 @@ public final class SHA256 {
     }
 
     /// Adds bytes.
-    public func update(_ bytes: RawSpan) throws(CheckpointError) {
+    package func update(_ bytes: RawSpan) throws(CheckpointError) {
         let result = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
         guard result == 1 else { throw Self.failure }
     }
 
     /// The 64 hexadecimal digits of everything added. Asked for once, after the last byte.
-    public func value() throws(CheckpointError) -> String {
+    package func value() throws(CheckpointError) -> String {
         var digest = [UInt8](repeating: 0, count: 32)
         guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw Self.failure }
-        let digits = Array("0123456789abcdef".utf8)
-        return String(
-            decoding: digest.flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
+        return digest.map { hexadecimal($0) }.joined()
     }
 
     /// The digest of one piece, as 64 hexadecimal digits.
-    public static func hash(_ bytes: [UInt8]) throws(CheckpointError) -> String {
+    package static func hash(_ bytes: [UInt8]) throws(CheckpointError) -> String {
         let digest = try SHA256()
         try digest.update(bytes.span.bytes)
+        return try digest.value()
+    }
+
+    /// The digest of a whole file, as 64 hexadecimal digits.
+    package static func hash(_ file: InputFile) throws(CheckpointError) -> String {
+        let digest = try SHA256()
+        var buffer = [UInt8](repeating: 0, count: min(max(file.size, 1), 1 << 20))
+        var offset = 0
+        while offset < file.size {
+            let count = min(buffer.count, file.size - offset)
+            var span = buffer.mutableSpan
+            var raw = span.mutableBytes
+            try converting { () throws(FileSystemError) in try file.read(into: &raw, part: 0..<count, at: offset) }
+            try digest.update(buffer.span.bytes.extracting(0..<count))
+            offset += count
+        }
         return try digest.value()
     }
 }

@@ -1,46 +1,49 @@
+import Basics
+
 /// One tensor of a safetensors file.
-public struct TensorEntry: Equatable, Sendable {
-    public let name: String
-    public let dataType: TensorDataType
+package struct TensorEntry: Equatable, Sendable {
+    package let name: String
+    package let dataType: TensorDataType
     /// The dimensions; empty for a scalar.
-    public let shape: [Int]
+    package let shape: [Int]
     /// The bytes, counted from the start of the data.
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// How many elements it has.
-    public var elementCount: Int { shape.reduce(1, *) }
+    package var elementCount: Int { shape.reduce(1, *) }
 }
 
 /// The header of a safetensors file: read strictly, and written as the format's reference writer writes it.
-public struct SafetensorsHeader: Equatable, Sendable {
+package struct SafetensorsHeader: Equatable, Sendable {
     /// The tensors in the order of their data.
-    public let tensors: [TensorEntry]
+    package let tensors: [TensorEntry]
     /// The free texts of `__metadata__`.
-    public let metadata: [String: String]
+    package let metadata: [String: String]
     /// Bytes of the data behind the header.
-    public let dataSize: Int
+    package let dataSize: Int
 
     /// Limits of ours; the format itself allows a header of 100 MB and anything inside.
-    public static let sizeLimit = 16 << 20
+    package static let sizeLimit = 16 << 20
     static let tensorLimit = 100_000
     static let rankLimit = 32
     static let nameLimit = 512
 
     /// Reads the header's JSON and checks that the tensors fill `dataSize` bytes exactly, without hole or overlap.
     /// Throws a reason that names the tensor; it never traps, whatever the bytes are.
-    public init(json: [UInt8], dataSize: Int) throws(JSONError) {
+    package init(json: [UInt8], dataSize: Int) throws(JSONError) {
         guard json.count <= Self.sizeLimit else {
-            throw JSONError(reason: "a header of \(json.count) bytes, expected at most \(Self.sizeLimit)")
+            throw JSONError("a header of \(json.count) bytes, expected at most \(Self.sizeLimit)")
         }
-        guard let object = try JSONValue.parse(json, sizeLimit: Self.sizeLimit).object else {
-            throw JSONError(reason: "the header is not a JSON object")
+        guard let members = try JSON(json, sizeLimit: Self.sizeLimit).members else {
+            throw JSONError("the header is not a JSON object")
         }
-        guard object.members.count <= Self.tensorLimit else {
-            throw JSONError(reason: "\(object.members.count) tensors, expected at most \(Self.tensorLimit)")
+        guard members.count <= Self.tensorLimit else {
+            throw JSONError("\(members.count) tensors, expected at most \(Self.tensorLimit)")
         }
         var tensors: [TensorEntry] = []
         var metadata: [String: String] = [:]
-        for (name, value) in object.members {
+        for (bytes, value) in members {
+            let name = String(decoding: bytes, as: UTF8.self)
             if name == "__metadata__" {
                 metadata = try Self.metadata(value)
             } else {
@@ -54,39 +57,40 @@ public struct SafetensorsHeader: Equatable, Sendable {
         for tensor in tensors {
             guard tensor.range.lowerBound == end else {
                 throw JSONError(
-                    reason: "tensor \(quoted(tensor.name)) starts at \(tensor.range.lowerBound), expected \(end)")
+                    "tensor \(quoted(tensor.name)) starts at \(tensor.range.lowerBound), expected \(end)")
             }
             end = tensor.range.upperBound
         }
         guard end == dataSize else {
-            throw JSONError(reason: "the tensors take \(end) bytes, but \(dataSize) bytes of data are there")
+            throw JSONError("the tensors take \(end) bytes, but \(dataSize) bytes of data are there")
         }
         self.tensors = tensors
         self.metadata = metadata
         self.dataSize = dataSize
     }
 
-    private static func metadata(_ value: JSONValue) throws(JSONError) -> [String: String] {
-        if value == .null { return [:] }
-        guard let object = value.object else { throw JSONError(reason: "__metadata__ is \(value.kindName)") }
+    private static func metadata(_ value: JSON) throws(JSONError) -> [String: String] {
+        if value.kind == .null { return [:] }
+        guard let members = value.members else { throw JSONError("__metadata__ is \(value.kind.rawValue)") }
         var result: [String: String] = [:]
-        for (name, value) in object.members {
+        for (bytes, value) in members {
+            let name = String(decoding: bytes, as: UTF8.self)
             guard let text = value.string else {
-                throw JSONError(reason: "__metadata__ \(quoted(name)) is \(value.kindName), expected a string")
+                throw JSONError("__metadata__ \(quoted(name)) is \(value.kind.rawValue), expected a string")
             }
             result[name] = text
         }
         return result
     }
 
-    private static func entry(_ name: String, _ value: JSONValue) throws(JSONError) -> TensorEntry {
-        func fail(_ what: String) -> JSONError { JSONError(reason: "tensor \(quoted(name)): \(what)") }
+    private static func entry(_ name: String, _ value: JSON) throws(JSONError) -> TensorEntry {
+        func fail(_ what: String) -> JSONError { JSONError("tensor \(quoted(name)): \(what)") }
         guard !name.isEmpty, name.utf8.count <= nameLimit, !name.utf8.contains(where: { $0 < 0x20 || $0 == 0x7F })
         else { throw fail("a name of 1 to \(nameLimit) bytes without control characters is expected") }
-        guard let object = value.object else { throw fail("\(value.kindName), expected an object") }
-        guard let typeName = object["dtype"]?.string else { throw fail("dtype is missing or not a string") }
+        guard value.kind == .object else { throw fail("\(value.kind.rawValue), expected an object") }
+        guard let typeName = value["dtype"]?.string else { throw fail("dtype is missing or not a string") }
         guard let dataType = TensorDataType(rawValue: typeName) else { throw fail("unknown dtype \(quoted(typeName))") }
-        guard let dimensions = object["shape"]?.array, dimensions.count <= rankLimit else {
+        guard let dimensions = value["shape"]?.elements, dimensions.count <= rankLimit else {
             throw fail("shape must be an array of at most \(rankLimit) numbers")
         }
         var shape: [Int] = []
@@ -96,7 +100,7 @@ public struct SafetensorsHeader: Equatable, Sendable {
             }
             shape.append(size)
         }
-        guard let offsets = object["data_offsets"]?.array, offsets.count == 2, let begin = offsets[0].int,
+        guard let offsets = value["data_offsets"]?.elements, offsets.count == 2, let begin = offsets[0].int,
             let end = offsets[1].int, begin >= 0, end >= begin
         else { throw fail("data_offsets must be two whole numbers, the second not below the first") }
         guard let size = dataType.byteCount(shape: shape) else {

@@ -1,41 +1,44 @@
+import Basics
+
 /// A safetensors file open for reading: its table, and the bytes of any tensor.
-public final class SafetensorsFile: Sendable {
+package final class SafetensorsFile: Sendable {
     /// The tensor table.
-    public let header: SafetensorsHeader
+    package let header: SafetensorsHeader
     /// The path as it was given.
-    public var path: String { file.path }
+    package var path: FilePath { file.path }
     /// Bytes of the whole file.
-    public var fileSize: Int { file.size }
+    package var fileSize: Int { file.size }
     /// The tensors in the order of their data.
-    public var tensors: [TensorEntry] { header.tensors }
+    package var tensors: [TensorEntry] { header.tensors }
     private let file: InputFile
     private let dataStart: Int
-    private let places: [JSONName: Int]
+    private let places: [[UInt8]: Int]
 
     private init(file: InputFile, header: SafetensorsHeader, dataStart: Int) {
         self.file = file
         self.header = header
         self.dataStart = dataStart
-        var places: [JSONName: Int] = [:]
-        for (place, tensor) in header.tensors.enumerated() { places[JSONName(tensor.name)] = place }
+        var places: [[UInt8]: Int] = [:]
+        for (place, tensor) in header.tensors.enumerated() { places[Array(tensor.name.utf8)] = place }
         self.places = places
     }
 
     /// Opens a file and checks its header; throws `.missing` or `.invalid` with the file and the reason.
-    public convenience init(
-        path: String, followLinks: Bool = true, fileSystem: any FileSystem = LocalFileSystem()
+    package convenience init(
+        path: FilePath, fileSystem: any FileSystem = LocalFileSystem()
     ) throws(CheckpointError) {
-        try self.init(InputFile(path: path, followLinks: followLinks, fileSystem: fileSystem))
+        try self.init(converting { () throws(FileSystemError) in try InputFile(path, fileSystem: fileSystem) })
     }
 
     /// Checks the header of an open file.
-    public convenience init(_ file: InputFile) throws(CheckpointError) {
+    package convenience init(_ file: InputFile) throws(CheckpointError) {
         func fail(_ what: String) -> CheckpointError {
-            CheckpointError(.invalid, "\(file.path) is not a safetensors file: \(what)")
+            CheckpointError(.invalid, "\(file.path.shown) is not a safetensors file: \(what)")
         }
         guard file.size >= 8 else { throw fail("\(file.size) bytes, expected at least 8") }
-        var length: UInt64 = 0
-        for byte in try file.bytes(8, at: 0).reversed() { length = length << 8 | UInt64(byte) }
+        let start = try converting { () throws(FileSystemError) in try file.bytes(min(file.size, 64), at: 0) }
+        if InputFile.isLFSPointer(start) { throw fail(InputFile.lfsAdvice) }
+        let length = start.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= UInt64(SafetensorsHeader.sizeLimit) else {
             throw fail("a header of \(length) bytes, expected at most \(SafetensorsHeader.sizeLimit)")
         }
@@ -43,7 +46,7 @@ public final class SafetensorsFile: Sendable {
         guard count <= file.size - 8 else {
             throw fail("a header of \(count) bytes, but only \(file.size - 8) follow; the file was cut short")
         }
-        let json = try file.bytes(count, at: 8)
+        let json = try converting { () throws(FileSystemError) in try file.bytes(count, at: 8) }
         let header: SafetensorsHeader
         do {
             header = try SafetensorsHeader(json: json, dataSize: file.size - 8 - count)
@@ -54,20 +57,21 @@ public final class SafetensorsFile: Sendable {
     }
 
     /// The tensor of this name, or nil.
-    public func tensor(_ name: String) -> TensorEntry? { places[JSONName(name)].map { header.tensors[$0] } }
+    package func tensor(_ name: String) -> TensorEntry? { places[Array(name.utf8)].map { header.tensors[$0] } }
 
     /// Copies the tensor's bytes.
     ///
     /// - Precondition: `bytes` has exactly the tensor's size.
-    public func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws(CheckpointError) {
+    package func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws(CheckpointError) {
         precondition(bytes.byteCount == tensor.range.count, "the destination must have the tensor's size")
-        try file.read(into: &bytes, at: dataStart + tensor.range.lowerBound)
+        let start = dataStart + tensor.range.lowerBound
+        try converting { () throws(FileSystemError) in try file.read(into: &bytes, at: start) }
     }
 
     /// Copies the tensor's values as fp32; BF16 and F16 are widened, which is exact. Other types throw `.invalid`.
     ///
     /// - Precondition: `values` has exactly the tensor's number of elements.
-    public func readFloats(_ tensor: TensorEntry, into values: inout MutableSpan<Float>) throws(CheckpointError) {
+    package func readFloats(_ tensor: TensorEntry, into values: inout MutableSpan<Float>) throws(CheckpointError) {
         precondition(values.count == tensor.elementCount, "the destination must have the tensor's number of elements")
         switch tensor.dataType {
         case .f32:
@@ -80,13 +84,13 @@ public final class SafetensorsFile: Sendable {
         default:
             throw CheckpointError(
                 .invalid,
-                "\(path): tensor \(quoted(tensor.name)) has dtype \(tensor.dataType.rawValue), "
+                "\(path.shown): tensor \(quoted(tensor.name)) has dtype \(tensor.dataType.rawValue), "
                     + "expected F32, BF16 or F16")
         }
     }
 
     /// The tensor's values as an array, for small tensors and tests.
-    public func floats(_ tensor: TensorEntry) throws(CheckpointError) -> [Float] {
+    package func floats(_ tensor: TensorEntry) throws(CheckpointError) -> [Float] {
         var values = [Float](repeating: 0, count: tensor.elementCount)
         var span = values.mutableSpan
         try readFloats(tensor, into: &span)
@@ -103,7 +107,10 @@ public final class SafetensorsFile: Sendable {
             let count = min(buffer.count, values.count - done)
             var span = buffer.mutableSpan
             var raw = span.mutableBytes
-            try file.read(into: &raw, part: 0..<2 * count, at: dataStart + tensor.range.lowerBound + 2 * done)
+            let start = dataStart + tensor.range.lowerBound + 2 * done
+            try converting { () throws(FileSystemError) in
+                try file.read(into: &raw, part: 0..<2 * count, at: start)
+            }
             for index in 0..<count { values[done + index] = convert(buffer[index]) }
             done += count
         }

@@ -1,6 +1,8 @@
+import Basics
+
 /// Writes safetensors files as the format's reference writer does: the widest element types first, then by name,
 /// names' order being that of their bytes; the header padded so that the data starts at a multiple of 8.
-public enum SafetensorsWriter {
+package enum SafetensorsWriter {
     /// The tensors in the order of the file.
     static func ordered(_ tensors: [TensorSource]) -> [TensorSource] {
         tensors.sorted { left, right in
@@ -11,30 +13,33 @@ public enum SafetensorsWriter {
 
     /// The first bytes of the file: length, header, padding. `tensors` in the order of the file.
     static func head(_ tensors: [TensorSource], metadata: [String: String]) throws(CheckpointError) -> [UInt8] {
-        var header = JSONObject()
+        var header: [(String, JSONText)] = []
         if !metadata.isEmpty {
-            var texts = JSONObject()
-            for (name, text) in metadata.sorted(by: { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }) {
-                texts.append(name, .string(text))
-            }
-            header.append("__metadata__", .object(texts))
+            let texts = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
+            header.append(("__metadata__", .object(texts.map { ($0.key, .string($0.value)) })))
         }
+        var names: Set<[UInt8]> = []
         var end = 0
         for tensor in tensors {
             guard let size = tensor.dataType.byteCount(shape: tensor.shape), end <= Int.max - size else {
                 throw CheckpointError(
                     .notCommitted, "tensor \(quoted(tensor.name)) has the impossible shape \(tensor.shape)")
             }
-            var entry = JSONObject()
-            entry.append("dtype", .string(tensor.dataType.rawValue))
-            entry.append("shape", .array(tensor.shape.map { .integer(Int64($0)) }))
-            entry.append("data_offsets", .array([.integer(Int64(end)), .integer(Int64(end + size))]))
-            guard header.append(tensor.name, .object(entry)) else {
+            guard names.insert(Array(tensor.name.utf8)).inserted else {
                 throw CheckpointError(.notCommitted, "two tensors are called \(quoted(tensor.name))")
             }
+            header.append(
+                (
+                    tensor.name,
+                    .object([
+                        ("dtype", .string(tensor.dataType.rawValue)),
+                        ("shape", .array(tensor.shape.map { .number($0) })),
+                        ("data_offsets", .array([.number(end), .number(end + size)])),
+                    ])
+                ))
             end += size
         }
-        var json = JSONValue.object(header).bytes()
+        var json = JSONText.object(header).bytes
         json += repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8)
         let length = (0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) }
         return length + json
@@ -43,7 +48,7 @@ public enum SafetensorsWriter {
     /// Hands the whole file, piece by piece, to `sink`; no tensor is copied.
     ///
     /// - Parameter metadata: further texts for `__metadata__`, which always holds `"format": "pt"`.
-    public static func write(
+    package static func write(
         _ tensors: [TensorSource], metadata: [String: String] = [:], to sink: (RawSpan) throws -> Void
     ) throws {
         let ordered = ordered(tensors)
@@ -67,7 +72,7 @@ public enum SafetensorsWriter {
     }
 
     /// Bytes of the file that `write` makes.
-    public static func fileSize(_ tensors: [TensorSource], metadata: [String: String] = [:]) throws(CheckpointError)
+    package static func fileSize(_ tensors: [TensorSource], metadata: [String: String] = [:]) throws(CheckpointError)
         -> Int
     {
         let texts = metadata.merging(["format": "pt"]) { _, new in new }

@@ -1,9 +1,11 @@
-/// A tensor that a file must have.
-public struct ExpectedTensor: Equatable, Sendable {
-    public let name: String
-    public let shape: [Int]
+import Basics
 
-    public init(name: String, shape: [Int]) {
+/// A tensor that a file must have.
+package struct ExpectedTensor: Equatable, Sendable {
+    package let name: String
+    package let shape: [Int]
+
+    package init(name: String, shape: [Int]) {
         self.name = name
         self.shape = shape
     }
@@ -13,10 +15,10 @@ extension SafetensorsFile {
     /// Checks that the file has exactly these tensors, in these shapes and in one of these types.
     ///
     /// Throws `.invalid` with everything that is missing, extra or of another shape or type, expected and found.
-    public func check(
+    package func check(
         _ expected: [ExpectedTensor], dataTypes: [TensorDataType] = [.f32]
     ) throws(CheckpointError) {
-        try TensorDifferences(expected: expected, found: tensors, dataTypes: dataTypes).throwIfAny(in: path)
+        try TensorDifferences(expected: expected, found: tensors, dataTypes: dataTypes).throwIfAny(in: path.shown)
     }
 }
 
@@ -25,10 +27,10 @@ struct TensorDifferences {
     private var lines: [String] = []
 
     init(expected: [ExpectedTensor], found: [TensorEntry], dataTypes: [TensorDataType]) {
-        var rest: [JSONName: TensorEntry] = [:]
-        for tensor in found { rest[JSONName(tensor.name)] = tensor }
+        var rest: [[UInt8]: TensorEntry] = [:]
+        for tensor in found { rest[Array(tensor.name.utf8)] = tensor }
         for tensor in expected {
-            guard let entry = rest.removeValue(forKey: JSONName(tensor.name)) else {
+            guard let entry = rest.removeValue(forKey: Array(tensor.name.utf8)) else {
                 lines.append("\(quoted(tensor.name)) is missing, expected shape \(tensor.shape)")
                 continue
             }
@@ -40,7 +42,7 @@ struct TensorDifferences {
                 lines.append("\(quoted(tensor.name)) has dtype \(entry.dataType.rawValue), expected \(names)")
             }
         }
-        for tensor in found where rest[JSONName(tensor.name)] != nil {
+        for tensor in found where rest[Array(tensor.name.utf8)] != nil {
             lines.append("\(quoted(tensor.name)) with shape \(tensor.shape) is not expected")
         }
     }
@@ -54,7 +56,7 @@ struct TensorDifferences {
 }
 
 /// How many values are NaN or infinite.
-public func nonFiniteCount(_ values: Span<Float>) -> Int {
+package func nonFiniteCount(_ values: Span<Float>) -> Int {
     var count = 0
     for index in values.indices {
         let bits = values[unchecked: index].bitPattern
@@ -65,12 +67,12 @@ public func nonFiniteCount(_ values: Span<Float>) -> Int {
 
 /// Throws `.invalid`, naming file, tensor and count, when a value is NaN or infinite. A hash does not tell: such a
 /// tensor can have been saved faithfully.
-public func requireFinite(_ values: Span<Float>, tensor: String, file: String) throws(CheckpointError) {
+package func requireFinite(_ values: Span<Float>, tensor: String, file: FilePath) throws(CheckpointError) {
     let count = nonFiniteCount(values)
     guard count == 0 else {
         throw CheckpointError(
             .invalid,
-            "\(file): tensor \(quoted(tensor)) has \(count) of \(values.count) values that are not finite; "
+            "\(file.shown): tensor \(quoted(tensor)) has \(count) of \(values.count) values that are not finite; "
                 + "use another checkpoint")
     }
 }

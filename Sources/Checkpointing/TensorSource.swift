@@ -1,5 +1,5 @@
 /// The element types of the safetensors format. Raw values are the format's own names.
-public enum TensorDataType: String, CaseIterable, Sendable {
+package enum TensorDataType: String, CaseIterable, Sendable {
     // In the format's order of alignment, low to high: the writer sorts by it.
     case bool = "BOOL"
     case f4 = "F4"
@@ -25,7 +25,7 @@ public enum TensorDataType: String, CaseIterable, Sendable {
     case u64 = "U64"
 
     /// Bits of one element.
-    public var bitCount: Int {
+    package var bitCount: Int {
         switch self {
         case .f4: 4
         case .f6e2m3, .f6e3m2: 6
@@ -40,7 +40,7 @@ public enum TensorDataType: String, CaseIterable, Sendable {
     var alignmentRank: Int { Self.allCases.firstIndex(of: self) ?? 0 }
 
     /// Bytes of a tensor of this shape; nil when that overflows, is no whole number, or a dimension is negative.
-    public func byteCount(shape: [Int]) -> Int? {
+    package func byteCount(shape: [Int]) -> Int? {
         // A dimension of 0 makes the tensor empty even when the product of the others would overflow.
         var bits = bitCount
         for dimension in shape {
@@ -54,17 +54,17 @@ public enum TensorDataType: String, CaseIterable, Sendable {
 }
 
 /// A tensor to be written: what it is called and how to get at its bytes when their turn comes.
-public struct TensorSource {
+package struct TensorSource {
     /// The name in the file.
-    public let name: String
+    package let name: String
     /// The element type of the bytes.
-    public let dataType: TensorDataType
+    package let dataType: TensorDataType
     /// The dimensions; empty for a scalar.
-    public let shape: [Int]
+    package let shape: [Int]
     /// Calls its argument with the bytes, little-endian and row-major, in one piece or in several in order.
-    public let withBytes: (_ body: (RawSpan) throws -> Void) throws -> Void
+    package let withBytes: (_ body: (RawSpan) throws -> Void) throws -> Void
 
-    public init(
+    package init(
         name: String, dataType: TensorDataType = .f32, shape: [Int],
         withBytes: @escaping (_ body: (RawSpan) throws -> Void) throws -> Void
     ) {
@@ -75,7 +75,7 @@ public struct TensorSource {
     }
 
     /// An fp32 tensor from an array; for small ones and for tests.
-    public init(name: String, shape: [Int], floats: [Float]) {
+    package init(name: String, shape: [Int], floats: [Float]) {
         self.init(name: name, dataType: .f32, shape: shape) { body in try body(floats.span.bytes) }
     }
 }

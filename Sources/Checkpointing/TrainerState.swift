@@ -1,20 +1,21 @@
+import Basics
 import Optimization
 
 /// Everything beside the tensors that a run needs to go on: `trainer_state.json`.
 ///
 /// Nothing in it is needed to depend on the number of ranks; `worldSize` and `threadsPerRank` tell what was used.
-public struct TrainerState: Codable, Equatable, Sendable {
+package struct TrainerState: Equatable, Sendable {
     /// The optimizer's constants and its own step counter.
-    public struct Optimizer: Codable, Equatable, Sendable {
-        public var beta1: Double
-        public var beta2: Double
-        public var epsilon: Double
-        public var weightDecay: Double
-        public var gradientClip: Double
+    package struct Optimizer: Equatable, Sendable {
+        package var beta1: Double
+        package var beta2: Double
+        package var epsilon: Double
+        package var weightDecay: Double
+        package var gradientClip: Double
         /// Updates made, for Adam's bias correction.
-        public var step: Int
+        package var step: Int
 
-        public init(
+        package init(
             beta1: Double, beta2: Double, epsilon: Double, weightDecay: Double, gradientClip: Double, step: Int
         ) {
             self.beta1 = beta1
@@ -24,71 +25,63 @@ public struct TrainerState: Codable, Equatable, Sendable {
             self.gradientClip = gradientClip
             self.step = step
         }
-
-        enum CodingKeys: String, CodingKey {
-            case beta1, beta2, epsilon, step
-            case weightDecay = "weight_decay"
-            case gradientClip = "gradient_clip"
-        }
     }
 
     /// What a validation loss is of; losses of two sets cannot be compared.
-    public struct ValidationSet: Codable, Equatable, Sendable {
+    package struct ValidationSet: Equatable, Sendable {
         /// A name for the contents of the validation data, as `TokenStream.identity` gives it.
-        public var identity: String
+        package var identity: String
         /// Sequences that are evaluated, spread evenly over the data.
-        public var sequences: Int
+        package var sequences: Int
 
-        public init(identity: String, sequences: Int) {
+        package init(identity: String, sequences: Int) {
             self.identity = identity
             self.sequences = sequences
         }
     }
 
     /// The version of this format that this program reads and writes.
-    public static let currentFormatVersion = 1
+    package static let currentFormatVersion = 1
 
-    /// The version of the format.
-    public var formatVersion = Self.currentFormatVersion
     /// The version of the program that wrote it.
-    public var swiftletVersion: String
+    package var swiftletVersion: String
     /// Optimizer updates made.
-    public var step: Int
+    package var step: Int
     /// The epoch that the next update's first sequence belongs to, from 0.
-    public var epoch: Int
+    package var epoch: Int
     /// Sequences consumed since the start of the run, over all ranks: the global position.
-    public var position: Int
+    package var position: Int
     /// Tokens trained on, over all ranks.
-    public var tokensSeen: Int
-    public var seed: UInt64
-    public var shuffle: Bool
+    package var tokensSeen: Int
+    package var seed: UInt64
+    package var shuffle: Bool
     /// Tokens of one sequence.
-    public var contextLength: Int
+    package var contextLength: Int
     /// Sequences of one update, over all ranks.
-    public var globalBatch: Int
+    package var globalBatch: Int
     /// Sequences that a rank computes at once.
-    public var microBatch: Int
-    public var scheduler: SchedulerState
-    public var optimizer: Optimizer
+    package var microBatch: Int
+    package var scheduler: SchedulerState
+    package var optimizer: Optimizer
     /// `fp32` or `bf16`.
-    public var precision: String
+    package var precision: String
     /// `exact` or `mpi`.
-    public var reduction: String
-    public var threadsPerRank: Int
+    package var reduction: String
+    package var threadsPerRank: Int
     /// Ranks of the run that saved it; nil when it is not to be part of the bytes.
-    public var worldSize: Int?
+    package var worldSize: Int?
     /// The effective options, in their order.
-    public var configuration: OptionList
+    package var configuration: OptionList
     /// Names for the contents of the training data, as `TokenStream.identity` gives them.
-    public var dataIdentity: [String]
+    package var dataIdentity: [String]
     /// SHA-256 of `tokenizer.json`, where the run has one.
-    public var tokenizerHash: String?
-    public var lastValidationLoss: Double?
-    public var bestValidationLoss: Double?
+    package var tokenizerHash: String?
+    package var lastValidationLoss: Double?
+    package var bestValidationLoss: Double?
     /// What both losses are of.
-    public var validationSet: ValidationSet?
+    package var validationSet: ValidationSet?
 
-    public init(
+    package init(
         swiftletVersion: String, step: Int, epoch: Int, position: Int, tokensSeen: Int, seed: UInt64, shuffle: Bool,
         contextLength: Int, globalBatch: Int, microBatch: Int, scheduler: SchedulerState, optimizer: Optimizer,
         precision: String, reduction: String, threadsPerRank: Int, worldSize: Int? = nil,
@@ -119,47 +112,95 @@ public struct TrainerState: Codable, Equatable, Sendable {
         self.bestValidationLoss = bestValidationLoss
         self.validationSet = validationSet
     }
-
-    enum CodingKeys: String, CodingKey {
-        case step, epoch, position, seed, shuffle, scheduler, optimizer, precision, reduction, configuration
-        case formatVersion = "format_version"
-        case swiftletVersion = "swiftlet_version"
-        case tokensSeen = "tokens_seen"
-        case contextLength = "context_length"
-        case globalBatch = "global_batch"
-        case microBatch = "micro_batch"
-        case threadsPerRank = "threads_per_rank"
-        case worldSize = "world_size"
-        case dataIdentity = "data_identity"
-        case tokenizerHash = "tokenizer_sha256"
-        case lastValidationLoss = "last_validation_loss"
-        case bestValidationLoss = "best_validation_loss"
-        case validationSet = "validation_set"
-    }
 }
 
 extension TrainerState {
     /// The bytes of `trainer_state.json`.
-    public func json() throws -> [UInt8] { try JSONValue.encoding(self).bytes(pretty: true) }
+    package func json() -> [UInt8] {
+        var members: [(String, JSONText)] = [
+            ("format_version", .number(Self.currentFormatVersion)), ("swiftlet_version", .string(swiftletVersion)),
+            ("step", .number(step)), ("epoch", .number(epoch)), ("position", .number(position)),
+            ("tokens_seen", .number(tokensSeen)), ("seed", .number(seed)), ("shuffle", .bool(shuffle)),
+            ("context_length", .number(contextLength)), ("global_batch", .number(globalBatch)),
+            ("micro_batch", .number(microBatch)), ("scheduler", scheduler.json),
+            (
+                "optimizer",
+                .object([
+                    ("beta1", .number(optimizer.beta1)), ("beta2", .number(optimizer.beta2)),
+                    ("epsilon", .number(optimizer.epsilon)), ("weight_decay", .number(optimizer.weightDecay)),
+                    ("gradient_clip", .number(optimizer.gradientClip)), ("step", .number(optimizer.step)),
+                ])
+            ),
+            ("precision", .string(precision)), ("reduction", .string(reduction)),
+            ("threads_per_rank", .number(threadsPerRank)),
+        ]
+        if let worldSize { members.append(("world_size", .number(worldSize))) }
+        members.append(("configuration", configuration.json))
+        members.append(("data_identity", .array(dataIdentity.map { .string($0) })))
+        if let tokenizerHash { members.append(("tokenizer_sha256", .string(tokenizerHash))) }
+        if let lastValidationLoss { members.append(("last_validation_loss", .number(lastValidationLoss))) }
+        if let bestValidationLoss { members.append(("best_validation_loss", .number(bestValidationLoss))) }
+        if let set = validationSet {
+            let value = [("identity", JSONText.string(set.identity)), ("sequences", .number(set.sequences))]
+            members.append(("validation_set", .object(value)))
+        }
+        return JSONText.object(members).pretty + [0x0A]
+    }
 
     /// Reads `trainer_state.json` and checks that it is consistent; throws `.invalid` naming `file` and the value.
-    public init(json: [UInt8], file: String) throws(CheckpointError) {
+    package init(json bytes: [UInt8], file: String) throws(CheckpointError) {
         do {
-            let value = try JSONValue.parse(json)
-            try Self.checkVersion(value, file: file)
-            self = try value.decode(TrainerState.self)
+            let json = try JSON(bytes, sizeLimit: Self.sizeLimit)
+            try Self.checkVersion(json, file: file)
+            try self.init(json)
             try scheduler.verify()
         } catch let error as CheckpointError {
             throw error
         } catch {
-            throw CheckpointError(.invalid, "\(file): \(JSONValue.reason(of: error))")
+            throw CheckpointError(.invalid, "\(file): \(error)")
         }
         try checkConsistency(file: file)
     }
 
+    private init(_ json: JSON) throws {
+        let text: (JSON) -> String? = { $0.string }
+        try self.init(
+            swiftletVersion: json.string("swiftlet_version"), step: json.int("step"), epoch: json.int("epoch"),
+            position: json.int("position"), tokensSeen: json.int("tokens_seen"),
+            seed: json.member("seed", "a whole number of 0 or more") { $0.integer() },
+            shuffle: json.bool("shuffle"), contextLength: json.int("context_length"),
+            globalBatch: json.int("global_batch"), microBatch: json.int("micro_batch"),
+            scheduler: json.nested("scheduler") { try SchedulerState($0) },
+            optimizer: json.nested("optimizer") {
+                Optimizer(
+                    beta1: try $0.number("beta1"), beta2: try $0.number("beta2"), epsilon: try $0.number("epsilon"),
+                    weightDecay: try $0.number("weight_decay"), gradientClip: try $0.number("gradient_clip"),
+                    step: try $0.int("step"))
+            },
+            precision: json.string("precision"), reduction: json.string("reduction"),
+            threadsPerRank: json.int("threads_per_rank"),
+            worldSize: json.optional("world_size", "a whole number") { $0.int },
+            configuration: json.nested("configuration") { try OptionList($0) },
+            dataIdentity: json.member("data_identity", "an array of strings") { list in
+                let texts = list.elements?.compactMap(text)
+                return texts?.count == list.elements?.count ? texts : nil
+            },
+            tokenizerHash: json.optional("tokenizer_sha256", "a string", text),
+            lastValidationLoss: json.optional("last_validation_loss", "a number") { $0.number },
+            bestValidationLoss: json.optional("best_validation_loss", "a number") { $0.number },
+            validationSet: json.optional("validation_set", "an object") { $0 }.map { _ in
+                try json.nested("validation_set") {
+                    ValidationSet(identity: try $0.string("identity"), sequences: try $0.int("sequences"))
+                }
+            })
+    }
+
+    /// The largest file that is read.
+    static let sizeLimit = 16 << 20
+
     /// Other versions are named before anything else is looked at: their members may be other ones.
-    static func checkVersion(_ value: JSONValue, file: String) throws(CheckpointError) {
-        guard let version = value.object?["format_version"]?.int else {
+    static func checkVersion(_ json: JSON, file: String) throws(CheckpointError) {
+        guard let version = json["format_version"]?.int else {
             throw CheckpointError(.invalid, "\(file): format_version is missing, expected \(currentFormatVersion)")
         }
         guard version == currentFormatVersion else {
@@ -205,25 +246,25 @@ extension TrainerState {
 }
 
 /// Options and their values as text, in order. Stored as a JSON object.
-public struct OptionList: Codable, Equatable, Sendable {
+package struct OptionList: Equatable, Sendable {
     /// One option.
-    public struct Option: Equatable, Sendable {
+    package struct Option: Equatable, Sendable {
         /// The name without its dashes.
-        public let name: String
+        package let name: String
         /// The value as it would stand on a command line.
-        public let value: String
+        package let value: String
     }
 
     /// The options in their order.
-    public private(set) var options: [Option] = []
+    package private(set) var options: [Option] = []
 
-    public init() {}
+    package init() {}
 
     /// The value of an option, or nil.
-    public subscript(name: String) -> String? { options.first { $0.name == name }?.value }
+    package subscript(name: String) -> String? { options.first { $0.name == name }?.value }
 
     /// Adds an option, or gives it another value in its place.
-    public mutating func set(_ name: String, _ value: String) {
+    package mutating func set(_ name: String, _ value: String) {
         let option = Option(name: name, value: value)
         if let place = options.firstIndex(where: { $0.name == name }) {
             options[place] = option
@@ -232,20 +273,13 @@ public struct OptionList: Codable, Equatable, Sendable {
         }
     }
 
-    private struct Key: CodingKey {
-        let stringValue: String
-        var intValue: Int? { nil }
-        init(stringValue: String) { self.stringValue = stringValue }
-        init?(intValue: Int) { nil }
-    }
+    package var json: JSONText { .object(options.map { ($0.name, .string($0.value)) }) }
 
-    public init(from decoder: any Decoder) throws {
-        let values = try decoder.container(keyedBy: Key.self)
-        for key in values.allKeys { set(key.stringValue, try values.decode(String.self, forKey: key)) }
-    }
-
-    public func encode(to encoder: any Encoder) throws {
-        var values = encoder.container(keyedBy: Key.self)
-        for option in options { try values.encode(option.value, forKey: Key(stringValue: option.name)) }
+    init(_ json: JSON) throws(JSONError) {
+        for (name, value) in json.members ?? [] {
+            let name = String(decoding: name, as: UTF8.self)
+            guard let text = value.string else { throw JSONError("\(name) is \(value.source), expected a string") }
+            options.append(Option(name: name, value: text))
+        }
     }
 }

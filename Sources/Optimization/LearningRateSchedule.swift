@@ -18,7 +18,7 @@
 /// Nothing depends on ranks, micro-batches or accumulation: only the optimizer's step moves the rate.
 public struct LearningRateSchedule: Equatable, Sendable {
     /// The shape of the curve after the warm-up; raw values are the words of `--schedule`.
-    public enum Kind: String, Codable, CaseIterable, Sendable {
+    public enum Kind: String, CaseIterable, Sendable {
         case cosine
         case linear
         case constant
@@ -27,7 +27,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
 
     /// A second warm-up after a resume (`--rewarm`): from the rate that the saved run would have used next, linearly
     /// to this schedule's own rate, so that a new curve is entered without a jump.
-    public struct Rewarm: Codable, Equatable, Sendable {
+    public struct Rewarm: Equatable, Sendable {
         /// The step of the resume: the first update of the new warm-up.
         public let start: Int
         /// How many updates it takes; the last of them uses the schedule's own rate.

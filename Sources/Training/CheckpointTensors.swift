@@ -44,7 +44,9 @@ extension SafetensorsFile {
     fileprivate func read(into arena: Buffer<Float>, _ layout: ParameterLayout, prefix: String) throws {
         for parameter in layout.parameters {
             let name = prefix + parameter.name
-            guard let entry = tensor(name) else { throw CheckpointError(.invalid, "\(path) has no tensor \(name)") }
+            guard let entry = tensor(name) else {
+                throw CheckpointError(.invalid, "\(path.shown) has no tensor \(name)")
+            }
             try arena.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws(CheckpointError) in
                 try readFloats(entry, into: &values)
                 try requireFinite(values.span, tensor: name, file: path)

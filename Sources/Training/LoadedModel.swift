@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import Kernels
@@ -8,11 +9,13 @@ import Transformer
 enum ModelDirectory {
     /// The directory with the weights; a checkpoint is verified first.
     /// - Throws: `CheckpointError` or `TrainingError` naming the path.
-    static func resolve(_ path: String) throws -> String {
-        let checkpoints = CheckpointDirectory(path: path + "/checkpoints")
+    static func resolve(_ path: String) throws -> FilePath {
+        let path = try FilePath(argument: path)
+        let checkpoints = CheckpointDirectory(path: path.appending("checkpoints"))
         if try !checkpoints.list().candidates.isEmpty {
             guard let newest = try checkpoints.newestVerified().checkpoint else {
-                throw TrainingError.badInput("no checkpoint of \(path) verifies; `swiftlet inspect \(path)` says why")
+                throw TrainingError.badInput(
+                    "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
             }
             return newest.path
         }
@@ -67,7 +70,7 @@ package enum ModelEvaluation {
         let (files, evaluator, makeModel) = try communicator.agreeing {
             let path = try ModelDirectory.resolve(options.checkpoint)
             let files = try HuggingFaceModelFiles(path: path)
-            let shape = try files.shape()
+            let shape = files.description.shape
             let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
             let evaluator = try Evaluator(
                 stream: stream, contextLength: shape.contextLength, sequences: options.sequences)
@@ -101,10 +104,10 @@ package enum ModelEvaluation {
     }
 
     /// The precision in a checkpoint's state; fp32 for a directory that has none.
-    private static func trainedPrecision(of path: String) throws -> Precision {
+    private static func trainedPrecision(of path: FilePath) throws -> Precision {
         let name = Checkpoint.FileName.state
         guard let bytes = try HuggingFaceModelFiles.contents(of: name, in: path) else { return .fp32 }
-        return Precision(rawValue: try TrainerState(json: bytes, file: path + "/" + name).precision) ?? .fp32
+        return Precision(rawValue: try TrainerState(json: bytes, file: path.appending(name).shown).precision) ?? .fp32
     }
 }
 
@@ -162,11 +165,11 @@ package final class TextGeneration {
     package init(checkpoint path: String, threads: Int?) throws {
         let directory = try ModelDirectory.resolve(path)
         let files = try HuggingFaceModelFiles(path: directory)
-        let shape = try files.shape()
-        tokenizer = try Tokenizer(path: directory)
+        let shape = files.description.shape
+        tokenizer = try Tokenizer(path: directory.string)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
             throw TrainingError.badInput(
-                "the tokenizer in \(directory) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
+                "the tokenizer in \(directory.shown) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"
             )
         }
         let compute = try Compute(threadCount: ThreadPlan(requested: threads, ranksOnHost: 1).threads)

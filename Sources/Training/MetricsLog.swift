@@ -1,4 +1,5 @@
-import Foundation
+import Basics
+import Glibc
 
 /// One optimizer step's numbers: a line of `metrics.jsonl`.
 public struct StepMetrics: Equatable, Sendable {
@@ -38,82 +39,77 @@ public struct StepMetrics: Equatable, Sendable {
 
     /// The line, without its newline. Numbers keep all their digits; one that is not finite becomes null.
     public var json: String {
-        var fields = [
-            "\"step\":\(step)", "\"epoch\":\(epoch)", "\"lr\":\(number(learningRate))",
-            "\"train_loss\":\(number(trainLoss))", "\"grad_norm\":\(number(gradientNorm))", "\"tokens\":\(tokens)",
-            "\"tokens_per_second\":\(number(tokensPerSecond))", "\"step_ms\":\(number(stepMilliseconds))",
+        var fields: [(String, JSONText)] = [
+            ("step", .number(step)), ("epoch", .number(epoch)), ("lr", .number(learningRate)),
+            ("train_loss", .number(trainLoss)), ("grad_norm", .number(gradientNorm)), ("tokens", .number(tokens)),
+            ("tokens_per_second", .number(tokensPerSecond)), ("step_ms", .number(stepMilliseconds)),
         ]
         if let validationLoss {
-            fields.append("\"val_loss\":\(number(validationLoss))")
-            fields.append("\"val_ppl\":\(number(exponential(validationLoss)))")
+            fields += [("val_loss", .number(validationLoss)), ("val_ppl", .number(exponential(validationLoss)))]
         }
-        return "{" + fields.joined(separator: ",") + "}"
+        return JSONText.object(fields).text
     }
-
-    private func number(_ value: Double) -> String { value.isFinite ? "\(value)" : "null" }
 }
 
 /// e^x, for perplexities.
 func exponential(_ x: Double) -> Double { exp(x) }
 
-/// `metrics.jsonl`: one line a step, appended whole; the file always reads as one run.
+/// `metrics.jsonl`: one line a step, whole or absent; the file always reads as one run.
 package final class MetricsLog {
-    private let path: String
-    private var handle: FileHandle?
     /// Lines that could not be written.
     package private(set) var lostLines = 0
+    /// At a resume: which lines of the steps before it are not there. One line, nil when all are.
+    package let warning: String?
+    private let file: OutputFile
+    /// Bytes of whole lines.
+    private var wholeSize: Int
 
-    /// Opens the file and drops the lines after `step`, which a resumed run will make again.
-    /// - Throws: `TrainingError` (73) when it cannot be written.
-    package init(path: String, keepingThrough step: Int) throws(TrainingError) {
-        self.path = path
-        do {
-            try Self.drop(after: step, at: path)
-            if !FileManager.default.fileExists(atPath: path) {
-                try Data().write(to: URL(fileURLWithPath: path))
-            }
-            let handle = try FileHandle(forWritingTo: URL(fileURLWithPath: path))
-            try handle.seekToEnd()
-            self.handle = handle
+    /// Opens the file and drops the lines after `step`, which a resumed run will make again, and what is no whole line.
+    /// - Throws: `FileSystemError` (73 or 74) when it cannot be written.
+    package init(
+        path: FilePath, keepingThrough step: Int, fileSystem: any FileSystem = LocalFileSystem()
+    ) throws(FileSystemError) {
+        let text: [UInt8]
+        do throws(FileSystemError) {
+            text = try InputFile(path, fileSystem: fileSystem).contents(limit: .max)
         } catch {
-            throw TrainingError(73, "cannot write \(path): \(error.localizedDescription); check permissions and space")
+            guard error.isNotFound else { throw error }
+            text = []
         }
+        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast()
+        let kept = lines.filter { line in Self.stepNumber(of: line).map { $0 <= step } ?? false }
+        let whole = kept.reduce(0) { $0 + $1.count + 1 }
+        if whole != text.count {
+            try fileSystem.replaceFile(path, with: kept.flatMap { $0 + [0x0A] })
+        }
+        warning =
+            kept.count >= step
+            ? nil
+            : "\(path.shown) has the metrics of \(kept.count) of the \(step) steps so far; the others are not there"
+        file = try OutputFile(appendingTo: path, fileSystem: fileSystem)
+        wholeSize = whole
     }
 
-    deinit { try? handle?.close() }
-
-    /// Adds a line with one write. A full disk must not end the run: the line is counted as lost.
+    /// Adds a line. A full disk must not end the run: the line is counted as lost, and what was written of it is taken
+    /// away again, now or before the next line.
     package func append(_ metrics: StepMetrics) {
-        do {
-            try handle?.write(contentsOf: Data((metrics.json + "\n").utf8))
+        do throws(FileSystemError) {
+            if file.size != wholeSize { try file.truncate(to: wholeSize) }
+            try file.append(Array((metrics.json + "\n").utf8).span.bytes)
+            wholeSize = file.size
         } catch {
             lostLines += 1
+            if file.size != wholeSize { try? file.truncate(to: wholeSize) }
         }
     }
 
     /// Makes what was written durable, with the checkpoint that it belongs to.
-    func synchronize() { try? handle?.synchronize() }
-
-    private static func drop(after step: Int, at path: String) throws {
-        guard FileManager.default.fileExists(atPath: path) else { return }
-        let text = try Data(contentsOf: URL(fileURLWithPath: path))
-        var kept = Data()
-        // A torn last line has no newline and is dropped too.
-        var start = text.startIndex
-        while let end = text[start...].firstIndex(of: UInt8(ascii: "\n")) {
-            let line = text[start...end]
-            if let number = stepNumber(of: line), number <= step { kept.append(line) }
-            start = text.index(after: end)
-        }
-        guard kept.count != text.count else { return }
-        try kept.write(to: URL(fileURLWithPath: path), options: .atomic)
-    }
+    func synchronize() { try? file.synchronize() }
 
     /// The step of a line that this program wrote.
-    private static func stepNumber(of line: Data) -> Int? {
-        let prefix = Data("{\"step\":".utf8)
+    private static func stepNumber(of line: ArraySlice<UInt8>) -> Int? {
+        let prefix = Array("{\"step\":".utf8)
         guard line.starts(with: prefix) else { return nil }
-        let digits = line.dropFirst(prefix.count).prefix { (UInt8(ascii: "0")...UInt8(ascii: "9")).contains($0) }
-        return Int(String(decoding: digits, as: UTF8.self))
+        return Int(String(decoding: line.dropFirst(prefix.count).prefix { (0x30...0x39).contains($0) }, as: UTF8.self))
     }
 }

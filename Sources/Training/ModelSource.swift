@@ -1,5 +1,5 @@
+import Basics
 import Checkpointing
-import Foundation
 import Kernels
 import TokenData
 import Transformer
@@ -25,18 +25,19 @@ struct ModelSource {
     ///   - checkpoint: rank 0's.
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?) throws {
-        let weights = resumes ? nil : try configuration.initFrom.map { try HuggingFaceModelFiles(path: $0) }
+        let initial = try configuration.initFrom.map { try FilePath(argument: $0) }
+        let weights = resumes ? nil : try initial.map { try SavedModel($0).files }
         self.weights = weights
-        let data = Self.folder(of: configuration.trainData)
+        let data = try FilePath(argument: configuration.trainData).parent
         let kept = try checkpoint?.contents(of: Checkpoint.FileName.tokenizer)
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
         let folders =
             kept == nil
-            ? [data] + (resumes ? [] : [configuration.initFrom].compactMap { $0 }) : [checkpoint?.path ?? ""]
+            ? [data] + (resumes ? [] : [initial].compactMap { $0 }) : [checkpoint?.path ?? "."]
         var found: (file: [UInt8], tokenizer: Tokenizer)?
         for folder in folders where found == nil {
             guard let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder) else { continue }
-            found = (file, try Tokenizer(path: folder))
+            found = (file, try Tokenizer(path: folder.string))
         }
         tokenizerFile = found?.file
         tokenizerHash = try found.map { try SHA256.hash($0.file) }
@@ -50,12 +51,12 @@ struct ModelSource {
         endOfTextName = tokenizer?.endOfTextID.map { String(decoding: tokenizer?.bytes(of: $0) ?? [], as: UTF8.self) }
 
         if let weights {
-            shape = try weights.shape()
+            shape = weights.description.shape
             try configuration.requireNoContradiction(to: shape, of: configuration.initFrom ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw TrainingError.usage(
-                    "--vocab-size is missing, and there is no tokenizer.json in \(data) to take it from")
+                    "--vocab-size is missing, and there is no tokenizer.json in \(data.shown) to take it from")
             }
             shape = try GPTConfiguration(
                 vocabularySize: vocabulary, contextLength: configuration.contextLength,
@@ -65,7 +66,7 @@ struct ModelSource {
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
             let advice = weights == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
             throw TrainingError.usage(
-                "the tokenizer in \(folders[0]) has \(tokenizer.vocabularySize) tokens, the model only "
+                "the tokenizer in \(folders[0].shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
         try requireSameTokenizer(besideData: data, configuration, checkpoint)
@@ -73,7 +74,7 @@ struct ModelSource {
 
     /// At a resume: the data must be made with the tokenizer that the checkpoint was trained with.
     private func requireSameTokenizer(
-        besideData folder: String, _ configuration: TrainingConfiguration, _ checkpoint: Checkpoint?
+        besideData folder: FilePath, _ configuration: TrainingConfiguration, _ checkpoint: Checkpoint?
     ) throws {
         guard let checkpoint, let trained = checkpoint.state.tokenizerHash, !configuration.allowOtherTokenizer,
             let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder)
@@ -81,23 +82,14 @@ struct ModelSource {
         let hash = try SHA256.hash(file)
         guard hash != trained else { return }
         throw TrainingError.badInput(
-            "\(folder)/tokenizer.json is another tokenizer (SHA-256 \(hash.prefix(16))…) than the one that \(checkpoint.name)"
+            "\(folder.shown)/tokenizer.json is another tokenizer (SHA-256 \(hash.prefix(16))…) than the one that \(checkpoint.path.lastComponent?.string ?? "the checkpoint")"
                 + " was trained with (\(trained.prefix(16))…): its ids mean other texts; give the data of the same "
                 + "tokenizer, or --allow-other-tokenizer if this is meant")
     }
 
-    /// The directory of a file name or pattern.
-    static func folder(of path: String) -> String {
-        guard let slash = path.lastIndex(of: "/") else { return "." }
-        return slash == path.startIndex ? "/" : String(path[..<slash])
-    }
-
     /// The model as Hugging Face's files describe it.
     var description: GPT2ModelDescription {
-        GPT2ModelDescription(
-            vocabularySize: shape.vocabularySize, contextLength: shape.contextLength,
-            embeddingSize: shape.embeddingSize, layerCount: shape.layerCount, headCount: shape.headCount,
-            beginTokenID: endOfText, endTokenID: endOfText)
+        GPT2ModelDescription(shape: shape, beginTokenID: endOfText, endTokenID: endOfText)
     }
 }
 
@@ -124,14 +116,6 @@ extension TrainingConfiguration {
 }
 
 extension HuggingFaceModelFiles {
-    /// The model's shape, checked.
-    public func shape() throws -> GPTConfiguration {
-        try GPTConfiguration(
-            vocabularySize: description.vocabularySize, contextLength: description.contextLength,
-            embeddingSize: description.embeddingSize, layerCount: description.layerCount,
-            headCount: description.headCount)
-    }
-
     /// Reads all weights into an arena.
     public func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
         for parameter in layout.parameters {

@@ -21,7 +21,7 @@ struct ResumePoint {
         var found: Checkpoint?
         let bytes = try communicator.fromRankZero {
             found = try Self.find(configuration, in: directory, reporter)
-            return try found?.state.json() ?? []
+            return found?.state.json() ?? []
         }
         checkpoint = found
         state = bytes.isEmpty ? nil : try TrainerState(json: bytes, file: Checkpoint.FileName.state)
@@ -51,9 +51,10 @@ struct ResumePoint {
         _ configuration: TrainingConfiguration, in directory: RunDirectory?, _ reporter: any Reporter
     ) throws -> Checkpoint? {
         for name in directory?.swept ?? [] { reporter.line("removed what an interrupted save left behind: \(name)") }
+        for warning in directory?.warnings ?? [] { reporter.warning(warning) }
         switch configuration.resume {
         case .path(let path):
-            let checkpoint = try Checkpoint(verifying: path)
+            let checkpoint = try Checkpoint(verifying: FilePath(argument: path))
             // Later ones would be of another course of the run, and the next automatic resume would take them.
             let newest = try directory?.checkpoints.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {

@@ -1,4 +1,4 @@
-import Foundation
+import Basics
 import Kernels
 
 /// A timeline in Chrome's trace-event format: open it in Perfetto or chrome://tracing.
@@ -14,23 +14,25 @@ enum TraceFile {
             let start = Double(event.start &- origin) / 1000
             let duration = Double(event.end &- event.start) / 1000
             let (name, category, index) = event.description
-            let arguments = index.map { ",\"args\":{\"\($0)\":\(event.index)}" } ?? ""
-            return "{\"name\":\"\(name)\",\"cat\":\"\(category)\",\"ph\":\"X\",\"pid\":\(rank),\"tid\":0,"
-                + "\"ts\":\(start),\"dur\":\(duration)\(arguments)}"
+            var members: [(String, JSONText)] = [
+                ("name", .string(name)), ("cat", .string(category)), ("ph", "X"), ("pid", .number(rank)),
+                ("tid", .number(0)), ("ts", .number(start)), ("dur", .number(duration)),
+            ]
+            if let index { members.append(("args", .object([(index, .number(event.index))]))) }
+            return JSONText.object(members).text
         }.joined(separator: ",\n")
     }
 
     /// Writes the ranks' lines as one file.
-    static func write(_ ranks: [String], to path: String) throws(TrainingError) {
-        let names = ranks.indices.map {
-            "{\"name\":\"process_name\",\"ph\":\"M\",\"pid\":\($0),\"args\":{\"name\":\"rank \($0)\"}}"
+    static func write(_ ranks: [String], to path: FilePath) throws(FileSystemError) {
+        let names = ranks.indices.map { rank in
+            JSONText.object([
+                ("name", "process_name"), ("ph", "M"), ("pid", .number(rank)),
+                ("args", .object([("name", .string("rank \(rank)"))])),
+            ]).text
         }
         let text = "[\n" + (names + ranks.filter { !$0.isEmpty }).joined(separator: ",\n") + "\n]\n"
-        do {
-            try Data(text.utf8).write(to: URL(fileURLWithPath: path), options: .atomic)
-        } catch {
-            throw TrainingError(73, "cannot write the trace \(path): \(error.localizedDescription)")
-        }
+        try LocalFileSystem().replaceFile(path, with: Array(text.utf8))
     }
 }
 

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -31,7 +32,7 @@ final class Tracer {
         let all = try communicator.gather(Array(own.utf8), root: 0)
         try communicator.agreeing {
             if communicator.rank == 0 {
-                try TraceFile.write(all.map { String(decoding: $0, as: UTF8.self) }, to: path)
+                try TraceFile.write(all.map { String(decoding: $0, as: UTF8.self) }, to: FilePath(argument: path))
             }
         }
     }

@@ -58,7 +58,7 @@ extension Trainer {
                 content: .tensors(
                     layout.sources(of: optimizer.firstMoments, prefix: MomentPrefix.first)
                         + layout.sources(of: optimizer.secondMoments, prefix: MomentPrefix.second))),
-            CheckpointFile(name: Checkpoint.FileName.state, content: .bytes(try state.json())),
+            CheckpointFile(name: Checkpoint.FileName.state, content: .bytes(state.json())),
         ]
         if let tokenizer = source.tokenizerFile {
             files.append(CheckpointFile(name: Checkpoint.FileName.tokenizer, content: .bytes(tokenizer)))
@@ -67,7 +67,7 @@ extension Trainer {
                     name: "tokenizer_config.json",
                     content: .bytes(source.description.tokenizerConfigurationJSON(endOfText: source.endOfTextName))))
         }
-        let saved = try directory.checkpoints.save(step: step, files: files)
+        let saved = try directory.checkpoints.save(step: step, files: files, keep: configuration.keep)
         reporter.line("checkpoint saved \(saved.name)")
         for warning in saved.warnings { reporter.warning(warning) }
         do {

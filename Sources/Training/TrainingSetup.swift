@@ -2,7 +2,6 @@ import Basics
 import Checkpointing
 import Collectives
 import DataParallel
-import Foundation
 import Kernels
 import Optimization
 import TokenData
@@ -42,9 +41,9 @@ struct TrainingSetup {
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
         // when nothing else can go wrong.
-        let path = configuration.runDirectory
+        let path = try FilePath(argument: configuration.runDirectory)
         var directory = try communicator.agreeing {
-            isFirst && FileManager.default.fileExists(atPath: path) ? try RunDirectory.open(path: path) : nil
+            isFirst && LocalFileSystem().exists(path) ? try RunDirectory(path: path) : nil
         }
         let resume = try ResumePoint(
             configuration, directory: directory, communicator: communicator, reporter: reporter)
@@ -78,7 +77,7 @@ struct TrainingSetup {
         try communicator.agreeing { try resume.requireFit(source, dataIdentity: identity) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
-        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory.open(path: path) : nil }
+        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory(path: path) : nil }
 
         // Threads, precision, memory.
         let requestedThreads = configuration.threads
@@ -119,6 +118,7 @@ struct TrainingSetup {
         self.compute = compute
         runDirectory = directory
         try communicator.agreeing { try directory?.writeConfiguration(decided.json) }
+        if let warning = metricsLog?.warning { reporter.warning(warning) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
         if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
             reporter.warning(
@@ -200,7 +200,7 @@ extension TrainingConfiguration {
     var json: [UInt8] {
         var object = OptionList()
         for (name, value) in values { object.set(name, value) }
-        return (try? JSONValue.encoding(object).bytes(pretty: true)) ?? []
+        return object.json.pretty + [0x0A]
     }
 }
 

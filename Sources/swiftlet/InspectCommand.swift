@@ -1,5 +1,5 @@
 import ArgumentParser
-import Checkpointing
+import Basics
 
 /// `swiftlet inspect PATH`: what a file or directory of ours holds, and whether it verifies.
 struct InspectCommand: ParsableCommand {
@@ -8,7 +8,7 @@ struct InspectCommand: ParsableCommand {
         abstract: "Show what a run, checkpoint, model, shard or tokenizer holds, and whether it verifies.",
         discussion: "Exit code 0 when it verifies, 65 when it does not, 66 when it is not there.")
 
-    @Argument(help: "A run directory, checkpoint directory, .safetensors file, .bin token shard or tokenizer.json.")
+    @Argument(help: "A run, checkpoint or model directory, or one of the files in them; a .bin token shard.")
     var path: String
 
     @Flag(help: "List every tensor, not only their number.")
@@ -16,7 +16,7 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         do {
-            print(try Inspection(path: path, listsTensors: tensors).lines.joined(separator: "\n"))
+            print(try Inspection(path: FilePath(argument: path), listsTensors: tensors).lines.joined(separator: "\n"))
         } catch let error as InspectionFailure {
             print(error.lines.joined(separator: "\n"))
             throw ArgumentParser.ExitCode(65)

@@ -1,5 +1,5 @@
+import Basics
 import Checkpointing
-import Glibc
 
 /// Finds out what a path is and describes it in lines.
 struct Inspection {
@@ -7,53 +7,40 @@ struct Inspection {
     private let listsTensors: Bool
 
     /// Throws `CheckpointError` when nothing can be said, `InspectionFailure` when something does not verify.
-    init(path given: String, listsTensors: Bool) throws {
+    init(path: FilePath, listsTensors: Bool) throws {
         self.listsTensors = listsTensors
-        // A slash at the end would follow a link and hide the name.
-        var path = given
-        while path.count > 1, path.hasSuffix("/") { path.removeLast() }
-        let files = LocalFileSystem()
-        let kind: FileStatus.Kind
-        do {
-            kind = try files.status(path: path).kind
-        } catch {
-            throw CheckpointError(.missing, "there is nothing at \(given), or it cannot be read; check the path")
-        }
-        if kind == .directory {
-            let names = try files.names(in: path)
-            if names.contains("checkpoints") {
-                try describeRun(CheckpointDirectory(path: path + "/checkpoints"), title: "run \(path)")
-            } else if names.contains(Manifest.fileName) || path.split(separator: "/").last?.hasPrefix("step-") == true {
-                try describeCheckpoint(path)
-            } else if names.contains(where: { $0.hasPrefix("step-") }) {
-                try describeRun(CheckpointDirectory(path: path), title: "checkpoints \(path)")
-            } else if names.contains("config.json") {
-                try describeModelDirectory(path)
-            } else {
-                throw CheckpointError(
-                    .invalid, "\(path) is no run directory, checkpoint or model directory: it has none of their files")
+        if try LocalFileSystem().status(path, followLinks: true).kind == .directory {
+            switch try ModelPlace(path) {
+            case .run(let checkpoints): try describeRun(checkpoints, at: path)
+            case .checkpoint(let path): try describeCheckpoint(path)
+            case .model(let path): describeModel(try HuggingFaceModelFiles(path: path).description, at: path)
             }
-        } else if path.hasSuffix(".safetensors") {
-            try describeSafetensors(path)
-        } else if path.hasSuffix(".bin") {
-            lines += try TokenShardSummary(path: path).lines
-        } else if path.hasSuffix(".json") {
-            lines += try TokenizerSummary(path: path).lines
-        } else {
+            return
+        }
+        switch path.extension {
+        case "safetensors": try describeSafetensors(path)
+        case "bin": lines += try TokenShardSummary(path: path).lines
+        case "json": try describeJSON(path)
+        case "jsonl":
+            let summary = try MetricsSummary(path: path)
+            lines += summary.lines
+            if !summary.isWhole { throw InspectionFailure(lines: lines) }
+        default:
             throw CheckpointError(
-                .invalid, "\(path) is no .safetensors, .bin or tokenizer.json file; rename or convert it")
+                .invalid, "\(path.shown) is no .safetensors, .bin, .json or .jsonl file; rename or convert it")
         }
     }
 
-    private mutating func describeRun(_ checkpoints: CheckpointDirectory, title: String) throws {
-        lines.append(title)
+    private mutating func describeRun(_ checkpoints: CheckpointDirectory, at path: FilePath) throws {
+        lines.append("run \(path.shown)")
         let (candidates, ignored) = try checkpoints.list()
         var bad = 0
         for candidate in candidates {
-            do {
-                let state = try Checkpoint(verifying: candidate.path).state
+            do throws(CheckpointError) {
+                // One that is gone was removed by the run itself, which goes on.
+                guard let state = try checkpoints.verified(candidate)?.state else { continue }
                 lines.append(
-                    "  \(candidate.name)  verifies  learning rate \(sixDecimals(state.scheduler.nextLearningRate))  "
+                    "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
                         + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
             } catch {
                 bad += 1
@@ -65,24 +52,33 @@ struct Inspection {
         if bad > 0 { throw InspectionFailure(lines: lines) }
     }
 
-    private mutating func describeCheckpoint(_ path: String) throws {
-        do {
+    private mutating func describeCheckpoint(_ path: FilePath) throws {
+        do throws(CheckpointError) {
             describe(try Checkpoint(verifying: path))
         } catch {
             guard error.kind == .invalid else { throw error }
             // Say about every file whether it is the culprit.
-            lines.append("checkpoint \(path)  DOES NOT VERIFY: \(error.message)")
+            lines.append("checkpoint \(path.shown)  DOES NOT VERIFY: \(error.message)")
             for (name, problem) in Checkpoint.examine(path) { lines.append("  \(name)  \(problem ?? "verifies")") }
             throw InspectionFailure(lines: lines)
         }
     }
 
     private mutating func describe(_ checkpoint: Checkpoint) {
-        let state = checkpoint.state
+        lines.append("checkpoint \(checkpoint.path.shown)  verifies")
+        describe(checkpoint.state)
+        for file in checkpoint.manifest.files {
+            lines.append("  \(file.name)  \(file.size) bytes  sha256 \(file.sha256.prefix(16))…  verifies")
+        }
+        describe(checkpoint.model)
+        lines.append("  written by swiftlet \(printable(checkpoint.state.swiftletVersion))")
+    }
+
+    private mutating func describe(_ state: TrainerState) {
         let schedule = state.scheduler.schedule
-        lines.append("checkpoint \(checkpoint.path)  verifies")
+        // The file counts epochs from 0; people do from 1, as in the log.
         lines.append(
-            "  step \(state.step) / \(schedule.totalSteps)  epoch \(state.epoch)  sequences \(state.position)  "
+            "  step \(state.step) / \(schedule.totalSteps)  epoch \(state.epoch + 1)  sequences \(state.position)  "
                 + "tokens \(state.tokensSeen)")
         lines.append("  learning rate \(state.scheduler.nextLearningRate)")
         lines.append(
@@ -92,63 +88,72 @@ struct Inspection {
                 + (schedule.rewarm.map { "  rewarm \($0.steps) from step \($0.start)" } ?? ""))
         lines.append(
             "  batch \(state.globalBatch) sequences of \(state.contextLength)  micro-batch \(state.microBatch)  "
-                + "precision \(state.precision)  reduction \(state.reduction)  threads \(state.threadsPerRank)"
-                + (state.worldSize.map { "  ranks \($0)" } ?? ""))
+                + "precision \(printable(state.precision))  reduction \(printable(state.reduction))  "
+                + "threads \(state.threadsPerRank)" + (state.worldSize.map { "  ranks \($0)" } ?? ""))
         if let loss = state.lastValidationLoss {
-            lines.append(
-                "  val loss \(loss)" + (state.bestValidationLoss.map { "  best \($0)" } ?? ""))
+            lines.append("  val loss \(loss)" + (state.bestValidationLoss.map { "  best \($0)" } ?? ""))
         }
-        for file in checkpoint.manifest.files {
-            lines.append("  \(file.name)  \(file.size) bytes  sha256 \(file.sha256.prefix(16))…  verifies")
-        }
-        describe(checkpoint.model, indent: "  ")
-        lines.append("  written by swiftlet \(state.swiftletVersion)")
     }
 
-    private mutating func describeModelDirectory(_ path: String) throws {
-        let files = try HuggingFaceModelFiles(path: path)
-        let model = files.description
-        lines.append("GPT-2 model \(path)")
+    private mutating func describeModel(_ model: GPT2ModelDescription, at path: FilePath) {
+        let shape = model.shape
+        lines.append("GPT-2 model \(path.shown)")
         lines.append(
-            "  layers \(model.layerCount)  heads \(model.headCount)  embedding \(model.embeddingSize)  "
-                + "context \(model.contextLength)  vocabulary \(model.vocabularySize)  "
-                + "parameters \(model.parameterCount)")
+            "  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
+                + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
+                + "parameters \(shape.parameterCount)")
     }
 
-    private mutating func describeSafetensors(_ path: String) throws {
+    private mutating func describeSafetensors(_ path: FilePath) throws {
         let file = try SafetensorsFile(path: path)
-        lines.append("safetensors \(path)  \(file.fileSize) bytes")
+        lines.append("safetensors \(path.shown)  \(file.fileSize) bytes")
         for (name, text) in file.header.metadata.sorted(by: { $0.key < $1.key }) {
             lines.append("  metadata \(printable(name)): \(printable(text))")
         }
-        describe(file, indent: "  ")
+        describe(file)
     }
 
-    private mutating func describe(_ file: SafetensorsFile, indent: String) {
+    private mutating func describe(_ file: SafetensorsFile) {
         var counts: [TensorDataType: Int] = [:]
         for tensor in file.tensors { counts[tensor.dataType, default: 0] += 1 }
         let types = TensorDataType.allCases.compactMap { type in counts[type].map { "\($0) \(type.rawValue)" } }
         lines.append(
-            indent + "tensors \(file.tensors.count) (\(types.joined(separator: ", ")))  "
+            "  tensors \(file.tensors.count) (\(types.joined(separator: ", ")))  "
                 + "parameters \(file.tensors.reduce(0) { $0 + $1.elementCount })")
         guard listsTensors else { return }
         for tensor in file.tensors {
-            lines.append(indent + "  \(printable(tensor.name))  \(tensor.dataType.rawValue)  \(tensor.shape)")
+            lines.append("    \(printable(tensor.name))  \(tensor.dataType.rawValue)  \(tensor.shape)")
         }
     }
-}
 
-/// A number as the log prints learning rates.
-func sixDecimals(_ value: Double) -> String {
-    let millionths = Int((value * 1e6).rounded())
-    let digits = "\(millionths % 1_000_000)"
-    return "\(millionths / 1_000_000)." + String(repeating: "0", count: 6 - digits.count) + digits
-}
-
-/// Text from a file, safe for a terminal and for a line.
-func printable(_ text: String) -> String {
-    let shown = text.unicodeScalars.prefix(200).map {
-        $0.value < 0x20 || (0x7F..<0xA0).contains($0.value) ? "?" : "\($0)"
+    /// One of the JSON files of a run, checkpoint or model, told apart by what it holds.
+    private mutating func describeJSON(_ path: FilePath) throws {
+        let bytes = try InputFile(path).contents(limit: 64 << 20)
+        let json: JSON
+        do {
+            json = try JSON(bytes)
+        } catch {
+            throw CheckpointError(.invalid, "\(path.shown): \(error)")
+        }
+        if json["scheduler"] != nil {
+            let state = try TrainerState(json: bytes, file: path.shown)
+            lines.append("trainer state \(path.shown)  verifies")
+            describe(state)
+        } else if json["files"] != nil {
+            try describeCheckpoint(path.parent)
+        } else if json["model_type"] != nil {
+            describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
+        } else if json["model"] != nil {
+            lines += try TokenizerSummary(json, path: path).lines
+        } else if let options = json.members, options.allSatisfy({ $0.value.kind == .string }), !options.isEmpty {
+            lines.append("options \(path.shown)")
+            for (name, value) in options {
+                lines.append(
+                    "  --\(printable(String(decoding: name, as: UTF8.self))) \(printable(value.string ?? ""))")
+            }
+        } else {
+            throw CheckpointError(
+                .invalid, "\(path.shown) is no tokenizer, trainer state, manifest or configuration")
+        }
     }
-    return shown.joined() + (text.unicodeScalars.count > 200 ? "…" : "")
 }

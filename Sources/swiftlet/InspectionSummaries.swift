@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 
 /// A token shard in llm.c's format: header, count against size, and the range of its ids.
@@ -5,9 +6,11 @@ struct TokenShardSummary {
     let lines: [String]
 
     /// Throws `CheckpointError`, `.invalid` naming both numbers when header and size disagree.
-    init(path: String) throws {
-        let file = try InputFile(path: path, followLinks: true)
-        func fail(_ what: String) -> CheckpointError { CheckpointError(.invalid, "\(path) is no token shard: \(what)") }
+    init(path: FilePath) throws {
+        let file = try InputFile(path)
+        func fail(_ what: String) -> CheckpointError {
+            CheckpointError(.invalid, "\(path.shown) is no token shard: \(what)")
+        }
         guard file.size >= 1024 else { throw fail("\(file.size) bytes, expected a header of 1024") }
         let header = try file.bytes(12, at: 0)
         func word(_ index: Int) -> Int {
@@ -43,7 +46,7 @@ struct TokenShardSummary {
             offset += size
         }
         lines = [
-            "token shard \(path)  verifies", "  tokens \(count)  bytes a token \(width)  size \(file.size)",
+            "token shard \(path.shown)  verifies", "  tokens \(count)  bytes a token \(width)  size \(file.size)",
             "  magic \(magic)  version \(version)",
             count == 0 ? "  no token" : "  ids \(smallest) to \(largest)",
         ]
@@ -55,37 +58,61 @@ struct TokenizerSummary {
     let lines: [String]
 
     /// Throws `CheckpointError`, `.invalid` naming what is missing.
-    init(path: String) throws {
-        let file = try InputFile(path: path, followLinks: true)
-        func fail(_ what: String) -> CheckpointError { CheckpointError(.invalid, "\(path) is no tokenizer: \(what)") }
-        let limit = 64 << 20
-        let value: JSONValue
-        do {
-            value = try JSONValue.parse(try file.contents(limit: limit), sizeLimit: limit)
-        } catch let error as JSONError {
-            throw fail("\(error)")
+    init(_ json: JSON, path: FilePath) throws {
+        func fail(_ what: String) -> CheckpointError {
+            CheckpointError(.invalid, "\(path.shown) is no tokenizer: \(what)")
         }
-        guard let model = value.object?["model"]?.object else { throw fail("it has no model") }
-        guard let vocabulary = model["vocab"]?.object?.members else { throw fail("its model has no vocab") }
-        guard let merges = model["merges"]?.array else { throw fail("its model has no merges") }
+        guard let model = json["model"], model.kind == .object else { throw fail("it has no model") }
+        guard let vocabulary = model["vocab"]?.members else { throw fail("its model has no vocab") }
+        guard let merges = model["merges"]?.elements else { throw fail("its model has no merges") }
         var ids: Set<Int> = []
         for (token, id) in vocabulary {
             guard let id = id.int, id >= 0, ids.insert(id).inserted else {
-                throw fail("token \(printable(token)) has no id of its own")
+                throw fail("token \(printable(String(decoding: token, as: UTF8.self))) has no id of its own")
             }
         }
-        let added = value.object?["added_tokens"]?.array ?? []
-        let special = added.compactMap { token -> String? in
-            guard let token = token.object, token["special"]?.bool == true, let text = token["content"]?.string,
-                let id = token["id"]?.int
+        let special = (json["added_tokens"]?.elements ?? []).compactMap { token -> String? in
+            guard token["special"]?.bool == true, let text = token["content"]?.string, let id = token["id"]?.int
             else { return nil }
             ids.insert(id)
             return "\(printable(text)) = \(id)"
         }
         lines = [
-            "tokenizer \(path)  \(model["type"]?.string.map(printable) ?? "BPE")",
+            "tokenizer \(path.shown)  \(model["type"]?.string.map { printable($0) } ?? "BPE")",
             "  vocabulary \(ids.count)  merges \(merges.count)",
             "  special \(special.isEmpty ? "none" : special.joined(separator: ", "))",
+        ]
+    }
+}
+
+/// A run's `metrics.jsonl`: which steps it has, and the newest losses.
+struct MetricsSummary {
+    let lines: [String]
+    /// Whether every line is one that a run writes, one step after the other, the last with its end.
+    let isWhole: Bool
+
+    init(path: FilePath) throws {
+        let text = try InputFile(path).contents(limit: .max)
+        var steps: [Int] = []
+        var (trainLoss, validationLoss): (Double?, Double?) = (nil, nil)
+        var problem: String?
+        for (index, line) in text.split(separator: 0x0A).enumerated() {
+            guard let json = try? JSON(Array(line)), let step = json["step"]?.int, step > (steps.last ?? 0) else {
+                problem = problem ?? "line \(index + 1) is no step's"
+                continue
+            }
+            if step != (steps.last ?? step - 1) + 1 { problem = problem ?? "step \(step) follows \(steps.last ?? 0)" }
+            steps.append(step)
+            trainLoss = json["train_loss"]?.number
+            validationLoss = json["val_loss"]?.number ?? validationLoss
+        }
+        if !text.isEmpty, text.last != 0x0A { problem = problem ?? "the last line is cut" }
+        isWhole = problem == nil
+        let range = steps.first.map { "steps \($0) to \(steps.last ?? $0)" } ?? "no step"
+        lines = [
+            "metrics \(path.shown)  \(problem.map { "DOES NOT VERIFY: \($0)" } ?? "verifies")",
+            "  \(range)" + (trainLoss.map { "  train loss \($0)" } ?? "")
+                + (validationLoss.map { "  val loss \($0)" } ?? ""),
         ]
     }
 }

@@ -1,12 +1,13 @@
 import Basics
 import Checkpointing
 import Glibc
+import TestSupport
 import Testing
 
 /// A save under every fault: what was acknowledged stays, and nothing half-written is ever taken for a checkpoint.
 @Suite struct CheckpointSaveTests {
     private let root: TemporaryDirectory
-    private var path: String { root.path }
+    private var path: FilePath { root.path }
 
     init() throws { root = try TemporaryDirectory() }
 
@@ -30,7 +31,7 @@ import Testing
         #expect(try checkpoint.model.floats(weight) == [Float](repeating: 100, count: 10))
         #expect(try checkpoint.contents(of: "tokenizer.json") == Array("{}".utf8))
         #expect(try checkpoint.contents(of: "other.json") == nil)
-        #expect(try LocalFileSystem().names(in: path) == ["step-00000100"])
+        #expect(try fileNames(in: path) == ["step-00000100"])
     }
 
     @Test(arguments: [ENOSPC, EIO, EDQUOT])
@@ -55,7 +56,7 @@ import Testing
                     #expect(error.message.hasSuffix("step-00000001 is kept"))
                     #expect(error.message.contains("(need ") == (code != EIO))
                     #expect(newest.state.step == 1)
-                    #expect(try LocalFileSystem().names(in: root.path) == ["step-00000001"])
+                    #expect(try fileNames(in: root.path) == ["step-00000001"])
                 }
             }
         }
@@ -88,8 +89,8 @@ import Testing
             #expect(warnings.isEmpty)
             #expect(try #require(newest).state.step >= (saved == nil ? 1 : 2), "operation \(place)")
             // The next run sweeps what is left, and nothing else.
-            _ = try RunDirectory.open(path: root.path)
-            #expect(try LocalFileSystem().names(in: path).allSatisfy { $0.utf8.count == 13 })
+            _ = try RunDirectory(path: root.path)
+            #expect(try fileNames(in: path).allSatisfy { $0.utf8.count == 13 })
         }
     }
 
@@ -98,19 +99,19 @@ import Testing
     func theProcessEndsInTheMiddle(place: Int) async throws {
         let path = self.path
         do {
-            let run = try RunDirectory.open(path: path)
+            let run = try RunDirectory(path: path)
             try run.checkpoints.saveSample(step: 1)
         }
-        await #expect(processExitsWith: .exitCode(9)) { [path = path as String, place = place as Int] in
+        await #expect(processExitsWith: .exitCode(9)) { [path = path as FilePath, place = place as Int] in
             let files = FaultyFileSystem(.exit(9), at: place)
-            let run = try RunDirectory.open(path: path, fileSystem: files)
+            let run = try RunDirectory(path: path, fileSystem: files)
             let saved = try run.checkpoints.saveSample(step: 2)
             _ = try run.checkpoints.retain(1, after: saved)
             _exit(9)
         }
-        let run = try RunDirectory.open(path: path)
+        let run = try RunDirectory(path: path)
         #expect(try run.checkpoints.newestVerified().checkpoint != nil)
-        #expect(try LocalFileSystem().names(in: path + "/checkpoints").allSatisfy { $0.utf8.count == 13 })
+        #expect(try fileNames(in: path + "/checkpoints").allSatisfy { $0.utf8.count == 13 })
     }
 
     @Test func sameStepAgain() throws {
@@ -123,7 +124,7 @@ import Testing
         try writeFile(other.path + "/model.safetensors", [1, 2, 3])  // damaged: replaced
         try directory.saveSample(step: 3)
         #expect(try Checkpoint(verifying: first.path).manifest == first.manifest)
-        #expect(try LocalFileSystem().names(in: path) == ["step-00000003"])
+        #expect(try fileNames(in: path) == ["step-00000003"])
     }
 
     @Test func retentionKeepsCompleteOnes() throws {
@@ -135,7 +136,7 @@ import Testing
         try directory.saveSample(step: 9)  // of another course of the run
         #expect(try directory.retain(2, after: saved).removed == ["step-00000003", "step-00000002", "step-00000001"])
         #expect(
-            try LocalFileSystem().names(in: path) == [
+            try fileNames(in: path) == [
                 "step-00000004", "step-00000005", "step-00000006", "step-00000009", "step-7-notes",
             ])
         #expect(try #require(throws: CheckpointError.self) { try directory.retain(0, after: saved) }.exitCode == 64)
@@ -150,7 +151,7 @@ import Testing
             try CheckpointDirectory(path: path).save(step: 1, files: files)
         }
         #expect(error.message.contains("\"a\" gave 8 bytes, expected 12"))
-        #expect(try LocalFileSystem().names(in: path).isEmpty)
+        #expect(try fileNames(in: path).isEmpty)
     }
 
     @Test func aDirectoryThatIsGone() throws {
@@ -159,6 +160,6 @@ import Testing
         }
         #expect(error.kind == .notCommitted)
         #expect(error.message.hasSuffix("there is no earlier one"))
-        #expect(try LocalFileSystem().names(in: path).isEmpty)
+        #expect(try fileNames(in: path).isEmpty)
     }
 }

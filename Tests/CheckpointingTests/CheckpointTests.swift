@@ -12,9 +12,9 @@ import Testing
     init() throws { root = try TemporaryDirectory() }
 
     /// Saves and returns the checkpoint's directory.
-    private func saved(_ step: Int = 5) throws -> String { try directory.saveSample(step: step).path }
+    private func saved(_ step: Int = 5) throws -> FilePath { try directory.saveSample(step: step).path }
 
-    private func expectInvalid(_ path: String, _ text: String = "", _ note: String = "") throws {
+    private func expectInvalid(_ path: FilePath, _ text: String = "", _ note: String = "") throws {
         do {
             _ = try Checkpoint(verifying: path)
             Issue.record("\(note): accepted")
@@ -26,7 +26,7 @@ import Testing
 
     @Test func everyTruncationOfEveryFile() throws {
         let path = try saved()
-        for name in try LocalFileSystem().names(in: path) {
+        for name in try fileNames(in: path) {
             let bytes = try readFile(path + "/" + name)
             for length in 0..<bytes.count {
                 try writeFile(path + "/" + name, Array(bytes.prefix(length)))
@@ -39,7 +39,7 @@ import Testing
 
     @Test func everyFlippedByteOfEveryFile() throws {
         let path = try saved()
-        for name in try LocalFileSystem().names(in: path) {
+        for name in try fileNames(in: path) {
             let bytes = try readFile(path + "/" + name)
             for place in bytes.indices {
                 var changed = bytes
@@ -61,7 +61,7 @@ import Testing
         try writeFile(model, bytes + [0])
         try expectInvalid(path, "\(model) has \(bytes.count + 1) bytes, expected \(bytes.count)")
         try LocalFileSystem().removeFile(model)
-        try expectInvalid(path, model)
+        try expectInvalid(path, model.shown)
     }
 
     @Test func filesOfTwoStepsMixed() throws {
@@ -83,12 +83,12 @@ import Testing
             try LocalFileSystem().removeFile(model)
             try #require(make() == 0)
         }
-        try replaceModel { symlink(elsewhere, model) }
+        try replaceModel { symlink(elsewhere.string, model.string) }
         try expectInvalid(path, "symbolic link")
-        try replaceModel { symlink(root.path + "/nothing", model) }
+        try replaceModel { symlink((root.path + "/nothing").string, model.string) }
         try expectInvalid(path, "symbolic link")
-        try replaceModel { mkfifo(model, 0o644) }
-        try expectInvalid(path, "device, pipe or socket")
+        try replaceModel { mkfifo(model.string, 0o644) }
+        try expectInvalid(path, "a pipe, expected a file")
         try LocalFileSystem().removeFile(model)
         try LocalFileSystem().makeDirectory(model)
         try expectInvalid(path, "a directory, expected a file")
@@ -97,14 +97,15 @@ import Testing
         _ = try Checkpoint(verifying: path)
 
         let link = root.path + "/step-00000009"
-        try #require(symlink(path, link) == 0)
-        try expectInvalid(link, "symbolic link")
+        try #require(symlink(path.string, link.string) == 0)
+        // A link that is given stands for the checkpoint (P6), as in every command.
+        #expect(try Checkpoint(verifying: link).state.step == 5)
         try expectInvalid(elsewhere, "is a file, expected a checkpoint directory")
         let missing = try #require(throws: CheckpointError.self) { try Checkpoint(verifying: root.path + "/none") }
         #expect(missing.exitCode == 66)
         try LocalFileSystem().removeFile(link)
         try LocalFileSystem().removeFile(path + "/manifest.json")
-        try expectInvalid(path, "no finished checkpoint")
+        try expectInvalid(path, "no whole checkpoint")
     }
 
     @Test(arguments: [
@@ -128,7 +129,7 @@ import Testing
             ("\"format_version\": 1", "\"format_version\": 2", "format version 2, this program reads 1"),
             ("\"format_version\": 1", "\"format_version\": \"1\"", "format_version is missing"),
             ("\"step\": 5", "\"step\": -5", "step"), ("\"step\": 5", "\"step\": 5.0", "step"),
-            ("\"step\": 5", "\"step\": 5, \"step\": 5", "occurs twice"),
+            ("\"step\": 5", "\"step\": 5, \"step\": 5", "for the second time"),
             ("\"size\": 2", "\"size\": 18446744073709551615", "needs a size"),
             ("\"config.json\"", "\"configuration.json\"", "does not list config.json"),
         ] {
@@ -165,7 +166,7 @@ import Testing
 
     @Test func stateKeepsEveryDigit() throws {
         let state = try Sample.state(step: 7)
-        let json = try state.json()
+        let json = state.json()
         #expect(try TrainerState(json: json, file: "x") == state)
         let text = String(decoding: json, as: UTF8.self)
         #expect(text.contains("\"configuration\": {\n    \"steps\": \"100\",\n    \"layers\": \"0\"\n  }"))

@@ -1,23 +1,26 @@
+import Basics
 import Checkpointing
 import Glibc
 import Optimization
 import Testing
+import Transformer
 
 /// A directory of its own for one test, removed with everything in it.
 final class TemporaryDirectory {
-    let path: String
+    let path: FilePath
 
     init() throws {
         var template = Array("/tmp/swiftlet-checkpointing-XXXXXX".utf8CString)
-        path = try #require(mkdtemp(&template).map { String(cString: $0) })
+        try #require(mkdtemp(&template) != nil)
+        path = FilePath(platformString: template)
     }
 
     deinit { Self.remove(path) }
 
-    static func remove(_ path: String) {
+    static func remove(_ path: FilePath) {
         let files = LocalFileSystem()
-        if (try? files.status(path: path).kind) == .directory {
-            for name in (try? files.names(in: path)) ?? [] { remove(path + "/" + name) }
+        if (try? files.status(path, followLinks: false).kind) == .directory {
+            for name in (try? files.names(in: path)) ?? [] { remove(path.appending(name)) }
             try? files.removeDirectory(path)
         } else {
             try? files.removeFile(path)
@@ -25,19 +28,23 @@ final class TemporaryDirectory {
     }
 }
 
-func writeFile(_ path: String, _ bytes: [UInt8]) throws {
-    let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+extension FilePath {
+    /// The path of something below.
+    static func + (path: FilePath, rest: String) -> FilePath { path.appending(rest) }
+}
+
+func writeFile(_ path: FilePath, _ bytes: [UInt8]) throws {
+    let descriptor = open(path.string, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     try #require(descriptor >= 0)
     defer { close(descriptor) }
     try #require(write(descriptor, bytes, bytes.count) == bytes.count)
 }
 
-func readFile(_ path: String) throws -> [UInt8] { try InputFile(path: path).contents(limit: 1 << 30) }
+func readFile(_ path: FilePath) throws -> [UInt8] { try InputFile(path).contents(limit: 1 << 30) }
 
 /// A whole checkpoint of a few hundred bytes, different at every step.
 enum Sample {
-    static let description = GPT2ModelDescription(
-        vocabularySize: 5, contextLength: 4, embeddingSize: 2, layerCount: 0, headCount: 1)
+    static let description = modelDescription(5, 4, 2, 1, 1)
 
     static func tensors(_ prefix: String, _ value: Float) -> [TensorSource] {
         description.tensors.map { tensor in
@@ -81,5 +88,24 @@ extension CheckpointDirectory {
     @discardableResult
     func saveSample(step: Int, value: Float? = nil) throws -> SavedCheckpoint {
         try save(step: step, files: Sample.files(step: step, value: value))
+    }
+}
+
+/// The names in a directory, sorted.
+func fileNames(in directory: FilePath) throws -> [String] {
+    try LocalFileSystem().names(in: directory).map(\.string)
+}
+
+/// Vocabulary, context, width, layers, heads.
+func modelDescription(
+    _ vocabulary: Int, _ context: Int, _ width: Int, _ layers: Int, _ heads: Int
+) -> GPT2ModelDescription {
+    do {
+        return GPT2ModelDescription(
+            shape: try GPTConfiguration(
+                vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
+                headCount: heads))
+    } catch {
+        preconditionFailure("\(error)")
     }
 }

@@ -5,8 +5,7 @@ import Testing
 /// GPT-2 directories as `transformers` of several ages writes them.
 @Suite struct HuggingFaceModelFilesTests {
     private let root: TemporaryDirectory
-    private let description = GPT2ModelDescription(
-        vocabularySize: 7, contextLength: 3, embeddingSize: 4, layerCount: 1, headCount: 2)
+    private let description = modelDescription(7, 3, 4, 1, 2)
 
     init() throws { root = try TemporaryDirectory() }
 
@@ -41,9 +40,8 @@ import Testing
     }
 
     @Test func knowsTheTensorsOfGPT2() {
-        let small = GPT2ModelDescription(
-            vocabularySize: 50257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
-        #expect(small.parameterCount == 124_439_808)
+        let small = modelDescription(50257, 1024, 768, 12, 12)
+        #expect(small.shape.parameterCount == 124_439_808)
         #expect(small.tensors.count == 148)
     }
 
@@ -116,12 +114,13 @@ import Testing
         ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "tie_word_embeddings is false"),
         ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "model_type is \"llama\", expected \"gpt2\""),
         ("1e-05", "1e-06", "layer_norm_epsilon is 1e-06, expected 1e-05"),
-        ("\"n_head\": 2", "\"n_head\": 3", "n_embd 4 is not divisible by n_head 3"),
-        ("\"n_head\": 2", "\"n_head\": 0", "n_head is 0"), ("\"n_embd\": 4", "\"n_embd\": 4.5", "n_embd is 4.5"),
+        ("\"n_head\": 2", "\"n_head\": 3", "embedding size 4 is not a multiple of 3 heads"),
+        ("\"n_head\": 2", "\"n_head\": 0", "number of heads is 0"),
+        ("\"n_embd\": 4", "\"n_embd\": 4.5", "n_embd is 4.5"),
         ("\"n_inner\": null", "\"n_inner\": 5", "n_inner is 5"),
         ("\"vocab_size\": 7", "\"vocab_size\": 8", "has shape [7, 4], expected [8, 4]"),
         ("\"n_layer\": 1", "\"n_layer\": 2", "\"transformer.h.1.ln_1.weight\" is missing"),
-        ("\"n_layer\": 1", "\"n_layer\": 9223372036854775807", "n_layer is 9223372036854775807"),
+        ("\"n_layer\": 1", "\"n_layer\": 9223372036854775807", "number of layers is 9223372036854775807"),
     ])
     func refusesWhatItCannotCompute(old: String, new: String, reason: String) throws {
         try writeConfiguration(old, new)
@@ -147,13 +146,60 @@ import Testing
         #expect(error?.message.contains("28 of 28 values") == true)
     }
 
+    @Test(
+        "S7: another lm_head.weight is refused by name, an equal one is not",
+        arguments: [
+            ([7, 4], Float(0), nil), ([7, 4], 1, "is 1.0 at place 0"), ([7, 4], .nan, "is nan at place 0"),
+            ([7, 5], 0, "has shape [7, 5]"), ([28], 0, "has shape [28]"), ([8, 4], 0, "has shape [8, 4]"),
+        ] as [([Int], Float, String?)])
+    func aTiedHead(shape: [Int], value: Float, problem: String?) throws {
+        try writeConfiguration()
+        let head = TensorSource(
+            name: "lm_head.weight", shape: shape, floats: [Float](repeating: value, count: shape.reduce(1, *)))
+        try write("model.safetensors", tensors() + [head])
+        guard let problem else { return try expectAllTensors(HuggingFaceModelFiles(path: root.path)) }
+        let error = try #require(throws: CheckpointError.self) {
+            try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+        }
+        #expect(error.exitCode == .badInput)
+        #expect(error.message.contains("lm_head.weight is not tied") && error.message.contains(problem))
+    }
+
+    @Test("S7: one place that differs, in another type") func aHeadOfAnotherType() throws {
+        try writeConfiguration()
+        for value in [Float(0), 0x1p-14] {
+            let head = TensorSource(name: "lm_head.weight", dataType: .f16, shape: [7, 4]) { body in
+                var bits = [UInt16](repeating: Float16(0).bitPattern, count: 28)
+                bits[27] = Float16(value).bitPattern
+                try body(bits.span.bytes)
+            }
+            try write("model.safetensors", tensors() + [head])
+            let files = try HuggingFaceModelFiles(path: root.path)
+            if value == 0 {
+                try expectAllTensors(files)
+            } else {
+                #expect(throws: CheckpointError.self) { try expectAllTensors(files) }
+            }
+        }
+    }
+
+    @Test("W1: a Git LFS pointer is named", arguments: ["config.json", "model.safetensors"])
+    func aPointer(name: String) throws {
+        try writeConfiguration()
+        try write("model.safetensors", tensors())
+        let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 548105171\n"
+        try writeFile(root.path + name, Array(pointer.utf8))
+        let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+        #expect(error.exitCode == .badInput)
+        #expect(error.message.contains(name) && error.message.contains("git lfs pull"))
+    }
+
     @Test func tokenizerConfigurationNamesTheClass() throws {
-        let model = GPT2ModelDescription(
-            vocabularySize: 300, contextLength: 256, embeddingSize: 8, layerCount: 1, headCount: 1)
-        let object = try JSONValue.parse(model.tokenizerConfigurationJSON(endOfText: "<|endoftext|>")).object
-        #expect(object?["tokenizer_class"]?.string == "GPT2TokenizerFast")
-        #expect(object?["model_max_length"]?.int == 256)
-        #expect(object?["eos_token"]?.string == "<|endoftext|>")
-        #expect(try JSONValue.parse(model.tokenizerConfigurationJSON(endOfText: nil)).object?["eos_token"] == nil)
+        let model = modelDescription(300, 256, 8, 1, 1)
+        let object = try JSON(model.tokenizerConfigurationJSON(endOfText: "<|endoftext|>"))
+        #expect(object["tokenizer_class"]?.string == "GPT2TokenizerFast")
+        #expect(object["model_max_length"]?.int == 256)
+        #expect(object["eos_token"]?.string == "<|endoftext|>")
+        #expect(try JSON(model.tokenizerConfigurationJSON(endOfText: nil))["eos_token"] == nil)
     }
 }

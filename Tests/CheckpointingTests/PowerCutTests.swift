@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Testing
 
@@ -15,7 +16,7 @@ import Testing
         init(modernRename: Bool) throws {
             checkpoints = CheckpointDirectory(path: "/run/checkpoints", fileSystem: disk)
             disk.hasModernRename = modernRename
-            _ = try RunDirectory.open(path: "/run", fileSystem: disk)
+            _ = try RunDirectory(path: "/run", fileSystem: disk)
         }
     }
 
@@ -42,7 +43,7 @@ import Testing
                 run.disk.cutPower(cut)
                 let (newest, _) = try run.checkpoints.newestVerified()
                 #expect((newest?.state.step ?? 0) >= acknowledged, "operation \(place), \(cut)")
-                let swept = try RunDirectory.open(path: "/run", fileSystem: run.disk)
+                let swept = try RunDirectory(path: "/run", fileSystem: run.disk)
                 #expect(try swept.checkpoints.newestVerified().checkpoint?.state.step == newest?.state.step)
                 states += 1
             }

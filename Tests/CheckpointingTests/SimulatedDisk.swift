@@ -1,4 +1,4 @@
-import Checkpointing
+import Basics
 import Glibc
 
 /// A disk in memory that forgets, when its power is cut, what was not put on it by fsync. For one thread.
@@ -66,44 +66,43 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         operationsLeft = .max
     }
 
-    private func fail(_ operation: String, _ path: String, _ code: Int32) -> FileSystemError {
-        FileSystemError(operation: operation, path: path, code: code)
+    private func fail(_ operation: FileSystemError.Operation, _ path: FilePath, _ code: Int32) -> FileSystemError {
+        FileSystemError(operation, path, code: code)
     }
 
-    private func step(_ path: String) throws(FileSystemError) {
+    private func step(_ path: FilePath) throws(FileSystemError) {
         operations += 1
-        guard operationsLeft > 0 else { throw fail("reach", path, ECANCELED) }
+        guard operationsLeft > 0 else { throw fail(.open, path, ECANCELED) }
         operationsLeft -= 1
     }
 
-    private func node(_ path: String) throws(FileSystemError) -> Node {
+    private func node(_ path: FilePath) throws(FileSystemError) -> Node {
         var node = root
-        for name in path.split(separator: "/") {
-            guard let next = node.entries[String(name)] else { throw fail("open", path, ENOENT) }
+        for name in path.components {
+            guard let next = node.entries[name.string] else { throw fail(.open, path, ENOENT) }
             node = next
         }
         return node
     }
 
-    private func parent(_ path: String) throws(FileSystemError) -> (Node, String) {
-        let names = path.split(separator: "/").map(String.init)
-        guard let last = names.last else { throw fail("open", path, EINVAL) }
-        return (try node("/" + names.dropLast().joined(separator: "/")), last)
+    private func parent(_ path: FilePath) throws(FileSystemError) -> (Node, String) {
+        guard let last = path.lastComponent else { throw fail(.open, path, EINVAL) }
+        return (try node(path.removingLastComponent()), last.string)
     }
 
     private func node(_ descriptor: Int32) throws(FileSystemError) -> Node {
-        guard let node = open[descriptor] else { throw fail("use", "", EBADF) }
+        guard let node = open[descriptor] else { throw FileSystemError(.read, code: EBADF) }
         return node
     }
 
-    func open(_ path: String, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+    func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
         let result: Node
         if let existing = try? node(path) {
-            if access == .create { throw fail("open", path, EEXIST) }
+            if access == .create { throw fail(.open, path, EEXIST) }
             result = existing
         } else {
             let (parent, name) = try parent(path)
-            guard access == .create || access == .lockFile else { throw fail("open", path, ENOENT) }
+            guard access == .create || access == .lockFile || access == .append else { throw fail(.open, path, ENOENT) }
             try step(path)
             let made = Node(.file)
             parent.change { $0[name] = made }
@@ -117,19 +116,20 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
     func close(_ descriptor: Int32) throws(FileSystemError) { open[descriptor] = nil }
 
     func read(
-        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int
+        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int {
         let data = try node(descriptor).data
-        let count = max(0, min(part.count, data.count - offset))
+        let count = max(0, min(part.count, data.count - (offset ?? 0)))
         for index in 0..<count {
-            bytes.storeBytes(of: data[offset + index], toByteOffset: part.lowerBound + index, as: UInt8.self)
+            bytes.storeBytes(of: data[(offset ?? 0) + index], toByteOffset: part.lowerBound + index, as: UInt8.self)
         }
         return count
     }
 
-    func write(_ descriptor: Int32, _ bytes: RawSpan) throws(FileSystemError) -> Int {
+    func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
         let node = try node(descriptor)
         try step("")
+        precondition(offset == nil, "nothing here writes by position")
         bytes.withUnsafeBytes { node.data += $0 }
         return bytes.byteCount
     }
@@ -145,28 +145,28 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return FileStatus(kind: node.kind, size: node.data.count)
     }
 
-    func status(path: String) throws(FileSystemError) -> FileStatus {
+    func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus {
         let node = try node(path)
         return FileStatus(kind: node.kind, size: node.data.count)
     }
 
-    func makeDirectory(_ path: String) throws(FileSystemError) {
+    func makeDirectory(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
-        guard parent.entries[name] == nil else { throw fail("create", path, EEXIST) }
+        guard parent.entries[name] == nil else { throw fail(.create, path, EEXIST) }
         try step(path)
         let made = Node(.directory)
         parent.change { $0[name] = made }
     }
 
-    func rename(_ from: String, to: String, _ mode: RenameMode) throws(FileSystemError) {
-        if mode != .plain, !hasModernRename { throw fail("rename", from, EINVAL) }
+    func rename(_ from: FilePath, to: FilePath, _ mode: RenameMode) throws(FileSystemError) {
+        if mode != .plain, !hasModernRename { throw fail(.rename, from, EINVAL) }
         let (parent, old) = try parent(from)
         let (_, new) = try self.parent(to)
         let moved = try node(from)
         let target = parent.entries[new]
-        if mode == .noReplace, target != nil { throw fail("rename", from, EEXIST) }
+        if mode == .noReplace, target != nil { throw fail(.rename, from, EEXIST) }
         if mode == .plain, target?.kind == .directory, target?.entries.isEmpty == false {
-            throw fail("rename", from, ENOTEMPTY)
+            throw fail(.rename, from, ENOTEMPTY)
         }
         try step(from)
         parent.change {
@@ -175,25 +175,34 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         }
     }
 
-    func removeFile(_ path: String) throws(FileSystemError) {
+    func removeFile(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
-        guard try node(path).kind == .file else { throw fail("remove", path, EISDIR) }
+        guard try node(path).kind == .file else { throw fail(.remove, path, EISDIR) }
         try step(path)
         parent.change { $0[name] = nil }
     }
 
-    func removeDirectory(_ path: String) throws(FileSystemError) {
+    func removeDirectory(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
-        guard try node(path).entries.isEmpty else { throw fail("remove", path, ENOTEMPTY) }
+        guard try node(path).entries.isEmpty else { throw fail(.remove, path, ENOTEMPTY) }
         try step(path)
         parent.change { $0[name] = nil }
     }
 
-    func names(in directory: String) throws(FileSystemError) -> [String] { try node(directory).entries.keys.sorted() }
+    func names(in directory: FilePath) throws(FileSystemError) -> [FilePath.Component] {
+        try node(directory).entries.keys.sorted().compactMap { FilePath.Component($0) }
+    }
 
-    func freeBytes(at path: String) throws(FileSystemError) -> Int { 1 << 30 }
+    func freeBytes(at path: FilePath) throws(FileSystemError) -> Int { 1 << 30 }
 
     func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool { true }
 
-    func truncate(_ descriptor: Int32) throws(FileSystemError) { try node(descriptor).data = [] }
+    func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
+        let node = try node(descriptor)
+        node.data = Array(node.data.prefix(size))
+    }
+
+    func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {}
+
+    func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath { throw fail(.examine, path, EINVAL) }
 }

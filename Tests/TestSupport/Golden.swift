@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Foundation
 
@@ -10,7 +11,7 @@ public struct Golden: Sendable {
 
     /// Reads `Tests/TransformerTests/Fixtures/<name>`.
     public init(_ name: String) throws {
-        let file = try SafetensorsFile(path: Golden.path(of: name))
+        let file = try SafetensorsFile(path: FilePath(Golden.path(of: name)))
         var values: [String: [Double]] = [:]
         var shapes: [String: [Int]] = [:]
         for tensor in file.tensors {

@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import TestSupport
@@ -33,7 +34,7 @@ import Transformer
 
     /// A sum can cancel, so its limit comes from the tensor's norm: an error of Frobenius size e moves it by √n · e.
     private func checkFinalWeights(_ record: RunRecord, _ golden: Golden) throws {
-        let file = try SafetensorsFile(path: record.checkpoint + "/model.safetensors")
+        let file = try SafetensorsFile(path: FilePath(record.checkpoint + "/model.safetensors"))
         #expect(file.tensors.count == 28)
         for tensor in file.tensors {
             let values = try file.floats(tensor).map(Double.init)

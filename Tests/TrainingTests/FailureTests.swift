@@ -121,7 +121,8 @@ import Transformer
             #expect(exitCode(of: error) == 79)
             #expect("\(error)".contains("no update was made"), "\(error)")
         }
-        let (newest, warnings) = try CheckpointDirectory(path: directory.file("run/checkpoints")).newestVerified()
+        let (newest, warnings) = try CheckpointDirectory(path: FilePath(directory.file("run/checkpoints")))
+            .newestVerified()
         let step = try #require(newest?.state.step)
         #expect(warnings.isEmpty)
         // Every line of the metrics is a step that was made, and the checkpoint is the last one's.

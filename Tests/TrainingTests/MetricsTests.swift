@@ -1,5 +1,7 @@
 import Basics
 import Foundation
+import Glibc
+import TestSupport
 import Testing
 import Training
 
@@ -110,7 +112,7 @@ import Training
     @Test func aFreshRunStartsAnEmptyFile() throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("metrics.jsonl")
-        let log = try MetricsLog(path: path, keepingThrough: 0)
+        let log = try MetricsLog(path: FilePath(path), keepingThrough: 0)
         #expect(try lines(path) == [""])
         log.append(metrics(1))
         #expect(try lines(path) == [metrics(1).json, ""])
@@ -122,11 +124,11 @@ import Training
         let directory = try TemporaryDirectory()
         let path = directory.file("metrics.jsonl")
         do {
-            let log = try MetricsLog(path: path, keepingThrough: 0)
+            let log = try MetricsLog(path: FilePath(path), keepingThrough: 0)
             for step in 1...12 { log.append(metrics(step)) }
         }
         try Data((try String(contentsOfFile: path, encoding: .utf8) + tail).utf8).write(to: URL(fileURLWithPath: path))
-        let log = try MetricsLog(path: path, keepingThrough: 3)
+        let log = try MetricsLog(path: FilePath(path), keepingThrough: 3)
         #expect(try lines(path) == (1...3).map { metrics($0).json } + [""])
         log.append(metrics(4))
         #expect(try lines(path) == (1...4).map { metrics($0).json } + [""])
@@ -138,15 +140,67 @@ import Training
         let directory = try TemporaryDirectory()
         let path = directory.file("metrics.jsonl")
         try Data((metrics(1).json + "\n" + metrics(2).json.dropLast(4)).utf8).write(to: URL(fileURLWithPath: path))
-        _ = try MetricsLog(path: path, keepingThrough: 2)
+        _ = try MetricsLog(path: FilePath(path), keepingThrough: 2)
         #expect(try lines(path) == [metrics(1).json, ""])
     }
 
     @Test func aFileThatCannotBeMadeIsNamed() throws {
         let directory = try TemporaryDirectory()
         let path = directory.file("missing/metrics.jsonl")
-        let error = #expect(throws: TrainingError.self) { try MetricsLog(path: path, keepingThrough: 0) }
+        let error = #expect(throws: FileSystemError.self) { try MetricsLog(path: FilePath(path), keepingThrough: 0) }
         #expect(error?.exitCode == 73)
         #expect(error?.description.contains(path) == true)
+    }
+
+    @Test("S13: a line that could not be written whole is absent, and the next one stands alone")
+    func aTornLineIsTakenAway() throws {
+        for place in 0..<12 {
+            let directory = try TemporaryDirectory()
+            let path = directory.file("metrics.jsonl")
+            let files = FaultyFileSystem(.error(ENOSPC), at: place, longestWrite: 50)
+            let log = try MetricsLog(path: FilePath(path), keepingThrough: 0, fileSystem: files)
+            for step in 1...4 { log.append(metrics(step)) }
+            #expect(log.lostLines == 1)
+            let kept = try lines(path)
+            #expect(kept.count == 4 && kept.last == "")
+            #expect(Set(kept.dropLast()).isSubset(of: Set((1...4).map { metrics($0).json })))
+        }
+    }
+
+    @Test(
+        "S13: what a resume does not find in the file is said",
+        arguments: [
+            (nil, "0 of the 3"), ("", "0 of the 3"), ("{\"step\":2,", "0 of the 3"), ("\u{0}\u{1}\n", "0 of the 3"),
+            ("1", "1 of the 3"), ("1 3", "2 of the 3"), ("1 2 3 4", nil),
+        ] as [(String?, String?)])
+    func missingLinesAreSaid(contents: String?, words: String?) throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("metrics.jsonl")
+        if let contents {
+            let steps = contents.split(separator: " ").compactMap { Int($0) }
+            let text = steps.isEmpty ? contents : steps.map { metrics($0).json + "\n" }.joined()
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        }
+        let log = try MetricsLog(path: FilePath(path), keepingThrough: 3)
+        #expect(
+            words.map { log.warning?.contains($0) == true && log.warning?.contains(path) == true }
+                ?? (log.warning == nil))
+    }
+
+    @Test("P2: dropping lines keeps the file's mode and link") func aLinkedLog() throws {
+        let directory = try TemporaryDirectory()
+        let path = directory.file("real.jsonl")
+        do {
+            let log = try MetricsLog(path: FilePath(path), keepingThrough: 0)
+            for step in 1...4 { log.append(metrics(step)) }
+        }
+        try #require(chmod(path, 0o640) == 0 && symlink("real.jsonl", directory.file("metrics.jsonl")) == 0)
+        let log = try MetricsLog(path: FilePath(directory.file("metrics.jsonl")), keepingThrough: 2)
+        log.append(metrics(3))
+        #expect(try lines(path) == (1...3).map { metrics($0).json } + [""])
+        #expect(try LocalFileSystem().status(FilePath(path), followLinks: false).permissions == 0o640)
+        #expect(
+            try LocalFileSystem().status(FilePath(directory.file("metrics.jsonl")), followLinks: false).kind
+                == .symbolicLink)
     }
 }

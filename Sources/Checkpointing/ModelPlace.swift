@@ -1,0 +1,85 @@
+import Basics
+
+/// What kind of directory a path leads to, in the order in which it is looked at: the one rule for all commands that
+/// take a model. A link at the end of the path is followed.
+package enum ModelPlace: Sendable {
+    /// A run directory, or its `checkpoints`.
+    case run(CheckpointDirectory)
+    /// A directory that is a checkpoint, or has the name of one.
+    case checkpoint(FilePath)
+    /// A Hugging Face model directory.
+    case model(FilePath)
+
+    /// Throws `.missing` where there is nothing, `.invalid` where it is none of these.
+    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+        let names = try converting { () throws(FileSystemError) in
+            let kind = try fileSystem.status(path, followLinks: true).kind
+            guard kind == .directory else {
+                throw FileSystemError(
+                    path, problem: "is \(kind.rawValue), expected a run, checkpoint or model directory")
+            }
+            return Set(try fileSystem.names(in: path).map(\.string))
+        }
+        if names.contains("checkpoints") {
+            self = .run(CheckpointDirectory(path: path.appending("checkpoints"), fileSystem: fileSystem))
+        } else if names.contains(Manifest.fileName) || CheckpointName.step(path.lastComponent?.string ?? "") != nil {
+            self = .checkpoint(path)
+        } else if path.lastComponent?.string == "checkpoints"
+            || names.contains(where: { CheckpointName.step($0) != nil })
+        {
+            self = .run(CheckpointDirectory(path: path, fileSystem: fileSystem))
+        } else if names.contains(Checkpoint.FileName.configuration) {
+            self = .model(path)
+        } else {
+            throw CheckpointError(
+                .invalid,
+                "\(path.shown) is no run, checkpoint or model directory: it has no checkpoints, no \(Manifest.fileName) "
+                    + "and no \(Checkpoint.FileName.configuration)")
+        }
+    }
+}
+
+/// A model to be used: a verified checkpoint, the newest one of a run, or a Hugging Face directory.
+package struct SavedModel: Sendable {
+    /// Nil for a directory from elsewhere.
+    package let checkpoint: Checkpoint?
+    /// The weights.
+    package let files: HuggingFaceModelFiles
+    /// A line for every newer checkpoint of the run that does not verify.
+    package let warnings: [String]
+
+    /// Finds and opens it. A checkpoint's files stay open, so that a run that removes it meanwhile takes nothing away.
+    ///
+    /// Throws `.missing` where there is none, `.invalid` where it does not verify or fit.
+    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+        switch try ModelPlace(path, fileSystem: fileSystem) {
+        case .run(let checkpoints):
+            let found = try checkpoints.newestVerified()
+            guard let newest = found.checkpoint else {
+                throw found.warnings.isEmpty
+                    ? CheckpointError(
+                        .missing,
+                        "\(path.shown) has no checkpoint yet; wait until the run has saved one, or send it SIGUSR1, "
+                            + "which saves and stops it")
+                    : CheckpointError(
+                        .invalid,
+                        "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
+            }
+            warnings = found.warnings
+            checkpoint = newest
+            files = try HuggingFaceModelFiles(newest)
+        case .checkpoint(let path):
+            let verified = try Checkpoint(verifying: path, fileSystem: fileSystem)
+            warnings = []
+            checkpoint = verified
+            files = try HuggingFaceModelFiles(verified)
+        case .model(let path):
+            warnings = []
+            checkpoint = nil
+            files = try HuggingFaceModelFiles(path: path, fileSystem: fileSystem)
+        }
+    }
+
+    /// The directory that it was found in.
+    package var path: FilePath { files.path }
+}
