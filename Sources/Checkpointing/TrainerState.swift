@@ -45,6 +45,28 @@ public struct TrainerState: Codable, Equatable, Sendable {
         }
     }
 
+    /// The numbers of the newest step where a stop came during its evaluation: they are logged when that is made up.
+    public struct UnevaluatedStep: Codable, Equatable, Sendable {
+        public var trainLoss: Double
+        public var gradientNorm: Double
+        public var tokensPerSecond: Double
+        public var milliseconds: Double
+
+        public init(trainLoss: Double, gradientNorm: Double, tokensPerSecond: Double, milliseconds: Double) {
+            self.trainLoss = trainLoss
+            self.gradientNorm = gradientNorm
+            self.tokensPerSecond = tokensPerSecond
+            self.milliseconds = milliseconds
+        }
+
+        enum CodingKeys: String, CodingKey {
+            case milliseconds
+            case trainLoss = "train_loss"
+            case gradientNorm = "gradient_norm"
+            case tokensPerSecond = "tokens_per_second"
+        }
+    }
+
     /// The version of this format that this program reads and writes.
     public static let currentFormatVersion = 1
 
@@ -87,6 +109,8 @@ public struct TrainerState: Codable, Equatable, Sendable {
     public var bestValidationLoss: Double?
     /// What both losses are of.
     public var validationSet: ValidationSet?
+    /// Nil unless a stop came during an evaluation.
+    public var unevaluatedStep: UnevaluatedStep?
 
     public init(
         swiftletVersion: String, step: Int, epoch: Int, position: Int, tokensSeen: Int, seed: UInt64, shuffle: Bool,
@@ -94,7 +118,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         precision: String, reduction: String, threadsPerRank: Int, worldSize: Int? = nil,
         configuration: OptionList = OptionList(), dataIdentity: [String] = [], tokenizerHash: String? = nil,
         lastValidationLoss: Double? = nil, bestValidationLoss: Double? = nil,
-        validationSet: ValidationSet? = nil
+        validationSet: ValidationSet? = nil, unevaluatedStep: UnevaluatedStep? = nil
     ) {
         self.swiftletVersion = swiftletVersion
         self.step = step
@@ -118,6 +142,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         self.lastValidationLoss = lastValidationLoss
         self.bestValidationLoss = bestValidationLoss
         self.validationSet = validationSet
+        self.unevaluatedStep = unevaluatedStep
     }
 
     enum CodingKeys: String, CodingKey {
@@ -135,6 +160,7 @@ public struct TrainerState: Codable, Equatable, Sendable {
         case lastValidationLoss = "last_validation_loss"
         case bestValidationLoss = "best_validation_loss"
         case validationSet = "validation_set"
+        case unevaluatedStep = "unevaluated_step"
     }
 }
 

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -161,6 +162,7 @@ public final class GradientReducer {
             reduceSeconds += seconds
             if let error { throw error }
         }
+        Activity.turn(toBucket: -1)
     }
 
     /// One step of the binary counter for one bucket: adds the waiting partial sums of this and smaller size, from the

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -10,10 +11,12 @@ final class RankSum: @unchecked Sendable {
     private let communicator: any Communicator
     private let gradients: Buffer<Float>
     private let exact: ExactAllReduce?
+    private let maximumCount: Int
 
     init(communicator: any Communicator, gradients: Buffer<Float>, mode: ReductionMode, maximumCount: Int) {
         self.communicator = communicator
         self.gradients = gradients
+        self.maximumCount = maximumCount
         exact =
             switch mode {
             case .exact: ExactAllReduce(maximumCount: maximumCount, worldSize: communicator.worldSize)
@@ -25,6 +28,7 @@ final class RankSum: @unchecked Sendable {
     @discardableResult
     func sum(_ range: Range<Int>) throws(CollectiveError) -> Double {
         let start = ContinuousClock.now
+        Activity.turn(toBucket: range.lowerBound / max(1, maximumCount))
         try gradients.withMutableSpan(range) { (values) throws(CollectiveError) in
             if let exact {
                 try exact.sum(&values, on: communicator)

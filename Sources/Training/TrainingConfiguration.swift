@@ -66,6 +66,8 @@ public struct TrainingConfiguration: Equatable, Sendable {
     public var fingerprintInterval = 100
     /// Stop and save after this step, as if asked to by a signal.
     public var stopAfter: Int?
+    /// Seconds without any progress after which a run ends with 76; 0: never.
+    package var stepTimeout = 60
 
     // Resume
     public var resume = Resume.auto

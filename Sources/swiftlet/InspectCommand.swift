@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Checkpointing
 
 /// `swiftlet inspect PATH`: what a file or directory of ours holds, and whether it verifies.
@@ -16,9 +17,9 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         do {
-            print(try Inspection(path: path, listsTensors: tensors).lines.joined(separator: "\n"))
+            try StandardStreams.print(Inspection(path: path, listsTensors: tensors).lines.joined(separator: "\n"))
         } catch let error as InspectionFailure {
-            print(error.lines.joined(separator: "\n"))
+            try StandardStreams.print(error.lines.joined(separator: "\n"))
             throw ArgumentParser.ExitCode(65)
         }
     }

@@ -18,6 +18,8 @@ struct Swiftlet: ParsableCommand {
 
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
     static func main() {
+        StopRequest.listen(isFirst: Exit.launcherRank == 0)
+        StandardStreams.prepare()
         do {
             var command = try parseAsRoot(CommandLineText.arguments())
             try command.run()

@@ -5,7 +5,7 @@ import MPICollectives
 func bench(megabytes: [Double], on communicator: MPICommunicator) throws {
     let sizes = megabytes.isEmpty ? [1, 4, 17, 67] : megabytes
     tell("ranks \(communicator.worldSize), \(communicator.implementation)", on: communicator)
-    tell("    MB   exact ms   MPI_Allreduce ms   MPI_Iallreduce + wait ms", on: communicator)
+    tell("    MB   exact ms   MPI_Allreduce ms", on: communicator)
     for size in sizes {
         let count = Int(size * 1e6) / 4
         let exact = ExactAllReduce(maximumCount: count, worldSize: communicator.worldSize)
@@ -19,11 +19,6 @@ func bench(megabytes: [Double], on communicator: MPICommunicator) throws {
             try median(repetitions, communicator) {
                 var span = values.mutableSpan
                 try communicator.allReduceSum(&span)
-            },
-            try median(repetitions, communicator) {
-                try values.withUnsafeMutableBufferPointer {
-                    try communicator.finish(try communicator.startAllReduceSum($0))
-                }
             },
         ]
         tell("\(pad(size, 6)) \(times.map { pad($0, 12) }.joined(separator: " "))", on: communicator)

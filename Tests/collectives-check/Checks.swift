@@ -14,7 +14,6 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
     }
     if let chunkLimit { try MPICommunicator.setChunkLimit(chunkLimit) }
     try CollectiveChecks(communicator).run()
-    try checkNonBlocking(on: communicator)
 
     for count in [17, 100_003] {
         let here = CanonicalTree.hash(try CollectiveChecks.exactSum(count: count, on: communicator))
@@ -93,26 +92,6 @@ private func checkParameterBroadcast(on communicator: MPICommunicator) throws {
     try ParameterBroadcast.broadcast(buffer, chunkElements: 100, on: communicator)
     let values = buffer.withSpan(0..<1003) { span in span.indices.map { span[$0] } }
     guard values == expected else { throw Stop(exitCode: 70, description: "rank 0's parameters did not arrive") }
-}
-
-private func checkNonBlocking(on communicator: MPICommunicator) throws {
-    let size = communicator.worldSize
-    // Several at once, finished in another order than started, one of them empty.
-    for count in [0, 1, 1000] {
-        var first = [Float](repeating: Float(communicator.rank), count: count)
-        var second = [Float](repeating: 1, count: count)
-        try first.withUnsafeMutableBufferPointer { first in
-            try second.withUnsafeMutableBufferPointer { second in
-                let one = try communicator.startAllReduceSum(first)
-                let two = try communicator.startAllReduceSum(second)
-                try communicator.finish(two)
-                while try !communicator.isFinished(one) {}
-            }
-        }
-        guard first == Array(repeating: Float(size * (size - 1) / 2), count: count),
-            second == Array(repeating: Float(size), count: count)
-        else { throw Stop(exitCode: 70, description: "a non-blocking sum of \(count) elements is wrong") }
-    }
 }
 
 /// One rank throws while the others wait in a collective.

@@ -59,19 +59,13 @@ int cmpi_allreduce_float(float *values, size_t count, int operation);
 int cmpi_allreduce_double(double *values, size_t count, int operation);
 int cmpi_allreduce_int64(int64_t *values, size_t count, int operation);
 
-/// Starts a sum of `count` floats of all ranks in place and returns at once; `*request` names it. `values` must stay
-/// where it is and untouched until `cmpi_wait`, or `cmpi_test` with `*is_done` 1, which give the name back.
-/// Not from Swift: MPI_Request is a handle.
-int cmpi_start_allreduce_float(float *values, size_t count, int operation, int *request);
-
 /// Start to send to `peer`, or to receive from it, and return at once; `*request` names the transfer until `cmpi_wait`.
 /// The memory must stay where it is, and untouched until then. Messages of one tag, 0 or 1, keep their order.
 /// Not from Swift: MPI_Request and datatype handles.
 int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request);
 int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request);
 
-/// The end: `cmpi_wait` of any of the three, `cmpi_test` of a sum only.
-int cmpi_test(int request, int *is_done);
+/// Waits for the end of a transfer, which gives its name back. Not from Swift: MPI_Request and MPI_Status.
 int cmpi_wait(int request);
 
 /// Copies `count` bytes of `root` to every rank. Not from Swift: datatype handle.
