@@ -92,6 +92,7 @@ package final class Watchdog: Sendable {
             $0.lookout.meet(rank: communicator.rank, hosts: hosts)
             $0.socket = meeting.socket
             $0.key = meeting.key
+            _ = $0.lookout.look(at: Self.now(), Activity.state)
             $0.tell($0.lookout.worldSize, .none)
         }
     }
@@ -100,6 +101,12 @@ package final class Watchdog: Sendable {
     private struct Meeting: @unchecked Sendable {
         let socket: PeerSocket?
         let key: Heartbeat.Key
+    }
+
+    private static func now() -> Double {
+        var now = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &now)
+        return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
     }
 
     /// Ends the watch, in good order.
@@ -117,9 +124,7 @@ package final class Watchdog: Sendable {
                 guard !shared.isStopped else { return nil }
                 if let parent, getppid() != parent { return .end(saying: shared.lookout.orphanedLine(parent)) }
                 shared.listen()
-                var now = timespec()
-                clock_gettime(CLOCK_MONOTONIC, &now)
-                let verdict = shared.lookout.look(at: Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9, Activity.state)
+                let verdict = shared.lookout.look(at: Self.now(), Activity.state)
                 shared.due += Double(shared.lookout.worldSize - 1) * Self.interval / shared.lookout.period
                 shared.tell(Int(shared.due), .none)
                 shared.due -= shared.due.rounded(.down)

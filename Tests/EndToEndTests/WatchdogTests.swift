@@ -25,6 +25,8 @@ extension EndToEnd {
             let process = try workspace.start(workspace.trainArguments("run", options), ranks: ranks)
             #expect(process.waitForOutput("step 10 / ", timeout: 60))
             let family = try workspace.ranks(of: process, count: ranks)
+            // Time for the heartbeats that tell of the first steps.
+            usleep(1_500_000)
             kill(family[victim], SIGSTOP)
             let outcome = process.wait(timeout: 60)
             #expect(outcome.status == 76, "\(outcome)")
