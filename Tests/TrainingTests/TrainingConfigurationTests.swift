@@ -11,6 +11,7 @@ import Training
         "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact",
         "overlap": "messages", "threads": "auto", "log-interval": "10", "eval-interval": "100",
         "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
+        "step-timeout": "60",
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
         "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
     ]
