@@ -144,6 +144,7 @@ package struct LocalFileSystem: FileSystem {
     ) throws(FileSystemError) -> Result {
         while true {
             let result = call()
+            Activity.goOn()
             if result >= 0 { return result }
             let code = errno
             if code == EINTR { continue }

@@ -166,37 +166,32 @@ static int take_slot(size_t count, int *slot, size_t *pieces) {
     return MPI_SUCCESS;
 }
 
-int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request) {
+// Starts a message in pieces; `is_send` tells which way it goes.
+static int start_transfer(float *values, size_t count, int peer, int tag, int is_send, int *request) {
     CHECK_RUNNING();
     if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
     int slot = 0;
     size_t pieces = 0;
     CHECK(take_slot(count, &slot, &pieces));
     for (size_t i = 0; i < pieces; i++) {
-        const size_t now = piece(count - i * chunk_limit);
-        CHECK(MPI_Isend(values + i * chunk_limit, (int)now, MPI_FLOAT, peer, transfer_tag + tag, world,
-                        &requests[slot].pieces[i]));
+        float *from = values + i * chunk_limit;
+        const int now = (int)piece(count - i * chunk_limit);
+        MPI_Request *handle = &requests[slot].pieces[i];
+        CHECK(is_send ? MPI_Isend(from, now, MPI_FLOAT, peer, transfer_tag + tag, world, handle)
+                      : MPI_Irecv(from, now, MPI_FLOAT, peer, transfer_tag + tag, world, handle));
     }
     requests[slot].count = (int)pieces;
+    requests[slot].expected = is_send ? 0 : count;
     *request = slot;
     return MPI_SUCCESS;
 }
 
+int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request) {
+    return start_transfer((float *)values, count, peer, tag, 1, request);
+}
+
 int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request) {
-    CHECK_RUNNING();
-    if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
-    int slot = 0;
-    size_t pieces = 0;
-    CHECK(take_slot(count, &slot, &pieces));
-    for (size_t i = 0; i < pieces; i++) {
-        const size_t now = piece(count - i * chunk_limit);
-        CHECK(MPI_Irecv(values + i * chunk_limit, (int)now, MPI_FLOAT, peer, transfer_tag + tag, world,
-                        &requests[slot].pieces[i]));
-    }
-    requests[slot].count = (int)pieces;
-    requests[slot].expected = count;
-    *request = slot;
-    return MPI_SUCCESS;
+    return start_transfer(values, count, peer, tag, 0, request);
 }
 
 int cmpi_wait(int request) {
@@ -205,16 +200,18 @@ int cmpi_wait(int request) {
     const int count = requests[request].count;
     const size_t expected = requests[request].expected;
     requests[request].count = 0;
-    requests[request].expected = 0;
-    if (expected == 0) return MPI_Waitall(count, requests[request].pieces, MPI_STATUSES_IGNORE);
     MPI_Status statuses[pieces_per_request];
-    CHECK(MPI_Waitall(count, requests[request].pieces, statuses));
+    const int code = MPI_Waitall(count, requests[request].pieces, statuses);
     size_t received = 0;
     for (int i = 0; i < count; i++) {
         int now = 0;
+        // "An error is in the statuses" says nothing to a reader; the error itself does.
+        if (code == MPI_ERR_IN_STATUS && statuses[i].MPI_ERROR != MPI_SUCCESS) return statuses[i].MPI_ERROR;
+        if (expected == 0) continue;
         CHECK(MPI_Get_count(&statuses[i], MPI_FLOAT, &now));
         received += (size_t)now;
     }
+    if (code != MPI_SUCCESS) return code;
     return received == expected ? MPI_SUCCESS : CMPI_ERROR_SHORT_MESSAGE;
 }
 

@@ -40,6 +40,21 @@ package struct TrainerState: Equatable, Sendable {
         }
     }
 
+    /// The numbers of the newest step where a stop came during its evaluation: they are logged when that is made up.
+    package struct UnevaluatedStep: Equatable, Sendable {
+        package var trainLoss: Double
+        package var gradientNorm: Double
+        package var tokensPerSecond: Double
+        package var milliseconds: Double
+
+        package init(trainLoss: Double, gradientNorm: Double, tokensPerSecond: Double, milliseconds: Double) {
+            self.trainLoss = trainLoss
+            self.gradientNorm = gradientNorm
+            self.tokensPerSecond = tokensPerSecond
+            self.milliseconds = milliseconds
+        }
+    }
+
     /// The version of this format that this program reads and writes.
     package static let currentFormatVersion = 1
 
@@ -80,6 +95,8 @@ package struct TrainerState: Equatable, Sendable {
     package var bestValidationLoss: Double?
     /// What both losses are of.
     package var validationSet: ValidationSet?
+    /// Nil unless a stop came during an evaluation.
+    package var unevaluatedStep: UnevaluatedStep?
 
     package init(
         swiftletVersion: String, step: Int, epoch: Int, position: Int, tokensSeen: Int, seed: UInt64, shuffle: Bool,
@@ -87,7 +104,7 @@ package struct TrainerState: Equatable, Sendable {
         precision: String, reduction: String, threadsPerRank: Int, worldSize: Int? = nil,
         configuration: OptionList = OptionList(), dataIdentity: [String] = [], tokenizerHash: String? = nil,
         lastValidationLoss: Double? = nil, bestValidationLoss: Double? = nil,
-        validationSet: ValidationSet? = nil
+        validationSet: ValidationSet? = nil, unevaluatedStep: UnevaluatedStep? = nil
     ) {
         self.swiftletVersion = swiftletVersion
         self.step = step
@@ -111,6 +128,7 @@ package struct TrainerState: Equatable, Sendable {
         self.lastValidationLoss = lastValidationLoss
         self.bestValidationLoss = bestValidationLoss
         self.validationSet = validationSet
+        self.unevaluatedStep = unevaluatedStep
     }
 }
 
@@ -143,6 +161,15 @@ extension TrainerState {
         if let set = validationSet {
             let value = [("identity", JSONText.string(set.identity)), ("sequences", .number(set.sequences))]
             members.append(("validation_set", .object(value)))
+        }
+        if let unevaluated = unevaluatedStep {
+            let value = [
+                ("train_loss", JSONText.number(unevaluated.trainLoss)),
+                ("gradient_norm", .number(unevaluated.gradientNorm)),
+                ("tokens_per_second", .number(unevaluated.tokensPerSecond)),
+                ("milliseconds", .number(unevaluated.milliseconds)),
+            ]
+            members.append(("unevaluated_step", .object(value)))
         }
         return JSONText.object(members).pretty + [0x0A]
     }
@@ -191,6 +218,14 @@ extension TrainerState {
             validationSet: json.optional("validation_set", "an object") { $0 }.map { _ in
                 try json.nested("validation_set") {
                     ValidationSet(identity: try $0.string("identity"), sequences: try $0.int("sequences"))
+                }
+            },
+            unevaluatedStep: json.optional("unevaluated_step", "an object") { $0 }.map { _ in
+                try json.nested("unevaluated_step") {
+                    UnevaluatedStep(
+                        trainLoss: try $0.number("train_loss"), gradientNorm: try $0.number("gradient_norm"),
+                        tokensPerSecond: try $0.number("tokens_per_second"),
+                        milliseconds: try $0.number("milliseconds"))
                 }
             })
     }

@@ -10,7 +10,7 @@ public struct CollectiveError: ExitCoded, Equatable {
     public let code: Int32
     /// The library's text.
     public let reason: String
-    /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless the failure is of another kind.
+    /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless it is of another kind.
     public let exitCode: ExitCode
 
     public init(operation: String, rank: Int, code: Int32, reason: String, exitCode: ExitCode = .peerLost) {
@@ -22,6 +22,11 @@ public struct CollectiveError: ExitCoded, Equatable {
     }
 
     public var description: String {
-        "\(operation) failed on rank \(rank): \(reason)" + (code == 0 ? "" : " (code \(code))")
+        let number = code > 0 ? " (MPI code \(code))" : ""
+        let advice =
+            exitCode == .peerLost
+            ? "; another rank is probably gone, and its own message says why; the same command goes on from the newest "
+                + "checkpoint" : ""
+        return "\(operation) failed on rank \(rank): \(reason)\(number)\(advice)"
     }
 }

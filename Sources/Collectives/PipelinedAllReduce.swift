@@ -1,3 +1,5 @@
+import Basics
+
 /// `ExactAllReduce`'s sums, with the same bits, of many ranges at once and a round at a time, for 2^k ranks.
 ///
 /// A rank that reduces a range with blocking exchanges waits each time for the slower rank of the moment. Here a range's
@@ -83,6 +85,7 @@ public final class PipelinedAllReduce {
 
     /// Rounds 0 ..< k halve the segment, rounds k ..< 2k double it again, and the last one lets go of the memory.
     private func advance(_ flight: Flight) throws(CollectiveError) {
+        Activity.turn(toBucket: flight.range.lowerBound / max(1, maximumCount))
         switch flight.round {
         case 0..<doublings:
             try addReceived(to: flight)

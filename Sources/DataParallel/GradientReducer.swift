@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -99,7 +100,8 @@ public final class GradientReducer {
                 let scratch: Buffer<Float> = try memory.buffer(.reduction, count)
                 exact = ExactAllReduce(maximumCount: most, worldSize: ranks, scratch: scratch)
             }
-            rankSum = RankSum(communicator: communicator, gradients: gradients, exact: exact)
+            rankSum = RankSum(
+                communicator: communicator, gradients: gradients, exact: exact, maximumCount: most)
         }
         lane = overlap == .thread && ranks > 1 ? rankSum.map(OverlapLane.init) : nil
         if memory.reserves { try lane?.start() }
@@ -171,6 +173,7 @@ public final class GradientReducer {
             reduceSeconds += seconds
             if let error { throw error }
         }
+        Activity.turn(toBucket: -1)
     }
 
     /// One step of the binary counter for one bucket: adds the waiting partial sums of this and smaller size, from the

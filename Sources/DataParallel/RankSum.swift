@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -9,17 +10,20 @@ final class RankSum: @unchecked Sendable {
     private let communicator: any Communicator
     private let gradients: Buffer<Float>
     private let exact: ExactAllReduce?
+    private let maximumCount: Int
 
-    init(communicator: any Communicator, gradients: Buffer<Float>, exact: ExactAllReduce?) {
+    init(communicator: any Communicator, gradients: Buffer<Float>, exact: ExactAllReduce?, maximumCount: Int) {
         self.communicator = communicator
         self.gradients = gradients
         self.exact = exact
+        self.maximumCount = maximumCount
     }
 
     /// Sums `range` in place and returns the seconds that it took.
     @discardableResult
     func sum(_ range: Range<Int>) throws(CollectiveError) -> Double {
         let start = ContinuousClock.now
+        Activity.turn(toBucket: range.lowerBound / max(1, maximumCount))
         try gradients.withMutableSpan(range) { (values) throws(CollectiveError) in
             if let exact {
                 try exact.sum(&values, on: communicator)

@@ -37,6 +37,6 @@ extension MPICommunicator {
     }
 
     public func finish(_ transfer: Transfer) throws(CollectiveError) {
-        try check(cmpi_wait(Int32(transfer.id)), "finish")
+        try wait("finish") { cmpi_wait(Int32(transfer.id)) }
     }
 }

@@ -21,7 +21,7 @@ public final class MPICommunicator: Communicator {
     ///   this MPI library sees one, else 70.
     public init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
         var isSerialized: Int32 = 0
-        try Self.check(cmpi_init(&isSerialized), "start", rank: 0)
+        try Self.check(Activity.waiting { cmpi_init(&isSerialized) }, "start", rank: 0)
         var numbers: (rank: Int32, size: Int32) = (0, 1)
         try Self.check(cmpi_world(&numbers.rank, &numbers.size), "start", rank: 0)
         rank = Int(numbers.rank)
@@ -49,49 +49,54 @@ public final class MPICommunicator: Communicator {
 
     /// Ends MPI: waits for every rank, then finalizes. The communicator cannot be used afterwards.
     public func shutdown() throws(CollectiveError) {
-        try check(cmpi_barrier(), "shutdown")
-        try check(cmpi_finalize(), "shutdown")
+        try wait("shutdown") { cmpi_barrier() }
+        try wait("shutdown") { cmpi_finalize() }
     }
 
     public func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
-        try check(
+        try wait("allReduceSum") {
             values.withUnsafeMutableBufferPointer {
                 cmpi_allreduce_float($0.baseAddress, $0.count, ReductionOperation.sum.rawValue)
-            }, "allReduceSum")
+            }
+        }
     }
 
     public func allReduce(
         _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
     ) throws(CollectiveError) {
-        try check(
+        try wait("allReduce") {
             values.withUnsafeMutableBufferPointer {
                 cmpi_allreduce_double($0.baseAddress, $0.count, operation.rawValue)
-            }, "allReduce")
+            }
+        }
     }
 
     public func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
-        try check(
+        try wait("allReduce") {
             values.withUnsafeMutableBufferPointer {
                 cmpi_allreduce_int64($0.baseAddress, $0.count, operation.rawValue)
-            }, "allReduce")
+            }
+        }
     }
 
     public func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
         requireRank(root)
-        try check(
-            bytes.withUnsafeMutableBytes { cmpi_broadcast($0.baseAddress, $0.count, Int32(root)) }, "broadcast")
+        try wait("broadcast") {
+            bytes.withUnsafeMutableBytes { cmpi_broadcast($0.baseAddress, $0.count, Int32(root)) }
+        }
     }
 
     public func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
         requireRank(root)
         let isRoot = rank == root
         var counts = [Int64](repeating: 0, count: isRoot ? worldSize : 0)
-        try check(
+        try wait("gather") {
             counts.withUnsafeMutableBufferPointer {
                 cmpi_gather_counts(Int64(bytes.count), $0.baseAddress, Int32(root))
-            }, "gather")
+            }
+        }
         var all = [UInt8](repeating: 0, count: Int(counts.reduce(0, +)))
-        try check(
+        try wait("gather") {
             bytes.withUnsafeBytes { own in
                 all.withUnsafeMutableBytes { received in
                     counts.withUnsafeBufferPointer { counts in
@@ -99,7 +104,8 @@ public final class MPICommunicator: Communicator {
                             own.baseAddress, own.count, received.baseAddress, counts.baseAddress, Int32(root))
                     }
                 }
-            }, "gather")
+            }
+        }
         var start = 0
         return counts.map { count in
             defer { start += Int(count) }
@@ -111,12 +117,13 @@ public final class MPICommunicator: Communicator {
         sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
     ) throws(CollectiveError) {
         requirePeer(peer)
-        try check(
+        try wait("exchange") {
             sending.withUnsafeBufferPointer { out in
                 receiving.withUnsafeMutableBufferPointer { into in
                     cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
                 }
-            }, "exchange")
+            }
+        }
     }
 
     public func exchange(
@@ -127,16 +134,17 @@ public final class MPICommunicator: Communicator {
             !sending.overlaps(receiving) && max(sending.upperBound, receiving.upperBound) <= values.count
                 && min(sending.lowerBound, receiving.lowerBound) >= 0,
             "exchange \(sending) with \(receiving) in \(values.count) elements")
-        try check(
+        try wait("exchange") {
             values.withUnsafeMutableBufferPointer { all in
                 let out = UnsafeMutableBufferPointer(rebasing: all[sending])
                 let into = UnsafeMutableBufferPointer(rebasing: all[receiving])
                 return cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
-            }, "exchange")
+            }
+        }
     }
 
     public func barrier() throws(CollectiveError) {
-        try check(cmpi_barrier(), "barrier")
+        try wait("barrier") { cmpi_barrier() }
     }
 
     /// Ends every rank of the job with this exit code (MPI_Abort).
@@ -150,6 +158,11 @@ public final class MPICommunicator: Communicator {
     }
 
     // Every return code of the shim goes through here.
+
+    /// A call that waits for other ranks.
+    func wait(_ operation: String, _ call: () -> Int32) throws(CollectiveError) {
+        try check(Activity.waiting(call), operation)
+    }
 
     func check(_ code: Int32, _ operation: String) throws(CollectiveError) {
         try Self.check(code, operation, rank: rank)

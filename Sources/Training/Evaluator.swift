@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import DataParallel
@@ -58,6 +59,7 @@ package struct Evaluator {
     package func evaluate(
         _ model: any LanguageModel, on communicator: any Communicator, while goesOn: () throws -> Bool = { true }
     ) throws -> Result? {
+        Activity.enter(.evaluation)
         let size = model.microBatch
         let batches = (count - 1) / size + 1
         let ranks = communicator.worldSize

@@ -185,7 +185,8 @@ package final class TextGeneration {
 
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
     /// - Parameter warn: takes a line for the user.
-    package func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) -> Void) throws {
+    /// - Throws: `TrainingError` for an empty prompt; what `write` throws.
+    package func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void) throws {
         var sampler = Sampler(
             temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
         var tokens = tokenizer.encode(options.prompt)
@@ -203,12 +204,12 @@ package final class TextGeneration {
                     + "\(generator.forgottenCount) are not seen; what is seen begins with '"
                     + "\(oneLine(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))'")
         }
-        write(Array(options.prompt.utf8))
+        try write(Array(options.prompt.utf8))
         for _ in 0..<options.maxTokens {
             // Ids that the tokenizer does not know have no text.
             let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))
             if next == tokenizer.endOfTextID { return }
-            write(Array(tokenizer.bytes(of: next)))
+            try write(Array(tokenizer.bytes(of: next)))
             logits = try generator.logits(after: next)
         }
     }

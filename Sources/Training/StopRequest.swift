@@ -1,35 +1,56 @@
+import Basics
 import Glibc
 import Synchronization
 
-/// Whether somebody asked the run to save and stop. A signal handler may do nothing but set this.
-public enum StopRequest {
+/// Requests to stop, at any moment of the process: SIGUSR1, SIGTERM and SIGINT.
+///
+/// As long as there is nothing to save, a request ends the process at once: SIGTERM and SIGINT by what they do by
+/// themselves (143, 130), SIGUSR1 with 75, since the same command goes on from where it was. Once `beginRun` was called,
+/// the handler does nothing but note the request.
+package enum StopRequest {
     private static let requested = Atomic<Bool>(false)
+    private static let isRunning = Atomic<Bool>(false)
+    private static let speaks = Atomic<Bool>(false)
 
-    /// Whether a signal came since the start.
-    public static var isSet: Bool { requested.load(ordering: .relaxed) }
+    /// Whether a signal came since the run began.
+    package static var isSet: Bool { requested.load(ordering: .relaxed) }
 
     /// Asks the run to save and stop at the end of its step.
-    public static func set() { requested.store(true, ordering: .relaxed) }
+    package static func set() { requested.store(true, ordering: .relaxed) }
 
     /// Forgets a request, for tests.
-    public static func clear() { requested.store(false, ordering: .relaxed) }
+    package static func clear() { requested.store(false, ordering: .relaxed) }
 
-    /// From now on SIGUSR1, SIGTERM and SIGINT ask the run to save and stop; a second SIGINT ends the process at once.
-    /// A closed pipe or terminal and a file size limit become errors of the write that meets them.
-    public static func listen() {
-        for signal in [SIGUSR1, SIGTERM] { handle(signal) { _ in StopRequest.set() } }
-        handle(SIGINT) { number in
-            StopRequest.set()
-            signal(number, SIG_DFL)
+    /// From now on there is something to save.
+    package static func beginRun() { isRunning.store(true, ordering: .relaxed) }
+
+    /// Installs the handlers: the first thing that a process does, or a signal is what it is by default.
+    ///
+    /// A second SIGINT ends the process at once, whatever it does.
+    /// - Parameter isFirst: whether this is the rank that speaks.
+    package static func listen(isFirst: @autoclosure () -> Bool) {
+        for number in [SIGUSR1, SIGTERM, SIGINT] {
+            var action = sigaction()
+            action.__sigaction_handler.sa_handler = { StopRequest.handle($0) }
+            // Without SA_RESTART a read or write that is under way would fail for no reason of its own.
+            action.sa_flags = SA_RESTART
+            sigaction(number, &action, nil)
         }
-        for ignored in [SIGPIPE, SIGHUP, SIGXFSZ] { signal(ignored, SIG_IGN) }
+        speaks.store(isFirst(), ordering: .relaxed)
     }
 
-    private static func handle(_ number: Int32, _ body: @escaping @convention(c) (Int32) -> Void) {
-        var action = sigaction()
-        action.__sigaction_handler.sa_handler = body
-        // Without SA_RESTART a read or write that is under way would fail for no reason of its own.
-        action.sa_flags = SA_RESTART
-        sigaction(number, &action, nil)
+    /// Nothing but atomics and calls that a signal handler may make.
+    private static func handle(_ number: Int32) {
+        if isRunning.load(ordering: .relaxed) {
+            set()
+            if number == SIGINT { signal(number, SIG_DFL) }
+        } else if number == SIGUSR1 {
+            let line: StaticString = "swiftlet: stopped on request; there was nothing to save yet\n"
+            if speaks.load(ordering: .relaxed) { _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount) }
+            _exit(ExitCode.stopped.rawValue)
+        } else {
+            signal(number, SIG_DFL)
+            raise(number)
+        }
     }
 }

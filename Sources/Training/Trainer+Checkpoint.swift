@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import DataParallel
@@ -11,8 +12,11 @@ extension Trainer {
 
     /// Saves the state after the newest step. Rank 0 writes; the others learn how it went.
     ///
-    /// A save that fails is a warning while earlier checkpoints stand; the run's last one must succeed.
+    /// A save that fails is a warning while earlier checkpoints stand; the run's last one must succeed. What is saved
+    /// already is not saved again.
     package func save(mustSucceed: Bool) throws {
+        guard lastSavedStep != step else { return }
+        Activity.enter(.save)
         let isSaved = try communicator.fromRankZero {
             try requireFiniteState()
             guard let directory = setup.runDirectory else { return [] }
@@ -98,8 +102,24 @@ extension Trainer {
             precision: model.precision.rawValue, reduction: configuration.reduction.rawValue,
             threadsPerRank: configuration.threads ?? 1, configuration: options, dataIdentity: setup.dataIdentity,
             tokenizerHash: source.tokenizerHash, lastValidationLoss: validation.newest,
-            bestValidationLoss: validation.best, validationSet: validation.set)
+            bestValidationLoss: validation.best, validationSet: validation.set,
+            unevaluatedStep: unevaluated.map {
+                TrainerState.UnevaluatedStep(
+                    trainLoss: $0.trainLoss, gradientNorm: $0.gradientNorm, tokensPerSecond: $0.tokensPerSecond,
+                    milliseconds: $0.stepMilliseconds)
+            })
     }
 
     private var source: ModelSource { setup.source }
+}
+
+extension TrainingSetup {
+    /// The numbers of the step that the run resumes at, whose evaluation is still to come.
+    func metrics(_ saved: TrainerState.UnevaluatedStep) -> StepMetrics {
+        StepMetrics(
+            step: scheduler.step, epoch: loader.epoch(before: scheduler.step * loader.plan.globalBatch) + 1,
+            learningRate: scheduler.learningRate, trainLoss: saved.trainLoss, gradientNorm: saved.gradientNorm,
+            tokens: resumedState?.tokensSeen ?? 0, tokensPerSecond: saved.tokensPerSecond,
+            stepMilliseconds: saved.milliseconds, validationLoss: nil)
+    }
 }

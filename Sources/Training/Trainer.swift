@@ -31,6 +31,8 @@ public final class Trainer {
     /// Optimizer steps made.
     public internal(set) var step: Int
     var validation = ValidationRecord()
+    /// The newest step's numbers, while its evaluation is still to come.
+    var unevaluated: StepMetrics?
     var failedSaves = 0
     var lastSavedStep: Int?
     let metricsLog: MetricsLog?
@@ -57,6 +59,7 @@ public final class Trainer {
         scheduler = setup.scheduler
         step = setup.scheduler.step
         validation = ValidationRecord(setup.resumedState, set: setup.evaluator?.set, reporter)
+        unevaluated = setup.resumedState?.unevaluatedStep.map(setup.metrics)
         metricsLog = setup.metricsLog
         gradients = setup.parts.gradients
         losses = setup.parts.losses
@@ -64,7 +67,9 @@ public final class Trainer {
         reducer = setup.parts.reducer
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
         model.observer = observer
-        tracer = configuration.trace.map { Tracer(path: $0, firstStep: setup.scheduler.step + 3) }
+        tracer = configuration.trace.map {
+            Tracer(path: $0, step: setup.scheduler.step, steps: setup.configuration.steps)
+        }
     }
 
     /// oneDNN primitives made so far: none is made inside a step.
@@ -75,41 +80,63 @@ public final class Trainer {
 
     /// Trains until the last step or until somebody asks it to stop.
     public func run() throws -> Outcome {
+        let outcome = try makeSteps()
+        try endTrace()
+        return outcome
+    }
+
+    private func makeSteps() throws -> Outcome {
         try verifyRanksAgree()
-        guard step < configuration.steps else {
+        StopRequest.beginRun()
+        // An evaluation that a stop cut short comes first.
+        if let result = unevaluated {
+            speed.add(tokens: result.tokens / result.step, seconds: result.stepMilliseconds / 1000)
+            if try conclude(result) == .stopped { return .stopped }
+        } else if step == configuration.steps {
             reporter.line(
                 "nothing to do: step \(step) of \(configuration.steps) is reached; to go on, give a larger --steps with "
                     + "--extend-schedule")
-            return .finished
+        } else if configuration.stopAfter == step {
+            return .stopped
         }
-        if configuration.stopAfter == step { return .stopped }
         while step < configuration.steps {
             if let tracer, tracer.begins(at: step + 1) { record(on: tracer.timeline) }
-            var result = try trainingStep()
-            if let tracer, tracer.ends(at: step) {
-                record(on: nil)
-                try tracer.write(on: communicator)
-            }
-
-            let isLast = step == configuration.steps
-            if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
-                result.validationLoss = try evaluator.evaluate(model, on: communicator)?.loss
-                if let loss = result.validationLoss { validation.add(loss, of: evaluator.set) }
-            }
-            report(result)
-            if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
-
-            let stops = try stopIsRequested()
-            if isLast || stops || step % configuration.checkpointInterval == 0 {
-                try save(mustSucceed: isLast || stops)
-            }
-            if stops && !isLast { return .stopped }
+            let result = try trainingStep()
+            if let tracer, tracer.ends(at: step) { try endTrace() }
+            if try conclude(result) == .stopped { return .stopped }
         }
         return .finished
     }
 
+    /// What follows a step: evaluation, report, comparison of ranks, save. Says `stopped` when the run ends here.
+    private func conclude(_ made: StepMetrics) throws -> Outcome {
+        var result = made
+        let isLast = step == configuration.steps
+        unevaluated = nil
+        if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
+            let found = try evaluator.evaluate(model, on: communicator) {
+                try Verdict.worst(StopRequest.isSet ? 1 : 0, on: communicator) == 0
+            }
+            guard let found else {
+                unevaluated = made
+                try save(mustSucceed: true)
+                return .stopped
+            }
+            result.validationLoss = found.loss
+            validation.add(found.loss, of: evaluator.set)
+        }
+        report(result)
+        if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
+        if isLast || step % configuration.checkpointInterval == 0 { try save(mustSucceed: isLast) }
+        // Asked after the save, so that a request during it finds its end.
+        guard !isLast, try stopIsRequested() else { return .finished }
+        try save(mustSucceed: true)
+        return .stopped
+    }
+
     /// One optimizer step: every micro-batch's gradient, one reduction, one update.
     package func trainingStep() throws -> StepMetrics {
+        Activity.enter(.step, step: step + 1)
         let start = clock()
         let plan = setup.loader.plan
         let tokens = plan.globalBatch * model.configuration.contextLength
@@ -184,6 +211,15 @@ public final class Trainer {
                 step: step, steps: configuration.steps, trainLoss: metrics.trainLoss,
                 tokensPerSecond: metrics.tokensPerSecond,
                 secondsLeft: Double(configuration.steps - step) * metrics.stepMilliseconds / 1000))
+    }
+
+    /// Writes what was traced, or says that nothing was.
+    private func endTrace() throws {
+        guard let tracer else { return }
+        record(on: nil)
+        if try !tracer.write(on: communicator) {
+            reporter.warning("nothing was traced: the run made too few steps for --trace; give a run with more to do")
+        }
     }
 
     /// Lets model and reducer record what they do; nil ends it.

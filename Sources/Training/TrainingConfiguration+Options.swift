@@ -102,6 +102,9 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "stop-after", \.stopAfter, .optional(.whole(steps)), section: 5,
             "Save and stop after this step, as SIGUSR1 would."),
+        .init(
+            "step-timeout", \.stepTimeout, .whole(0...1_000_000), section: 5,
+            "Seconds without any progress after which a run that hangs ends with 76; 0: never."),
 
         .init(
             "resume", \.resume, .resume, as: .place, section: 6,

@@ -66,6 +66,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var fingerprintInterval = 100
     /// Stop and save after this step, as if asked to by a signal.
     package var stopAfter: Int?
+    /// Seconds without any progress after which a run ends with 76; 0: never.
+    package var stepTimeout = 60
 
     // Resume
     package var resume = Resume.auto

@@ -39,6 +39,11 @@ struct TrainingSetup {
                 exitCode: 64, speaker: 0)
         }
 
+        // What cannot be written at the end is better known now.
+        if let path = configuration.trace {
+            try communicator.agreeing { if isFirst { try TraceFile.write([], to: path) } }
+        }
+
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
         // when nothing else can go wrong.
         let path = try FilePath(argument: configuration.runDirectory)

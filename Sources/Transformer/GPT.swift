@@ -1,3 +1,4 @@
+import Basics
 import Kernels
 
 // B: sequences of a micro-batch, T: context, N = B · T rows, C: embedding size, V: vocabulary.
@@ -96,7 +97,8 @@ final class GPT<E: ActivationElement>: LanguageModel {
     /// Runs a piece of a step, on the record if there is one.
     @inline(__always)
     func timed<R>(_ phase: Phase, layer: Int = -1, _ body: () throws -> R) rethrows -> R {
-        try timeline.timed(phase, index: layer, body)
+        Activity.goOn()
+        return try timeline.timed(phase, index: layer, body)
     }
 
     /// Shows a tensor to the observer if there is one.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Collectives
 import Training
 
@@ -18,7 +19,9 @@ struct BenchCommand: ParsableCommand {
         let checked = options
         try withCommunicator { communicator in
             let report = try Benchmark.run(checked, communicator: communicator)
-            if communicator.rank == 0 { print(checked.json ? report.json : report.text) }
+            if communicator.rank == 0 {
+                try StandardStreams.print(checked.json ? report.json : report.text)
+            }
         }
     }
 }

@@ -1,5 +1,4 @@
 import Basics
-import Foundation
 import Training
 
 /// Rank 0's voice: the log on standard output, warnings and the live display on standard error.
@@ -7,41 +6,36 @@ import Training
 /// Under mpirun standard output always looks like a terminal, so only standard error decides about the live display.
 final class ConsoleReporter: Reporter {
     private let isLive: Bool
-    private var isShowing = false
-    private var lastDrawn = Date.distantPast
+    private var lastDrawn: ContinuousClock.Instant?
+    private var hasLostLines = false
 
-    init(alwaysLive: Bool) { isLive = alwaysLive || isatty(STDERR_FILENO) == 1 }
+    init(alwaysLive: Bool) { isLive = alwaysLive || StandardStreams.canShowProgress }
 
     func line(_ text: String) {
-        clear()
-        // One write a line: nothing waits in a buffer when the process is killed.
-        try? FileHandle.standardOutput.write(contentsOf: Data((text + "\n").utf8))
+        do {
+            // One write a line: nothing waits in a buffer when the process is killed.
+            try StandardStreams.write(Array((text + "\n").utf8))
+        } catch {
+            // Training is worth more than its log, which metrics.jsonl has as well.
+            if !hasLostLines { warning("\(error); training goes on") }
+            hasLostLines = true
+        }
     }
 
-    func warning(_ text: String) {
-        clear()
-        try? FileHandle.standardError.write(contentsOf: Data("swiftlet: warning: \(text)\n".utf8))
-    }
+    func warning(_ text: String) { StandardStreams.say("swiftlet: warning: \(text)") }
 
     func progress(_ progress: RunProgress) {
-        let isLast = progress.step == progress.steps
-        guard isLive, isLast || Date().timeIntervalSince(lastDrawn) > 0.2 else { return }
-        lastDrawn = Date()
-        if isLast { return clear() }
+        guard isLive else { return }
+        if progress.step == progress.steps { return StandardStreams.clearProgress() }
+        let now = ContinuousClock.now
+        if let lastDrawn, now - lastDrawn < .milliseconds(200) { return }
+        lastDrawn = now
         let width = 30
         let filled = progress.steps > 0 ? width * progress.step / progress.steps : width
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        let text =
+        StandardStreams.showProgress(
             "\(bar) \(progress.step)/\(progress.steps)  loss \(fixed(progress.trainLoss, 4))  "
-            + "\(fixed(progress.tokensPerSecond, 0)) tok/s  \(duration(progress.secondsLeft)) left"
-        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K\(text)".utf8))
-        isShowing = true
-    }
-
-    private func clear() {
-        guard isShowing else { return }
-        isShowing = false
-        try? FileHandle.standardError.write(contentsOf: Data("\r\u{1B}[K".utf8))
+                + "\(fixed(progress.tokensPerSecond, 0)) tok/s  \(duration(progress.secondsLeft)) left")
     }
 
     private func duration(_ seconds: Double) -> String {

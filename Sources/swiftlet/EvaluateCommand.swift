@@ -22,7 +22,8 @@ struct EvaluateCommand: ParsableCommand {
         try withCommunicator { communicator in
             let result = try ModelEvaluation.run(checked, communicator: communicator)
             if communicator.rank == 0 {
-                print("loss \(fixed(result.loss, 6))  ppl \(fixed(result.perplexity, 6))  tokens \(result.tokens)")
+                try StandardStreams.print(
+                    "loss \(fixed(result.loss, 6))  ppl \(fixed(result.perplexity, 6))  tokens \(result.tokens)")
             }
         }
     }

@@ -4,16 +4,25 @@ import Collectives
 import Foundation
 import MPICollectives
 import Training
+import Watchdog
 
 /// How the process ends: one line on standard error, printed by one rank, and an exit code of docs/operations.md.
 enum Exit {
+    /// This process's rank as its launcher counts; 0 where there is none.
+    static var launcherRank: Int {
+        MPICommunicator.launcherRank(environment: MPICommunicator.launcherEnvironment()) ?? 0
+    }
+
     /// An error found before MPI runs: every rank has it, rank 0 prints it.
     static func beforeMPI(_ error: any Error) -> Never {
-        let environment = MPICommunicator.launcherEnvironment()
-        let rank = MPICommunicator.launcherRank(environment: environment) ?? 0
+        let rank = launcherRank
         let code = isOurs(error) ? exitCode(of: error).rawValue : Swiftlet.exitCode(for: error).rawValue
         if code == 0 {
-            if rank == 0 { print(Swiftlet.fullMessage(for: error)) }
+            do {
+                if rank == 0 { try StandardStreams.print(Swiftlet.fullMessage(for: error)) }
+            } catch {
+                beforeMPI(error)
+            }
             exit(code)
         }
         // The command has said what there is to say.
@@ -35,6 +44,7 @@ enum Exit {
 
     /// An error of a rank that has a communicator.
     static func after(_ error: any Error, on communicator: any Communicator) -> Never {
+        Activity.enter(.end)
         if let agreed = error as? AgreedError {
             // All ranks are here: one speaks, all leave in good order.
             if communicator.rank == agreed.speaker { writeError(agreed.description) }
@@ -56,7 +66,7 @@ enum Exit {
 
     /// One line on standard error.
     static func writeError(_ text: String) {
-        FileHandle.standardError.write(Data("swiftlet: error: \(text)\n".utf8))
+        StandardStreams.say("swiftlet: error: \(text)")
     }
 
     private static func isOurs(_ error: any Error) -> Bool {
@@ -65,20 +75,25 @@ enum Exit {
 }
 
 extension ParsableCommand {
-    /// Runs `body` with the communicator that fits how the process was started, and ends the process if it throws.
-    func withCommunicator(_ body: (any Communicator) throws -> Void) throws {
+    /// Runs `body` with the communicator that fits how the process was started, under a watchdog, and ends the process
+    /// if it throws.
+    /// - Parameter stepTimeout: seconds without progress in a step; 0: no limits.
+    func withCommunicator(stepTimeout: Int = 60, _ body: (any Communicator) throws -> Void) throws {
         let environment = MPICommunicator.launcherEnvironment()
-        let communicator: any Communicator
-        if MPICommunicator.isLaunchedByMPI(environment: environment) {
-            communicator = try MPICommunicator(environment: environment)
-        } else {
-            communicator = SingleProcess()
-        }
+        let isLaunched = MPICommunicator.isLaunchedByMPI(environment: environment)
+        let watchdog = Watchdog(
+            rank: Exit.launcherRank, stepTimeout: Double(stepTimeout), hasLauncher: isLaunched)
+        let communicator: any Communicator =
+            isLaunched ? try MPICommunicator(environment: environment) : SingleProcess()
         do {
+            Activity.enter(.setup)
+            try watchdog.join(communicator)
             try body(communicator)
         } catch {
             Exit.after(error, on: communicator)
         }
+        Activity.enter(.end)
         try Exit.shutdown(communicator)
+        watchdog.stop()
     }
 }

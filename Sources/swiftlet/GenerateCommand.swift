@@ -1,5 +1,5 @@
 import ArgumentParser
-import Foundation
+import Basics
 import Training
 
 /// `swiftlet generate`
@@ -16,9 +16,7 @@ struct GenerateCommand: ParsableCommand {
         try options.apply(given.given)
         let generation = try TextGeneration(checkpoint: options.checkpoint, threads: options.threads)
         let warnings = ConsoleReporter(alwaysLive: false)
-        try generation.run(options, warn: warnings.warning) { bytes in
-            try? FileHandle.standardOutput.write(contentsOf: Data(bytes))
-        }
-        try? FileHandle.standardOutput.write(contentsOf: Data("\n".utf8))
+        try generation.run(options, warn: warnings.warning, write: StandardStreams.write)
+        try StandardStreams.print("")
     }
 }

@@ -16,9 +16,11 @@ struct InspectCommand: ParsableCommand {
 
     func run() throws {
         do {
-            print(try Inspection(path: FilePath(argument: path), listsTensors: tensors).lines.joined(separator: "\n"))
+            let inspection = try Inspection(path: FilePath(argument: path), listsTensors: tensors)
+            try StandardStreams.print(inspection.lines.joined(separator: "
+"))
         } catch let error as InspectionFailure {
-            print(error.lines.joined(separator: "\n"))
+            try StandardStreams.print(error.lines.joined(separator: "\n"))
             throw ArgumentParser.ExitCode(65)
         }
     }

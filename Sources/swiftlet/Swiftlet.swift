@@ -19,6 +19,8 @@ struct Swiftlet: ParsableCommand {
 
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
     static func main() {
+        StopRequest.listen(isFirst: Exit.launcherRank == 0)
+        StandardStreams.prepare()
         do {
             // Before anything else: a vector instruction that this CPU lacks would end the process with a signal.
             try requireProcessor()

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Glibc
 import TokenData
 
@@ -37,54 +38,62 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        try tokenize()
-    }
-
-    private func tokenize() throws(TokenDataError) {
         let clock = ContinuousClock()
         let start = clock.now
+        let (summary, source) = try tokenize()
+        try StandardStreams.print(report(summary, source, clock.now - start).joined(separator: "\n"))
+    }
+
+    private func tokenize() throws(TokenDataError) -> (CorpusTokenizer.Summary, CorpusSource) {
         let given = try tokenizer.map { path throws(TokenDataError) in try Tokenizer(path: path) }
         try makeDirectory(output)
         let source = try CorpusSource(paths: input, outputDirectory: output)
         let work = try CorpusTokenizer(
             source: source, outputDirectory: output, validationFraction: valFraction)
-        let display = ProgressDisplay()
-        let summary = try work.run(
-            tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize), progress: display.show)
-        display.clear()
-        report(summary, source, clock.now - start)
+        let isLive = StandardStreams.canShowProgress
+        let summary = try work.run(tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize)) {
+            phase, fraction in
+            if isLive { StandardStreams.showProgress("\(phase.rawValue) \(Int(fraction * 100)) %") }
+        }
+        return (summary, source)
     }
 
-    private func report(_ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration) {
+    private func report(
+        _ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration
+    ) -> [String] {
         let tokens = summary.trainTokens + summary.validationTokens
         let bytesPerToken = Double(source.byteCount) / Double(tokens)
         let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
-        print("documents   \(source.documents.count), \(source.byteCount) bytes")
+        var lines = [String]()
+        lines.append("documents   \(source.documents.count), \(source.byteCount) bytes")
         if !source.binaryPaths.isEmpty {
             let names = source.binaryPaths.prefix(3).joined(separator: ", ")
-            print(
+            lines.append(
                 "left out    \(source.binaryPaths.count) binary: \(names)\(source.binaryPaths.count > 3 ? ", …" : "")")
         }
         if source.emptyCount + source.repeatedCount > 0 {
-            print("left out    \(source.emptyCount) empty, \(source.repeatedCount) given twice")
+            lines.append("left out    \(source.emptyCount) empty, \(source.repeatedCount) given twice")
         }
         if source.unreachableCount > 0 {
-            print("left out    \(source.unreachableCount) broken links or names that are not UTF-8")
+            lines.append("left out    \(source.unreachableCount) broken links or names that are not UTF-8")
         }
         let size = summary.tokenizer.vocabularySize
         if tokenizer == nil, size < vocabSize {
-            print("vocabulary  \(size) tokens, not \(vocabSize): no pair of tokens occurs twice any more")
+            lines.append("vocabulary  \(size) tokens, not \(vocabSize): no pair of tokens occurs twice any more")
         } else {
-            print("vocabulary  \(size) tokens\(tokenizer == nil ? "" : " (given)")")
+            lines.append("vocabulary  \(size) tokens\(tokenizer == nil ? "" : " (given)")")
         }
-        print(
+        lines.append(
             "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
                 + "\(rounded(bytesPerToken, 2)) bytes a token")
-        if summary.validationTokens == 0, valFraction > 0 { print("validation  none: the text is too short to divide") }
-        print("time        \(rounded(seconds, 2)) s")
-        print(
+        if summary.validationTokens == 0, valFraction > 0 {
+            lines.append("validation  none: the text is too short to divide")
+        }
+        lines.append("time        \(rounded(seconds, 2)) s")
+        lines.append(
             "shards      \(output)/train_*.bin (\(summary.trainPaths.count))"
                 + (summary.validationPaths.isEmpty ? "" : ", \(output)/val_*.bin (\(summary.validationPaths.count))"))
+        return lines
     }
 
     private func rounded(_ value: Double, _ places: Int) -> String {
@@ -113,22 +122,5 @@ struct TokenizeCommand: ParsableCommand {
             throw TokenDataError(
                 .cannotCreate, "cannot write to directory '\(path)': \(String(cString: strerror(errno)))")
         }
-    }
-}
-
-/// One line on standard error that says how far it is; silent where that is no terminal.
-private struct ProgressDisplay {
-    private let isTerminal = isatty(STDERR_FILENO) == 1
-
-    func show(_ phase: CorpusTokenizer.Phase, _ fraction: Double) {
-        put("\r\u{1B}[K\(phase.rawValue) \(Int(fraction * 100)) %")
-    }
-
-    func clear() { put("\r\u{1B}[K") }
-
-    private func put(_ text: String) {
-        guard isTerminal else { return }
-        let bytes = Array(text.utf8)
-        _ = bytes.withUnsafeBytes { write(STDERR_FILENO, $0.baseAddress!, $0.count) }
     }
 }

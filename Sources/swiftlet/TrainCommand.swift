@@ -1,4 +1,5 @@
 import ArgumentParser
+import Basics
 import Collectives
 import Foundation
 import Training
@@ -28,6 +29,8 @@ struct TrainCommand: ParsableCommand {
     @OptionGroup(title: TrainingConfiguration.sections[7]) var display: TableOptions<TrainingConfiguration, 7>
 
     func run() throws {
+        // A run outlives the terminal that it was started in.
+        signal(SIGHUP, SIG_IGN)
         var configuration = TrainingConfiguration()
         guard config.count <= 1 else { throw TrainingError(.usage, "--config is given more than once; give one file") }
         if let file = config.first { try ConfigurationFile.apply(file, to: &configuration) }
@@ -38,14 +41,13 @@ struct TrainCommand: ParsableCommand {
 
         let checked = configuration
         var outcome = Trainer.Outcome.finished
-        try withCommunicator { communicator in
-            StopRequest.listen()
+        try withCommunicator(stepTimeout: checked.stepTimeout) { communicator in
             let reporter: any Reporter =
                 communicator.rank == 0 ? ConsoleReporter(alwaysLive: checked.progress) : SilentReporter()
             let trainer = try Trainer(checked, communicator: communicator, reporter: reporter)
             outcome = try trainer.run()
             if outcome == .stopped { reporter.line("stopped on request at step \(trainer.step); run again to go on") }
         }
-        if outcome == .stopped { Foundation.exit(75) }
+        if outcome == .stopped { Foundation.exit(Basics.ExitCode.stopped.rawValue) }
     }
 }

@@ -37,15 +37,104 @@ extension EndToEnd {
             try RunRecord(workspace, "run", step: 300).expectSame(as: Self.whole.get(), "after signal \(signal)")
         }
 
+        /// Who gets which signal.
+        struct Request: Sendable, CustomTestStringConvertible {
+            let ranks: Int
+            let signal: Int32
+            /// mpirun or the single process; else the ranks of these numbers.
+            var victims: [Int]?
+            var testDescription: String {
+                "\(ranks) ranks, signal \(signal) to \(victims.map { "ranks \($0)" } ?? "all")"
+            }
+
+            static let all = [
+                Request(ranks: 1, signal: SIGUSR1), Request(ranks: 1, signal: SIGTERM),
+                Request(ranks: 1, signal: SIGINT),
+                Request(ranks: 2, signal: SIGUSR1), Request(ranks: 2, signal: SIGTERM, victims: [1]),
+                Request(ranks: 2, signal: SIGINT, victims: [0, 1]),
+            ]
+        }
+
+        /// A short run of everything: starts, steps, evaluations that take most of the time, saves, an end.
+        private static let busy = ["--eval-interval", "2", "--eval-sequences", "all", "--checkpoint-interval", "3"]
+
+        private static let busyWhole = Result {
+            let workspace = try Workspace()
+            let start = Date()
+            let outcome = try workspace.train("whole", busy)
+            #expect(outcome.status == 0, "\(outcome)")
+            return (try RunRecord(workspace, "whole", step: 20), seconds: Date().timeIntervalSince(start))
+        }
+
+        /// Moments of each request; STOP_MOMENTS sets another number for a long search.
+        private static let moments = ProcessInfo.processInfo.environment["STOP_MOMENTS"].flatMap(Int.init) ?? 3
+
+        @Test("H3: a stop at any moment saves, or comes before there is anything to save", arguments: Request.all)
+        func aStopAtAnyMoment(request: Request) throws {
+            let whole = try Self.busyWhole.get()
+            let workspace = try Workspace()
+            var counts: [String: Int] = [:]
+            for moment in 0..<Self.moments {
+                let name = "run\(moment)"
+                let process = try workspace.start(workspace.trainArguments(name, Self.busy), ranks: request.ranks)
+                // From the first instructions on, to a little after the end.
+                var victims = [process.processIdentifier]
+                if request.ranks > 1 {
+                    victims = try workspace.ranks(of: process, count: request.ranks)
+                    victims = request.victims.map { $0.map { victims[$0] } } ?? [process.processIdentifier]
+                } else {
+                    while !workspace.isExecuting(process.processIdentifier), process.isRunning { usleep(500) }
+                }
+                Thread.sleep(forTimeInterval: Double.random(in: 0...1.1 * whole.seconds))
+                for victim in victims where process.isRunning { kill(victim, request.signal) }
+                let outcome = process.wait(timeout: 90)
+                let early = request.signal == SIGUSR1 ? 75 : 128 + request.signal
+                let saved = outcome.standardOutput.contains("\nstopped on request at step ")
+                counts["\(outcome.status)\(saved ? " saved" : "")", default: 0] += 1
+                #expect(outcome.status == 0 || outcome.status == (saved ? 75 : early), "\(request), \(outcome)")
+                #expect(outcome.errorLines.isEmpty, "\(outcome)")
+                if outcome.status != 0 {
+                    if !saved { #expect(!outcome.standardOutput.contains("epoch 1  step"), "\(outcome)") }
+                    let on = try workspace.train(name, Self.busy, ranks: request.ranks)
+                    #expect(on.status == 0, "\(on)")
+                }
+                try RunRecord(workspace, name, step: 20).expectSame(as: whole.0, "\(request), \(outcome)")
+                try FileManager.default.removeItem(atPath: workspace.file(name))
+            }
+            if Self.moments > 3 { print("\(request.testDescription): \(counts)") }
+        }
+
+        /// The evaluation would take minutes; the run that goes on makes it, and is none the wiser.
+        @Test("H3: a stop in the middle of an evaluation is seen at once", arguments: [1, 2])
+        func aStopDuringAnEvaluation(ranks: Int) throws {
+            let workspace = try Workspace()
+            let options = [
+                "--val-data", "long.bin", "--eval-sequences", "all", "--steps", "7", "--eval-interval", "7",
+            ]
+            try workspace.writeLongShard("long.bin")
+            let process = try workspace.start(workspace.trainArguments("run", options), ranks: ranks)
+            #expect(process.waitForOutput("checkpoint saved step-00000005", timeout: 60))
+            workspace.waitForStep(6, of: "run")
+            Thread.sleep(forTimeInterval: 1)
+            process.signal(SIGUSR1)
+            let outcome = process.wait(timeout: 60)
+            #expect(outcome.status == 75, "\(outcome)")
+            #expect(outcome.lines.last?.hasPrefix("stopped on request at step 7;") == true, "\(outcome)")
+            // With a validation set that is soon read, the evaluation is made first, and then the run is over.
+            try workspace.writeShard("long.bin", [UInt16](repeating: 1, count: 1000))
+            let on = try workspace.train("run", options, ranks: ranks)
+            #expect(on.status == 0, "\(on)")
+            #expect(try workspace.train("whole", options, ranks: ranks).status == 0)
+            try RunRecord(workspace, "run", step: 7).expectSame(
+                as: RunRecord(workspace, "whole", step: 7), "\(ranks) ranks")
+        }
+
         /// Whichever rank is killed, mpirun ends with an error and nothing keeps running.
         @Test(arguments: [0, 1]) func aKilledRankLosesNothingThatWasSaved(victim: Int) throws {
             let workspace = try Workspace()
             let process = try workspace.start(workspace.trainArguments("run", Self.long), ranks: 2)
             #expect(process.waitForOutput("checkpoint saved step-00000040", timeout: 60))
-            let ranks = Subprocess.descendants(of: process.processIdentifier).filter {
-                (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/\($0)/exe")) == workspace.executable
-            }.sorted()
-            try #require(ranks.count == 2, "\(ranks)")
+            let ranks = try workspace.ranks(of: process, count: 2)
             kill(ranks[victim], SIGKILL)
             let outcome = process.wait(timeout: 30)
             #expect(outcome.status != 0 && !outcome.timedOut, "\(outcome)")

@@ -96,7 +96,9 @@ import Transformer
     }
 
     /// All ranks ask as often as the busiest has micro-batches, and all leave together.
-    @Test(arguments: [1, 2, 3]) func anEvaluationCanBeEnded(ranks: Int) throws {
+    @Test("H3: an evaluation ends early on all ranks together", arguments: [1, 2, 3]) func anEvaluationCanBeEnded(
+        ranks: Int
+    ) throws {
         let asked = try ThreadWorld.run(worldSize: ranks) { communicator in
             var count = 0
             let result = try Self.evaluator(nil).evaluate(Self.model(microBatch: 8), on: communicator) {

@@ -34,6 +34,44 @@ import Training
         return rows
     }
 
+    /// Names of the steps in a trace of a run of `steps` steps that stops early if told to.
+    private func tracedSteps(_ steps: Int, stopAfter: Int? = nil) throws -> (steps: [String], warnings: [String]) {
+        let directory = try TemporaryDirectory()
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"))
+        configuration.steps = steps
+        configuration.warmupSteps = 1
+        configuration.stopAfter = stopAfter
+        configuration.trace = directory.file("trace.json")
+        let reporter = RecordingReporter()
+        try train(configuration, ranks: 2, reporter: reporter)
+        let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("trace.json")))
+        let events = try #require(try JSONSerialization.jsonObject(with: data) as? [[String: Any]])
+        let own = events.filter { $0["cat"] as? String == "step" && $0["pid"] as? Int == 0 }
+        return (own.compactMap { $0["name"] as? String }, reporter.warnings)
+    }
+
+    @Test("S11: a short run, and one that stops early, write the steps that they have")
+    func fewStepsAreTracedToo() throws {
+        #expect(try tracedSteps(1).steps == ["step 1"])
+        #expect(try tracedSteps(2).steps == ["step 1", "step 2"])
+        #expect(try tracedSteps(4).steps == ["step 2", "step 3", "step 4"])
+        #expect(try tracedSteps(9).steps == ["step 3", "step 4", "step 5"])
+        #expect(try tracedSteps(9, stopAfter: 4).steps == ["step 3", "step 4"])
+        let none = try tracedSteps(9, stopAfter: 2)
+        #expect(none.steps.isEmpty)
+        #expect(none.warnings.contains { $0.hasPrefix("nothing was traced") }, "\(none)")
+    }
+
+    @Test("S11: a trace that cannot be written is found before the first step")
+    func aTraceThatCannotBeWritten() throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"))
+        configuration.trace = directory.file("nowhere/trace.json")
+        let error = #expect(throws: AgreedError.self) { try train(configuration, ranks: 1) }
+        #expect(error?.exitCode == 73)
+        #expect(!FileManager.default.fileExists(atPath: directory.file("run")))
+    }
+
     @Test(arguments: [1, 2])
     func oneRowARankWithSlicesInsideOneAnother(ranks: Int) throws {
         let rows = try rows(ranks: ranks)

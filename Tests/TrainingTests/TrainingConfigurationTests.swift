@@ -11,6 +11,7 @@ import Training
         "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact",
         "overlap": "messages", "threads": "auto", "log-interval": "10", "eval-interval": "100",
         "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
+        "step-timeout": "60",
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
         "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
     ]
@@ -24,7 +25,8 @@ import Training
         "beta2": "0.999", "epsilon": "1e-06", "grad-clip": "0.0", "precision": "bf16", "reduction": "mpi",
         "overlap": "thread",
         "threads": "3", "log-interval": "1", "eval-interval": "5", "eval-sequences": "all", "checkpoint-interval": "50",
-        "keep": "1", "fingerprint-interval": "9", "stop-after": "12", "resume": "runs/a/checkpoints/step-00000010",
+        "keep": "1", "fingerprint-interval": "9", "stop-after": "12", "step-timeout": "90",
+        "resume": "runs/a/checkpoints/step-00000010",
         "extend-schedule": "true", "rewarm": "20", "allow-other-tokenizer": "true", "seed": "18446744073709551615",
         "no-shuffle": "true", "debug": "true", "trace": "trace.json", "progress": "true",
     ]

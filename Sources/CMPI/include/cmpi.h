@@ -65,7 +65,7 @@ int cmpi_allreduce_int64(int64_t *values, size_t count, int operation);
 int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request);
 int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request);
 
-/// Returns at the end of a transfer, and gives its name back. Not from Swift: MPI_Request.
+/// Waits for the end of a transfer, which gives its name back. Not from Swift: MPI_Request and MPI_Status.
 int cmpi_wait(int request);
 
 /// Copies `count` bytes of `root` to every rank. Not from Swift: datatype handle.
