@@ -261,6 +261,7 @@ extension TrainerState {
         for (name, value) in [
             ("epoch", epoch), ("position", position), ("tokens_seen", tokensSeen),
         ] { try require(value >= 0, name, "\(value)", "0 or more") }
+        try require(epoch <= position, "epoch", "\(epoch)", "at most the position \(position)")
         for (name, value) in [
             ("context_length", contextLength), ("global_batch", globalBatch), ("micro_batch", microBatch),
             ("threads_per_rank", threadsPerRank), ("world_size", worldSize ?? 1),

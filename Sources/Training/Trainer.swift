@@ -115,7 +115,7 @@ public final class Trainer {
         unevaluated = nil
         if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
             let found = try evaluator.evaluate(model, on: communicator) {
-                try Verdict.worst(StopRequest.isSet ? 1 : 0, on: communicator) == 0
+                try !communicator.isAny(StopRequest.isSet)
             }
             guard let found else {
                 unevaluated = made

@@ -41,7 +41,7 @@ struct TrainingSetup {
 
         // What cannot be written at the end is better known now.
         if let path = configuration.trace {
-            try communicator.agreeing { if isFirst { try TraceFile.write([], to: path) } }
+            try communicator.agreeing { if isFirst { try TraceFile.write([], to: FilePath(argument: path)) } }
         }
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only

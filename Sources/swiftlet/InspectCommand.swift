@@ -17,8 +17,7 @@ struct InspectCommand: ParsableCommand {
     func run() throws {
         do {
             let inspection = try Inspection(path: FilePath(argument: path), listsTensors: tensors)
-            try StandardStreams.print(inspection.lines.joined(separator: "
-"))
+            try StandardStreams.print(inspection.lines.joined(separator: "\n"))
         } catch let error as InspectionFailure {
             try StandardStreams.print(error.lines.joined(separator: "\n"))
             throw ArgumentParser.ExitCode(65)

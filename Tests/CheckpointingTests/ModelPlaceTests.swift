@@ -15,7 +15,7 @@ import Testing
 
     private func save(_ steps: Int...) throws {
         try LocalFileSystem().makeDirectories(checkpoints.path)
-        for step in steps { try checkpoints.saveSample(step: step) }
+        for step in steps { try checkpoints.saveSample(step: step, isWhole: true) }
     }
 
     private func refusal(_ path: FilePath) throws -> CheckpointError {
@@ -82,7 +82,9 @@ import Testing
                 return count
             }
             guard number == place else { return }
-            guard let saved = try? checkpoints.saveSample(step: 3) else { preconditionFailure("cannot save") }
+            guard let saved = try? checkpoints.saveSample(step: 3, isWhole: true) else {
+                preconditionFailure("cannot save")
+            }
             _ = try? checkpoints.retain(1, after: saved)
         })
     }
@@ -91,7 +93,7 @@ import Testing
         try save(1, 2)
         var places = 0
         for place in 0..<20 {
-            for step in [1, 2] { try checkpoints.saveSample(step: step) }
+            for step in [1, 2] { try checkpoints.saveSample(step: step, isWhole: true) }
             let files = retiring(at: place)
             let model = try SavedModel(run, fileSystem: files)
             let happened = try checkpoints.list().candidates.first?.step == 3

@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Foundation
 import TestSupport
@@ -18,7 +19,7 @@ extension EndToEnd {
                 try FileManager.default.copyItem(atPath: checkpoint + "/" + name, toPath: directory + "/" + name)
             }
             let path = directory + "/model.safetensors"
-            let file = try SafetensorsFile(path: path)
+            let file = try SafetensorsFile(path: FilePath(path))
             var bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: path)))
             func set(_ name: String, _ value: (Int) -> Float) throws {
                 let tensor = try #require(file.tensor("transformer." + name))

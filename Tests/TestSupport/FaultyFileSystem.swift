@@ -23,7 +23,7 @@ package final class FaultyFileSystem: FileSystem {
     private let beforeReading: @Sendable (FilePath) throws(FileSystemError) -> Void
     /// The room that is left; nil: the real one.
     private let room: (@Sendable () -> Int)?
-    /// What `flock`, and `fsync` of a folder, fail with.
+    /// What `flock` fails with, and `fsync` of a folder where it can fail so.
     private let unsupported: Int32?
 
     package init(
@@ -80,7 +80,7 @@ package final class FaultyFileSystem: FileSystem {
 
     package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
         try step(.synchronize)
-        if let unsupported, try base.status(descriptor).kind == .directory {
+        if let unsupported, unsupported != ENOLCK, try base.status(descriptor).kind == .directory {
             throw FileSystemError(.synchronize, code: unsupported)
         }
         try base.synchronize(descriptor)
@@ -117,7 +117,8 @@ package final class FaultyFileSystem: FileSystem {
     }
 
     package func freeBytes(at path: FilePath) throws(FileSystemError) -> Int {
-        try room?() ?? base.freeBytes(at: path)
+        if let room { return room() }
+        return try base.freeBytes(at: path)
     }
 
     package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool {

@@ -153,7 +153,7 @@ import Transformer
         #expect(
             text.hasPrefix("step 4: the weights are not finite, first in \(tensor), and were not saved; "), "\(text)")
         #expect(text.contains("go on from step-00000002 with a lower --learning-rate and --rewarm 10"), "\(text)")
-        let found = try CheckpointDirectory(path: directory.file("run/checkpoints")).list()
+        let found = try CheckpointDirectory(path: FilePath(directory.file("run/checkpoints"))).list()
         #expect(found.candidates.map(\.step) == [2])
         #expect(found.ignored == 0)
     }

@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import Foundation
@@ -22,7 +23,8 @@ import Training
 
     private func states(_ directory: TemporaryDirectory, _ steps: Range<Int>) throws -> [TrainerState] {
         try steps.map {
-            try Checkpoint(verifying: directory.file("run/checkpoints/") + CheckpointName.directory(step: $0)).state
+            try Checkpoint(verifying: FilePath(directory.file("run/checkpoints/") + CheckpointName.directory(step: $0)))
+                .state
         }
     }
 

@@ -33,7 +33,7 @@ struct AllocationCheck {
 
         let folder = try makeFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        var configuration = try configuration(
+        let configuration = try configuration(
             in: folder,
             [
                 ("global-batch", "\(4 * accumulation)"), ("precision", arguments[1]), ("threads", arguments[2]),
