@@ -152,7 +152,7 @@ quieten() {
 is_known_remark() { # BLOCK
     [[ $1 == *$'\n'"Primary job  terminated normally, but "* || $1 == *" exited on signal 10 "* ]] && return 0
     [[ $1 == *$'\n'"mpirun detected that one or more processes exited with non-zero status"* ]] &&
-        [[ $1 =~ Exit\ code:\ +(6[4-9]|7[0-9]|8[01])$'\n' ]]
+        [[ $1 =~ Exit\ code:\ +(6[4-9]|7[0-9]|8[01]|143)$'\n' ]]
 }
 
 # What needs no ranks runs once, in place of the script.

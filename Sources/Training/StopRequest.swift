@@ -5,8 +5,8 @@ import Synchronization
 /// Requests to stop, at any moment of the process: SIGUSR1, SIGTERM and SIGINT.
 ///
 /// As long as there is nothing to save, a request ends the process at once: SIGTERM and SIGINT by what they do by
-/// themselves (143, 130), SIGUSR1 with 75, since the same command goes on from where it was. Once `beginRun` was called,
-/// the handler does nothing but note the request.
+/// themselves (143, 130), SIGUSR1 with the code of SIGTERM and a line. Once `beginRun` was called, the handler does
+/// nothing but note the request.
 package enum StopRequest {
     private static let requested = Atomic<Bool>(false)
     private static let isRunning = Atomic<Bool>(false)
@@ -47,7 +47,7 @@ package enum StopRequest {
         } else if number == SIGUSR1 {
             let line: StaticString = "swiftlet: stopped on request; there was nothing to save yet\n"
             if speaks.load(ordering: .relaxed) { _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount) }
-            _exit(ExitCode.stopped.rawValue)
+            _exit(128 + SIGTERM)
         } else {
             signal(number, SIG_DFL)
             raise(number)

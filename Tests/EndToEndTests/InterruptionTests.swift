@@ -88,7 +88,7 @@ extension EndToEnd {
                 Thread.sleep(forTimeInterval: Double.random(in: 0...1.1 * whole.seconds))
                 for victim in victims where process.isRunning { kill(victim, request.signal) }
                 let outcome = process.wait(timeout: 90)
-                let early = request.signal == SIGUSR1 ? 75 : 128 + request.signal
+                let early = request.signal == SIGUSR1 ? 143 : 128 + request.signal
                 let saved = outcome.standardOutput.contains("\nstopped on request at step ")
                 counts["\(outcome.status)\(saved ? " saved" : "")", default: 0] += 1
                 #expect(outcome.status == 0 || outcome.status == (saved ? 75 : early), "\(request), \(outcome)")
