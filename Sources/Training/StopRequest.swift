@@ -11,6 +11,8 @@ package enum StopRequest {
     private static let requested = Atomic<Bool>(false)
     private static let isRunning = Atomic<Bool>(false)
     private static let speaks = Atomic<Bool>(false)
+    private static let isHeld = Atomic<Bool>(false)
+    private static let held = Atomic<Int32>(0)
 
     /// Whether a signal came since the run began.
     package static var isSet: Bool { requested.load(ordering: .relaxed) }
@@ -39,11 +41,24 @@ package enum StopRequest {
         speaks.store(isFirst(), ordering: .relaxed)
     }
 
+    /// Runs `body` with requests held back until it ends: a rank that dies while MPI starts can leave mpirun hanging.
+    package static func holdingBack<Value>(_ body: () throws -> Value) rethrows -> Value {
+        isHeld.store(true, ordering: .sequentiallyConsistent)
+        defer {
+            isHeld.store(false, ordering: .sequentiallyConsistent)
+            let number = held.exchange(0, ordering: .sequentiallyConsistent)
+            if number != 0 { handle(number) }
+        }
+        return try body()
+    }
+
     /// Nothing but atomics and calls that a signal handler may make.
     private static func handle(_ number: Int32) {
         if isRunning.load(ordering: .relaxed) {
             set()
             if number == SIGINT { signal(number, SIG_DFL) }
+        } else if isHeld.load(ordering: .sequentiallyConsistent) {
+            held.store(number, ordering: .sequentiallyConsistent)
         } else if number == SIGUSR1 {
             let line: StaticString = "swiftlet: stopped on request; there was nothing to save yet\n"
             if speaks.load(ordering: .relaxed) { _ = write(STDERR_FILENO, line.utf8Start, line.utf8CodeUnitCount) }

@@ -84,7 +84,8 @@ extension ParsableCommand {
         let watchdog = Watchdog(
             rank: Exit.launcherRank, stepTimeout: Double(stepTimeout), hasLauncher: isLaunched)
         let communicator: any Communicator =
-            isLaunched ? try MPICommunicator(environment: environment) : SingleProcess()
+            isLaunched
+            ? try StopRequest.holdingBack { try MPICommunicator(environment: environment) } : SingleProcess()
         do {
             Activity.enter(.setup)
             try watchdog.join(communicator)
