@@ -43,7 +43,7 @@ let package = Package(
         library("MPICollectives", ["Collectives", "Basics", "CMPI"]),
         library("Watchdog", ["Collectives", "Basics"]),
         library("Kernels", ["Basics", "COneDNN", "CInstructions"], settings: kernelSettings),
-        library("TokenData", ["Basics"]),
+        library("TokenData", ["Basics", "CLibcrypto"]),
         library("Optimization", ["Kernels", "Basics"]),
         library("Transformer", ["Kernels", "Basics"]),
         library("Checkpointing", ["Transformer", "Optimization", "Basics", "CLibcrypto"]),

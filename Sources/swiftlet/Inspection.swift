@@ -144,7 +144,7 @@ struct Inspection {
         } else if json["model_type"] != nil {
             describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
         } else if json["model"] != nil {
-            lines += try TokenizerSummary(json, path: path).lines
+            lines += try TokenizerSummary(path: path).lines
         } else if let options = json.members, options.allSatisfy({ $0.value.kind == .string }), !options.isEmpty {
             lines.append("options \(path.shown)")
             for (name, value) in options {
