@@ -27,7 +27,7 @@ struct CorpusSplit {
     private static let leastDrawn = 16.0
     /// Its own part is at least this long: some hundred tokens.
     private static let leastPart = 2048.0
-    /// How far the drawn documents may miss their share before one of them is cut.
+    /// How far the drawn documents may miss their share, or what is left for training, before one of them is cut.
     private static let tolerance = 0.05
 
     /// - Throws: where a document cannot be read.
@@ -67,11 +67,12 @@ struct CorpusSplit {
     }
 
     private mutating func draw(_ groups: [[Int]], _ fraction: Double) throws {
-        let share = fraction * Double(groups.reduce(0) { $0 + size($1) })
-        var missing = share
+        let total = Double(groups.reduce(0) { $0 + size($1) })
+        let tolerance = Self.tolerance * min(fraction, 1 - fraction) * total
+        var missing = fraction * total
         for members in groups {
-            if missing <= Self.tolerance * share { return }
-            if Double(size(members)) <= missing + Self.tolerance * share {
+            if missing <= tolerance { return }
+            if Double(size(members)) <= missing + tolerance {
                 for index in members { validation[index] = documents[index].byteCount }
                 missing -= Double(size(members))
             } else {
@@ -89,7 +90,7 @@ struct CorpusSplit {
         let part = min(Int(part), document.byteCount - 1)
         guard part > 0 else { return 0 }
         let place = document.byteCount - part
-        let length = document.byteCount - (try Self.border(in: document, near: place, reach: part / 16 + 4))
+        let length = document.byteCount - (try Self.border(in: document, near: place, reach: min(part, place) / 16 + 4))
         for index in members { validation[index] = length }
         return length * members.count
     }

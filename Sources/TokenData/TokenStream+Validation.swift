@@ -55,25 +55,25 @@ extension TokenShard {
         var span = buffer.mutableSpan
         var raw = span.mutableBytes
         try read(&raw, 0..<count * tokenWidth, from: start)
-        let words = span.span
+        let loaded = span.span
         if tokenWidth == 4 {
             var largest: UInt32 = 0
-            for index in 0..<count { largest = max(largest, words[unchecked: index]) }
+            for index in 0..<count { largest = max(largest, loaded[unchecked: index]) }
             guard Int(largest) >= limit else { return nil }
-            for index in 0..<count where Int(words[index]) >= limit { return (start + index, Int(words[index])) }
+            for index in 0..<count where Int(loaded[index]) >= limit { return (start + index, Int(loaded[index])) }
             return nil
         }
-        // Two narrow tokens a word.
+        // Two narrow tokens in each 32 bits.
         var low: UInt32 = 0
         var high: UInt32 = 0
         for index in 0..<count / 2 {
-            low = max(low, words[unchecked: index] & 0xFFFF)
-            high = max(high, words[unchecked: index] >> 16)
+            low = max(low, loaded[unchecked: index] & 0xFFFF)
+            high = max(high, loaded[unchecked: index] >> 16)
         }
-        if count % 2 == 1 { low = max(low, words[count / 2] & 0xFFFF) }
+        if count % 2 == 1 { low = max(low, loaded[count / 2] & 0xFFFF) }
         guard Int(max(low, high)) >= limit else { return nil }
         for index in 0..<count {
-            let id = Int(index % 2 == 0 ? words[index / 2] & 0xFFFF : words[index / 2] >> 16)
+            let id = Int(index % 2 == 0 ? loaded[index / 2] & 0xFFFF : loaded[index / 2] >> 16)
             if id >= limit { return (start + index, id) }
         }
         return nil

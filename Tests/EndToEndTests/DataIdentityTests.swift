@@ -126,6 +126,16 @@ extension EndToEnd {
             #expect(refused.status == 65 && refused.standardError.contains("'<x>' (added_tokens.json"), "\(refused)")
         }
 
+        @Test("S9: the mark in a prompt is the token with which texts begin") func marksInPrompts() throws {
+            let workspace = try Workspace()
+            #expect(try workspace.train("run").status == 0)
+            let sample = ["generate", "--checkpoint", workspace.file("run"), "--max-tokens", "20", "--prompt"]
+            let empty = try workspace.run(sample + [""])
+            let mark = try workspace.run(sample + ["<|endoftext|>"])
+            #expect(empty.status == 0 && empty.standardOutput.count > 20, "\(empty)")
+            #expect(mark.standardOutput == "<|endoftext|>" + empty.standardOutput, "\(mark)")
+        }
+
         @Test("P3: a hundred shards with 64 files, the same bits as one") func manyShards() throws {
             let workspace = try Workspace()
             let whole = try [UInt8](Data(contentsOf: URL(fileURLWithPath: workspace.data + "/train_000000.bin")))

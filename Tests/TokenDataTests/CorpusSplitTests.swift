@@ -144,6 +144,15 @@ import TokenData
         #expect(try split(["a.txt": prose(2000, 1)], 0).warnings.isEmpty)
     }
 
+    /// Whatever the share, something is left to learn from.
+    @Test(arguments: [0.5, 0.9, 0.97, 0.999], [1, 2, 30]) func trainingIsNeverEmpty(fraction: Double, count: Int) throws
+    {
+        let texts = Dictionary(uniqueKeysWithValues: (0..<count).map { ("\($0).txt", prose(3000, UInt64($0))) })
+        let parts = try split(texts, fraction)
+        #expect(!parts.train.isEmpty)
+        #expect(abs((1 - parts.share) / (1 - fraction) - 1) < 0.3, "\(parts.share)")
+    }
+
     /// The mark between stories is the best place to cut.
     @Test func storiesStayWhole() throws {
         let stories = (0..<400).map { String(decoding: prose(120, UInt64($0), letters: "abcdefgh"), as: UTF8.self) }
