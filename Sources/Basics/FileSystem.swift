@@ -101,11 +101,16 @@ package struct FileStatus: Equatable, Sendable {
     /// The twelve bits of `chmod`.
     package let permissions: UInt32
     package let identity: Identity
+    /// When the contents last changed, in nanoseconds since 1970.
+    package let modified: Int
 
-    package init(kind: Kind, size: Int, permissions: UInt32 = 0o644, identity: Identity = Identity()) {
+    package init(
+        kind: Kind, size: Int, permissions: UInt32 = 0o644, identity: Identity = Identity(), modified: Int = 0
+    ) {
         self.kind = kind
         self.size = size
         self.permissions = permissions
         self.identity = identity
+        self.modified = modified
     }
 }

@@ -7,6 +7,8 @@ package final class InputFile: Sendable {
     package let size: Int
     /// Tells whether another path leads to the same file.
     package let identity: FileStatus.Identity
+    /// When its contents had last changed at the time of opening, in nanoseconds since 1970.
+    package let modified: Int
     private let descriptor: Int32
     private let fileSystem: any FileSystem
 
@@ -25,6 +27,7 @@ package final class InputFile: Sendable {
         self.path = path
         size = status.size
         identity = status.identity
+        modified = status.modified
         self.descriptor = descriptor
         self.fileSystem = fileSystem
     }

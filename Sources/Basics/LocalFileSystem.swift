@@ -181,6 +181,7 @@ extension FileStatus {
             }
         self.init(
             kind: kind, size: Int(status.st_size), permissions: status.st_mode & 0o7777,
-            identity: Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)))
+            identity: Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)),
+            modified: status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec)
     }
 }

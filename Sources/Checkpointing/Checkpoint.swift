@@ -97,7 +97,12 @@ package struct Checkpoint: Sendable {
             throw CheckpointError(
                 .invalid, "\(name) has \(file.size) bytes, expected \(entry.size); the checkpoint is damaged")
         }
-        let hash = try SHA256.hash(file)
+        let hash: String
+        do {
+            hash = try SHA256.hash(file)
+        } catch {
+            throw (error as? FileSystemError).map { CheckpointError($0) } ?? CheckpointError(.internal, "\(error)")
+        }
         guard hash == entry.sha256 else {
             throw CheckpointError(
                 .invalid, "\(name) has SHA-256 \(hash), expected \(entry.sha256); the checkpoint is damaged")

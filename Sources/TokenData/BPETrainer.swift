@@ -3,16 +3,16 @@
 /// Ids: the special tokens in their order, the 256 bytes by the code points of their printable forms, then one token a
 /// merge. The next merge is the adjacent pair with the highest count; of equals the one with the smallest left id, then
 /// the smallest right id. Training stops at the vocabulary size, or when no pair occurs `minimumFrequency` times.
-public struct BPETrainer: Sendable {
+package struct BPETrainer: Sendable {
     /// The number of tokens to reach, special tokens and bytes included.
-    public let vocabularySize: Int
+    package let vocabularySize: Int
     /// How often a pair must occur to be merged.
-    public let minimumFrequency: Int
+    package let minimumFrequency: Int
     /// Tokens that get the first ids.
-    public let specialTokens: [String]
+    package let specialTokens: [String]
 
     /// - Throws: exit code 64 for a vocabulary that has no room for the special tokens and 256 bytes.
-    public init(
+    package init(
         vocabularySize: Int, minimumFrequency: Int = 2, specialTokens: [String] = [Tokenizer.endOfText]
     ) throws(TokenDataError) {
         let least = 256 + specialTokens.count
@@ -30,12 +30,9 @@ public struct BPETrainer: Sendable {
     /// Trains on words.
     ///
     /// - Parameter progress: told the number of tokens so far now and then.
-    public func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(TokenDataError) -> Tokenizer {
+    package func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(TokenDataError) -> Tokenizer {
         var names = WordTable()
         for token in specialTokens { _ = names.intern(Array(token.utf8)) }
-        let added = specialTokens.enumerated().map { index, text in
-            Tokenizer.AddedToken(id: Int32(index), content: Array(text.utf8), isSpecial: true)
-        }
         var byteIDs = [Int32](repeating: 0, count: 256)
         for byte in ByteAlphabet.bytesByCodePoint {
             byteIDs[Int(byte)] = Int32(names.intern(ByteAlphabet.printable([byte])).index)
@@ -53,8 +50,14 @@ public struct BPETrainer: Sendable {
         var seen = PairTable(capacity: merges.count)
         let kept = merges.reversed().filter { seen.insert(0, forNew: PairTable.key($0.left, $0.right)).isNew }
         return try Tokenizer(
-            vocabulary: (0..<names.count).map { (Array(names[$0]), $0) },
-            merges: kept.reversed().map { (Array(names[Int($0.left)]), Array(names[Int($0.right)])) },
-            added: added, source: "trained tokenizer")
+            TokenizerParts(
+                vocabulary: (0..<names.count).map { (Array(names[$0]), $0) },
+                merges: kept.reversed().map { (Array(names[Int($0.left)]), Array(names[Int($0.right)])) },
+                added: addedTokens, source: "trained tokenizer", mergesSource: "trained tokenizer"))
+    }
+
+    /// The special tokens with their ids. Their text trains nothing.
+    var addedTokens: [Tokenizer.AddedToken] {
+        specialTokens.enumerated().map { .init(id: Int32($0), content: Array($1.utf8), isSpecial: true) }
     }
 }

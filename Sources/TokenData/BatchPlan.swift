@@ -2,19 +2,19 @@
 ///
 /// Step s (from 0) consumes the positions s·G ..< (s + 1)·G of the sample order at any number of ranks; global
 /// micro-batch m of it is s·G + m·B ..< s·G + (m + 1)·B; rank r computes the micro-batches r·A ..< (r + 1)·A.
-public struct BatchPlan: Sendable, Equatable {
+package struct BatchPlan: Sendable, Equatable {
     /// G: sequences in an optimizer step.
-    public let globalBatch: Int
+    package let globalBatch: Int
     /// B: sequences in a micro-batch.
-    public let microBatch: Int
+    package let microBatch: Int
     /// N: ranks.
-    public let worldSize: Int
+    package let worldSize: Int
 
     /// The sequences that G and B can be: each micro-batch's loss is a number in memory.
     package static let sizes = 1...1 << 24
 
     /// - Throws: exit code 64, with the nearest valid values, unless G is a multiple of B·N.
-    public init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(TokenDataError) {
+    package init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(TokenDataError) {
         for (name, value) in [("--global-batch", globalBatch), ("--micro-batch", microBatch), ("ranks", worldSize)] {
             guard Self.sizes.contains(value) else {
                 throw TokenDataError(.usage, "\(name) is \(value); it must be 1 to \(Self.sizes.upperBound)")
@@ -42,19 +42,19 @@ public struct BatchPlan: Sendable, Equatable {
     }
 
     /// A: micro-batches that one rank computes in a step.
-    public var accumulation: Int { globalBatch / (microBatch * worldSize) }
+    package var accumulation: Int { globalBatch / (microBatch * worldSize) }
     /// Micro-batches of a step on all ranks: G / B.
-    public var microBatchCount: Int { globalBatch / microBatch }
+    package var microBatchCount: Int { globalBatch / microBatch }
 
     /// The positions in the sample order of a global micro-batch (0 ..< microBatchCount) of a step (from 0).
-    public func positions(step: Int, microBatch index: Int) -> Range<Int> {
+    package func positions(step: Int, microBatch index: Int) -> Range<Int> {
         precondition(step >= 0 && (0..<microBatchCount).contains(index))
         let start = step * globalBatch + index * microBatch
         return start..<start + microBatch
     }
 
     /// The global micro-batches that a rank computes.
-    public func microBatches(rank: Int) -> Range<Int> {
+    package func microBatches(rank: Int) -> Range<Int> {
         precondition((0..<worldSize).contains(rank))
         return rank * accumulation..<(rank + 1) * accumulation
     }

@@ -1,3 +1,5 @@
+import Basics
+
 /// A 64-bit hash of bytes that recognises changed data. Not cryptographic: it guards against mistakes, not attacks.
 ///
 /// The value depends on the bytes and on nothing else (neither on the machine nor on how they were fed).
@@ -49,12 +51,6 @@ struct ContentHash {
     @inline(never)
     mutating func update(_ bytes: [UInt8]) { update(bytes.span) }
 
-    /// Adds a text and its length.
-    mutating func update(_ text: String) {
-        update(Array(text.utf8))
-        update(number: text.utf8.count)
-    }
-
     /// Adds a number.
     mutating func update(number: Int) {
         update((0..<8).map { UInt8(truncatingIfNeeded: UInt64(bitPattern: Int64(number)) >> (8 * UInt64($0))) })
@@ -72,10 +68,7 @@ struct ContentHash {
     }
 
     /// `value` as 16 hexadecimal digits.
-    var hexadecimal: String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
+    var hexadecimal: String { Basics.hexadecimal(value) }
 }
 
 /// Spreads every bit of a number over all 64 (the finaliser of SplitMix64).

@@ -1,3 +1,5 @@
+import Basics
+
 /// A piece of a segment that can be split into pre-tokens on its own.
 struct TextPiece: Sendable {
     let bytes: [UInt8]
@@ -16,7 +18,7 @@ struct CorpusReader {
     private let canCut: Bool
     private let splitter = PreTokenizer()
     private var segment = 0
-    private var file: SystemFile?
+    private var file: InputFile?
     private var position = 0
     private var isFirst = true
     private var rest: [UInt8] = []
@@ -29,7 +31,7 @@ struct CorpusReader {
     }
 
     /// The next pieces, about `byteCount` bytes together; empty at the end.
-    mutating func nextPieces(byteCount: Int) throws(TokenDataError) -> [TextPiece] {
+    mutating func nextPieces(byteCount: Int) throws -> [TextPiece] {
         var pieces: [TextPiece] = []
         var total = 0
         while total < byteCount, let piece = try nextPiece() {
@@ -39,10 +41,10 @@ struct CorpusReader {
         return pieces
     }
 
-    private mutating func nextPiece() throws(TokenDataError) -> TextPiece? {
+    private mutating func nextPiece() throws -> TextPiece? {
         guard segment < segments.count else { return nil }
         let current = segments[segment]
-        let file: SystemFile
+        let file: InputFile
         if let open = self.file {
             file = open
         } else {
@@ -55,10 +57,10 @@ struct CorpusReader {
         rest = []
         while true {
             let want = min(Self.pieceLength, current.range.upperBound - position)
-            let bytes = try file.bytes(at: position, count: want)
+            let bytes = try file.availableBytes(want, at: position)
             guard bytes.count == want else {
                 throw TokenDataError(
-                    .badInput, "'\(documents[current.document].path)' changed while it was read; run again")
+                    .badInput, "'\(documents[current.document].path.shown)' changed while it was read; run again")
             }
             position += want
             piece += bytes

@@ -1,3 +1,5 @@
+import Basics
+
 /// A part of a document that is tokenized as a document of its own.
 struct CorpusSegment: Sendable, Equatable {
     /// The document's number.
@@ -8,67 +10,106 @@ struct CorpusSegment: Sendable, Equatable {
     let isValidation: Bool
 }
 
-/// Divides a corpus into training and validation text; the same corpus and fraction always give the same parts.
+/// Divides a corpus into training and validation text; the same texts and fraction always give the same parts.
 ///
-/// From `spreadLimit` documents on, whole documents are drawn in the order of their contents' hash until the fraction
-/// is filled: a spread over the corpus that does not depend on names, and in which equal documents stay together.
-/// Fewer documents give the last fraction of the whole text, cut after a line.
-enum CorpusSplit {
-    static let spreadLimit = 20
-
+/// A large document gives the last part of itself. Smaller ones are drawn as wholes, in the order of their contents'
+/// hash (a spread over the corpus that does not depend on names or sizes), until their share is met; the last one
+/// drawn gives only its end where all of it would be too much. Equal documents are treated alike, so that no text
+/// stands on both sides.
+struct CorpusSplit {
     /// The segments of all documents, in order.
-    static func segments(_ documents: [CorpusDocument], fraction: Double) throws(TokenDataError) -> [CorpusSegment] {
-        let total = documents.reduce(0) { $0 + $1.byteCount }
-        let wanted = Int(Double(total) * fraction)
-        let drawn = documents.count >= spreadLimit ? draw(documents, wanted) : []
-        if drawn.isEmpty, wanted > 0 { return try tail(documents, wanted, total) }
-        return documents.indices.map {
-            CorpusSegment(document: $0, range: 0..<documents[$0].byteCount, isValidation: drawn.contains($0))
-        }
-    }
+    private(set) var segments: [CorpusSegment] = []
+    private let documents: [CorpusDocument]
+    /// How many bytes at the end of each document are validation text.
+    private var validation: [Int]
 
-    /// Takes documents, equal ones together, by their hash as long as they fit into `wanted` bytes.
-    private static func draw(_ documents: [CorpusDocument], _ wanted: Int) -> Set<Int> {
-        var groups: [UInt64: [Int]] = [:]
-        for (index, document) in documents.enumerated() { groups[document.contentHash, default: []].append(index) }
-        var drawn: Set<Int> = []
-        var room = wanted
-        for (_, members) in groups.sorted(by: { $0.key < $1.key }) {
-            let size = members.reduce(0) { $0 + documents[$1].byteCount }
-            guard size <= room else { continue }
-            room -= size
-            drawn.formUnion(members)
-        }
-        return drawn
-    }
+    /// A document is large when drawing such ones as wholes would be no sample: fewer than this many in the share.
+    private static let leastDrawn = 16.0
+    /// Its own part is at least this long: some hundred tokens.
+    private static let leastPart = 2048.0
+    /// How far the drawn documents may miss their share, or what is left for training, before one of them is cut.
+    private static let tolerance = 0.05
 
-    private static func tail(
-        _ documents: [CorpusDocument], _ wanted: Int, _ total: Int
-    ) throws(TokenDataError) -> [CorpusSegment] {
-        var segments: [CorpusSegment] = []
-        var start = 0
+    /// - Throws: where a document cannot be read.
+    init(_ documents: [CorpusDocument], fraction: Double) throws {
+        self.documents = documents
+        validation = [Int](repeating: 0, count: documents.count)
+        let total = Double(documents.reduce(0) { $0 + $1.byteCount })
+        if total * fraction >= 1 {
+            let limit = max(total * fraction / Self.leastDrawn, Self.leastPart / fraction)
+            let groups = Dictionary(grouping: documents.indices) { documents[$0].contentHash }
+                .sorted { $0.key < $1.key }.map(\.value)
+            try divide(groups.filter { Double(documents[$0[0]].byteCount) >= limit }, fraction)
+            try draw(groups.filter { Double(documents[$0[0]].byteCount) < limit }, fraction)
+        }
         for (index, document) in documents.enumerated() {
-            let boundary = total - wanted - start
-            start += document.byteCount
-            var cut = min(max(0, boundary), document.byteCount)
-            if cut > 0, cut < document.byteCount { cut = try lineBoundary(document, near: cut) }
+            let cut = document.byteCount - validation[index]
             if cut > 0 { segments.append(.init(document: index, range: 0..<cut, isValidation: false)) }
             if cut < document.byteCount {
                 segments.append(.init(document: index, range: cut..<document.byteCount, isValidation: true))
             }
         }
-        return segments
     }
 
-    /// The place after the nearest line end before `place`, within reach; else after a blank; else between scalars.
-    private static func lineBoundary(_ document: CorpusDocument, near place: Int) throws(TokenDataError) -> Int {
-        let reach = min(place, 1 << 16)
-        let before = try document.open().bytes(at: place - reach, count: reach)
-        if let line = before.lastIndex(of: 0x0A) { return place - reach + line + 1 }
-        if let blank = before.lastIndex(of: 0x20) { return place - reach + blank }
-        var cut = place
-        let next = try document.open().bytes(at: place, count: 4)
-        for byte in next where byte & 0xC0 == 0x80 { cut += 1 }
-        return min(cut, document.byteCount)
+    /// Kinds of files of which all text is validation text, so that nothing like them is learned.
+    var kindsWithoutTraining: [String] {
+        let trained = Set(segments.filter { !$0.isValidation }.flatMap { documents[$0.document].kinds })
+        return Set(documents.flatMap(\.kinds)).subtracting(trained).sorted()
+    }
+
+    /// Gives the end of each document; what one gives too much or too little, the next makes up for.
+    private mutating func divide(_ groups: [[Int]], _ fraction: Double) throws {
+        var due = 0.0
+        for members in groups {
+            due += fraction * Double(size(members))
+            due -= Double(try cut(members, part: due / Double(members.count)))
+        }
+    }
+
+    private mutating func draw(_ groups: [[Int]], _ fraction: Double) throws {
+        let total = Double(groups.reduce(0) { $0 + size($1) })
+        let tolerance = Self.tolerance * min(fraction, 1 - fraction) * total
+        var missing = fraction * total
+        for members in groups {
+            if missing <= tolerance { return }
+            if Double(size(members)) <= missing + tolerance {
+                for index in members { validation[index] = documents[index].byteCount }
+                missing -= Double(size(members))
+            } else {
+                _ = try cut(members, part: missing / Double(members.count))
+                return
+            }
+        }
+    }
+
+    private func size(_ members: [Int]) -> Int { members.count * documents[members[0]].byteCount }
+
+    /// Makes about `part` bytes at the end of each of equal documents validation text; returns how many in all.
+    private mutating func cut(_ members: [Int], part: Double) throws -> Int {
+        let document = documents[members[0]]
+        let part = min(Int(part), document.byteCount - 1)
+        guard part > 0 else { return 0 }
+        let place = document.byteCount - part
+        let length = document.byteCount - (try Self.border(in: document, near: place, reach: min(part, place) / 16 + 4))
+        for index in members { validation[index] = length }
+        return length * members.count
+    }
+
+    /// The best place to cut within reach: behind an end-of-text mark, else between paragraphs, behind a line, before a
+    /// blank; else between characters.
+    private static func border(in document: CorpusDocument, near place: Int, reach: Int) throws -> Int {
+        let reach = min(reach, 1 << 16)
+        let start = max(0, place - reach)
+        let window = try document.open().availableBytes(min(document.byteCount, place + reach) - start, at: start)
+        let middle = place - start
+        for mark in [Tokenizer.endOfText, "\n\n", "\n", " "].map({ Array($0.utf8) }) {
+            let ends = window.indices.filter { window[$0] == mark[0] && window[$0...].starts(with: mark) }
+                .map { start + (mark == [0x20] ? $0 : $0 + mark.count) }
+            let inside = ends.filter { $0 > 0 && $0 < document.byteCount }
+            if let best = inside.min(by: { abs($0 - place) < abs($1 - place) }) { return best }
+        }
+        var cut = min(middle, window.count)
+        while cut < window.count, cut < middle + 3, window[cut] & 0xC0 == 0x80 { cut += 1 }
+        return start + cut
     }
 }

@@ -1,11 +1,14 @@
 /// The counts of adjacent pairs while a vocabulary is learned, kept up to date merge by merge.
+///
+/// A round, the start or a merge, finds new places of some pairs. For each of these the round makes a list of the words
+/// where it found it, and at its end queues the pair with that list. Merging a pair looks at the words of its list alone.
 struct MergeCounter {
-    /// A pair in the queue with the words where it was found. Its count may be out of date: it is checked on removal.
+    /// A pair in the queue with the words where a round found it. Its count may be out of date: it is checked on removal.
     struct Pair: Comparable {
         var count: Int
         var left: Int32
         var right: Int32
-        fileprivate var places: Int32
+        fileprivate var list: Int32
 
         /// The pair to merge first is the smallest.
         static func < (a: Pair, b: Pair) -> Bool {
@@ -20,15 +23,16 @@ struct MergeCounter {
     private var lengths: [Int32] = []
     private let wordCounts: [Int]
 
-    // Pairs are numbered in the order of their appearance.
+    // Pairs are numbered in the order of their appearance; by number: how often each stands in the text now, and the
+    // list that this round makes for it, or -1.
     private var numbers = PairTable(capacity: 1 << 12)
     private var pairCounts: [Int] = []
-    private var openPlaces: [Int32] = []
+    private var openLists: [Int32] = []
 
-    // Lists of words, one for each pair in the queue; `grown` are the pairs whose list is being made.
-    private var places: [[Int32]] = []
-    private var freePlaces: [Int32] = []
-    private var grown: [(left: Int32, right: Int32, number: Int)] = []
+    // Lists of words, those that are free to be used again, and the pairs for which this round makes one.
+    private var lists: [[Int32]] = []
+    private var freeLists: [Int32] = []
+    private var foundPairs: [(left: Int32, right: Int32, number: Int)] = []
     private var queue = BinaryHeap<Pair>()
 
     init(_ words: WordCounts, _ byteIDs: [Int32]) {
@@ -43,10 +47,10 @@ struct MergeCounter {
                 change(symbols[index], symbols[index + 1], by: wordCounts[word], word: word)
             }
         }
-        enqueueGrown()
+        enqueueFound()
     }
 
-    /// Adds to a pair's count; an increase also notes the word as a place of the pair.
+    /// Adds to a pair's count; an increase also puts the word on the pair's list of this round.
     @inline(__always)
     private mutating func change(_ left: Int32, _ right: Int32, by amount: Int, word: Int) {
         let next = Int64(pairCounts.count)
@@ -54,42 +58,43 @@ struct MergeCounter {
         let number = Int(value)
         if isNew {
             pairCounts.append(amount)
-            openPlaces.append(-1)
+            openLists.append(-1)
         } else {
             pairCounts[number] += amount
         }
         guard amount > 0 else { return }
-        if openPlaces[number] < 0 {
+        if openLists[number] < 0 {
             let list: Int32
-            if let free = freePlaces.popLast() {
+            if let free = freeLists.popLast() {
                 list = free
             } else {
-                list = Int32(places.count)
-                places.append([])
+                list = Int32(lists.count)
+                lists.append([])
             }
-            openPlaces[number] = list
-            grown.append((left, right, number))
+            openLists[number] = list
+            foundPairs.append((left, right, number))
         }
-        let list = Int(openPlaces[number])
-        if places[list].last != Int32(word) { places[list].append(Int32(word)) }
+        let list = Int(openLists[number])
+        if lists[list].last != Int32(word) { lists[list].append(Int32(word)) }
     }
 
-    private mutating func enqueueGrown() {
-        for (left, right, number) in grown {
-            let list = openPlaces[number]
-            openPlaces[number] = -1
+    /// Ends a round: queues the pairs that it found, unless it has also removed them all.
+    private mutating func enqueueFound() {
+        for (left, right, number) in foundPairs {
+            let list = openLists[number]
+            openLists[number] = -1
             if pairCounts[number] > 0 {
-                queue.push(Pair(count: pairCounts[number], left: left, right: right, places: list))
+                queue.push(Pair(count: pairCounts[number], left: left, right: right, list: list))
             } else {
                 release(list)
             }
         }
-        grown.removeAll(keepingCapacity: true)
+        foundPairs.removeAll(keepingCapacity: true)
     }
 
     private mutating func release(_ list: Int32) {
-        places[Int(list)] = []
-        freePlaces.append(list)
+        lists[Int(list)] = []
+        freeLists.append(list)
     }
 
     /// Removes the most frequent pair from the queue, or returns nil when none is left.
@@ -110,10 +115,10 @@ struct MergeCounter {
 
     /// Replaces the pair by `id`, left to right without overlap, in the words where it was found.
     mutating func merge(_ pair: Pair, into id: Int32) {
-        let words = places[Int(pair.places)]
-        release(pair.places)
+        let words = lists[Int(pair.list)]
+        release(pair.list)
         for word in words { merge(pair, into: id, word: Int(word)) }
-        enqueueGrown()
+        enqueueFound()
     }
 
     private mutating func merge(_ pair: Pair, into id: Int32, word: Int) {

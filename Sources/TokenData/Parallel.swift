@@ -3,7 +3,7 @@ import Dispatch
 import Synchronization
 
 /// How many threads find a core each in this process.
-public func allowedCoreCount() -> Int { Machine().usableThreads }
+package func allowedCoreCount() -> Int { Machine().usableThreads }
 
 /// Runs `body` for 0 ..< count on several threads and returns the results in order.
 func parallelMap<Result: Sendable>(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Result) -> [Result] {

@@ -2,13 +2,13 @@
 ///
 /// Any position is computed in O(1) time and memory, so resuming costs nothing: the permutation is a keyed Feistel
 /// network on the next power of two, walked until it lands inside the epoch (fewer than two steps on average).
-public struct SampleOrder: Sendable, Equatable {
+package struct SampleOrder: Sendable, Equatable {
     /// Fixes every epoch's permutation.
-    public let seed: UInt64
+    package let seed: UInt64
     /// Sequences in an epoch.
-    public let sequenceCount: Int
+    package let sequenceCount: Int
     /// False for file order.
-    public let shuffle: Bool
+    package let shuffle: Bool
 
     private let leftBits: UInt64
     private let rightBits: UInt64
@@ -16,7 +16,7 @@ public struct SampleOrder: Sendable, Equatable {
     private static let rounds = 24
 
     /// - Precondition: `sequenceCount` > 0.
-    public init(seed: UInt64, sequenceCount: Int, shuffle: Bool) {
+    package init(seed: UInt64, sequenceCount: Int, shuffle: Bool) {
         precondition(sequenceCount > 0)
         self.seed = seed
         self.sequenceCount = sequenceCount
@@ -30,7 +30,7 @@ public struct SampleOrder: Sendable, Equatable {
     ///
     /// - Returns: the epoch, from 0, and the index of the sequence in the stream.
     /// - Precondition: `position` ≥ 0.
-    public func sequence(at position: Int) -> (epoch: Int, index: Int) {
+    package func sequence(at position: Int) -> (epoch: Int, index: Int) {
         precondition(position >= 0)
         let (epoch, place) = position.quotientAndRemainder(dividingBy: sequenceCount)
         guard shuffle else { return (epoch, place) }

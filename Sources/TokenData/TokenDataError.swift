@@ -1,13 +1,13 @@
 import Basics
 
 /// An error of tokenizers, shards and batches that a user can cause, as one line and an exit code.
-public struct TokenDataError: ExitCoded, Equatable {
-    public let exitCode: ExitCode
+package struct TokenDataError: ExitCoded, Equatable {
+    package let exitCode: ExitCode
     /// What happened, which value, what was expected, what to do: one line.
-    public let description: String
+    package let description: String
 
     /// An error with its line.
-    public init(_ exitCode: ExitCode, _ description: String) {
+    package init(_ exitCode: ExitCode, _ description: String) {
         self.exitCode = exitCode
         self.description = description
     }

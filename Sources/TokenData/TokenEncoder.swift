@@ -1,8 +1,8 @@
 /// Encodes text with a tokenizer and remembers words that it has seen; one for each thread.
-public struct TokenEncoder: Sendable {
+package struct TokenEncoder: Sendable {
     private let tokenizer: Tokenizer
-    private let alwaysMatched: AddedTokenMatcher
-    private let allMatched: AddedTokenMatcher
+    /// Those that are looked for in the whole text, then those that are looked for between them.
+    private let matchers: [AddedTokenMatcher]
 
     private var words = WordTable()
     private var wordIDs: [Int32] = []
@@ -14,29 +14,36 @@ public struct TokenEncoder: Sendable {
     private static let cacheLimit = 1 << 18
 
     /// An encoder with an empty memory.
-    public init(_ tokenizer: Tokenizer) {
+    package init(_ tokenizer: Tokenizer) {
         self.tokenizer = tokenizer
-        alwaysMatched = AddedTokenMatcher(tokenizer.addedTokens.filter { !$0.isSpecial })
-        allMatched = AddedTokenMatcher(tokenizer.addedTokens)
+        let groups = [false, true].map { kind in tokenizer.addedTokens.filter { $0.isNormalized == kind } }
+        matchers = groups.filter { !$0.isEmpty }.map { AddedTokenMatcher($0) }
     }
 
-    /// Whether text may be cut at `PreTokenizer.lastSafeCut`: not when added tokens could stand across the cut.
-    var canCutText: Bool { alwaysMatched.isEmpty }
+    /// Whether text may be cut at `PreTokenizer.lastSafeCut`: not when an added token could stand across the cut.
+    var canCutText: Bool {
+        !tokenizer.addedTokens.contains { $0.content.contains { $0 == 0x20 || (0x09...0x0D).contains($0) } }
+    }
 
     /// Appends the ids of `text` to `ids`; see `Tokenizer.encode`.
-    public mutating func encode(_ text: Span<UInt8>, allowSpecial: Bool = false, into ids: inout [Int32]) {
-        let matcher = allowSpecial ? allMatched : alwaysMatched
+    package mutating func encode(_ text: Span<UInt8>, into ids: inout [Int32]) {
+        encode(text, matchers: matchers[...], into: &ids)
+    }
+
+    private mutating func encode(
+        _ text: Span<UInt8>, matchers: ArraySlice<AddedTokenMatcher>, into ids: inout [Int32]
+    ) {
+        guard let matcher = matchers.first else { return encodePlain(text, into: &ids) }
         var start = 0
-        while !matcher.isEmpty, let match = matcher.first(in: text, from: start) {
-            encodePlain(text, start..<match.range.lowerBound, into: &ids)
+        while let match = matcher.first(in: text, from: start) {
+            encode(text.extracting(start..<match.range.lowerBound), matchers: matchers.dropFirst(), into: &ids)
             ids.append(match.id)
             start = match.range.upperBound
         }
-        encodePlain(text, start..<text.count, into: &ids)
+        encode(text.extracting(start..<text.count), matchers: matchers.dropFirst(), into: &ids)
     }
 
-    private mutating func encodePlain(_ text: Span<UInt8>, _ range: Range<Int>, into ids: inout [Int32]) {
-        let text = text.extracting(range)
+    private mutating func encodePlain(_ text: Span<UInt8>, into ids: inout [Int32]) {
         var start = 0
         while start < text.count {
             let end = tokenizer.splitter.end(from: start, in: text)
@@ -72,7 +79,7 @@ public struct TokenEncoder: Sendable {
 }
 
 /// Finds added tokens in text: the leftmost, and of several at one place the longest.
-struct AddedTokenMatcher: Sendable {
+package struct AddedTokenMatcher: Sendable {
     private let tokens: [Tokenizer.AddedToken]
     private var firstBytes = [Bool](repeating: false, count: 256)
 
@@ -81,8 +88,7 @@ struct AddedTokenMatcher: Sendable {
         for token in tokens { firstBytes[Int(token.content[0])] = true }
     }
 
-    var isEmpty: Bool { tokens.isEmpty }
-
+    /// The first one at or after `start`.
     func first(in text: Span<UInt8>, from start: Int) -> (range: Range<Int>, id: Int32)? {
         for index in start..<text.count where firstBytes[Int(text[index])] {
             for token in tokens where matches(token.content, text, index) {

@@ -1,77 +1,104 @@
-/// One token file, open for reading.
-///
-/// Read with `pread`, 2 bytes a token: a sequence costs one system call of a few hundred bytes, out of the page cache.
-/// Not mapped, so that a file that shrinks during a run is an error instead of a SIGBUS.
-public final class TokenShard: Sendable {
-    /// The file's path, as given.
-    public let path: String
-    /// How many tokens it holds.
-    public let tokenCount: Int
-    /// Bytes a token: 2 or 4.
-    public let tokenWidth: Int
-    /// The file's size in bytes.
-    public let byteCount: Int
-    private let file: SystemFile
+import Basics
 
-    /// Opens a file and checks its header against its size.
+/// One token file, whose header has been checked. It is open while it is one of those used last.
+///
+/// Read by position, 2 or 4 bytes a token: a sequence costs one system call of a few hundred bytes, out of the page
+/// cache. Not mapped, so that a file that shrinks during a run is an error instead of a SIGBUS.
+package final class TokenShard: Sendable {
+    /// The file's path, as given.
+    package let path: FilePath
+    /// How many tokens it holds.
+    package let tokenCount: Int
+    /// Bytes a token: 2 or 4.
+    package let tokenWidth: Int
+    /// The file's size in bytes.
+    package let byteCount: Int
+    /// Which tokenizer made it, where its header says so.
+    package let tokenizer: TokenizerIdentity?
+    private let modified: Int
+    private let open: OpenShards
+
+    /// Checks a file's header against its size.
     ///
     /// - Throws: exit code 66 where it cannot be opened; 65 where it is not a token file or its size is not what its
     ///   header says.
-    public init(path: String) throws(TokenDataError) {
-        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "shard '\(path)' \(reason)") }
-        self.path = path
-        file = try SystemFile(reading: path)
-        byteCount = try file.size()
-        let header = try file.bytes(at: 0, count: ShardFormat.headerSize)
+    package convenience init(path: FilePath) throws { try self.init(path: path, open: OpenShards()) }
+
+    init(path: FilePath, open: OpenShards) throws {
+        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "shard '\(path.shown)' \(reason)") }
+        let file = try InputFile(path)
+        let header = try file.availableBytes(ShardFormat.headerSize, at: 0)
+        if InputFile.isLFSPointer(header) { throw bad("cannot be used: \(InputFile.lfsAdvice)") }
         guard header.count == ShardFormat.headerSize else {
             throw bad(
-                "has \(byteCount) bytes, fewer than its \(ShardFormat.headerSize)-byte header; "
+                "has \(file.size) bytes, fewer than its \(ShardFormat.headerSize)-byte header; "
                     + "make it again with swiftlet tokenize")
         }
-        let fields = (0..<3).map { field in
-            Int32(bitPattern: (0..<4).reduce(0) { $0 | UInt32(header[4 * field + $1]) << (8 * UInt32($1)) })
-        }
+        let magic = ShardFormat.field(header, 0)
+        let version = ShardFormat.field(header, 1)
         let kinds = [ShardFormat.narrow, ShardFormat.wide]
-        guard let kind = kinds.first(where: { $0.magic == fields[0] }) else {
-            if kinds.contains(where: { $0.magic == fields[0].byteSwapped }) {
-                throw bad("is big-endian (magic \(fields[0].byteSwapped)); token files are little-endian")
+        guard let kind = kinds.first(where: { $0.magic == magic }) else {
+            let swapped = Int(Int32(truncatingIfNeeded: magic).byteSwapped)
+            if kinds.contains(where: { $0.magic == swapped }) {
+                throw bad("is big-endian (magic \(swapped)); token files are little-endian")
             }
             throw bad(
-                "starts with \(fields[0]), not with the magic number of a token file (\(ShardFormat.narrow.magic) or "
+                "starts with \(magic), not with the magic number of a token file (\(ShardFormat.narrow.magic) or "
                     + "\(ShardFormat.wide.magic)); make it with swiftlet tokenize")
         }
-        guard fields[1] == kind.version else {
-            throw bad("has version \(fields[1]); with magic \(kind.magic) it must be \(kind.version)")
+        guard version == kind.version else {
+            throw bad("has version \(version); with magic \(kind.magic) it must be \(kind.version)")
         }
-        tokenCount = Int(fields[2])
-        tokenWidth = kind.width
-        guard tokenCount >= 0 else { throw bad("says that it holds \(tokenCount) tokens; its header is broken") }
-        let expected = ShardFormat.headerSize + tokenCount * tokenWidth
-        guard byteCount == expected else {
+        let count = ShardFormat.field(header, 2)
+        guard count >= 0 else { throw bad("says that it holds \(count) tokens; its header is broken") }
+        let expected = ShardFormat.headerSize + count * kind.width
+        guard file.size == expected else {
             throw bad(
-                "has \(byteCount) bytes, but its header says \(tokenCount) tokens, which is \(expected) bytes; "
+                "has \(file.size) bytes, but its header says \(count) tokens, which is \(expected) bytes; "
                     + "copy or make it again")
+        }
+        do { tokenizer = try ShardFormat.tokenizer(header) } catch { throw bad(error.text) }
+        self.path = path
+        self.open = open
+        tokenCount = count
+        tokenWidth = kind.width
+        byteCount = file.size
+        modified = file.modified
+        _ = try open.file(of: self) { file }
+    }
+
+    /// The open file. Its number is not compared: some file systems of servers give a file another one each time.
+    private func file() throws -> InputFile {
+        try open.file(of: self) {
+            let file = try InputFile(path)
+            guard file.modified == modified, file.size == byteCount else {
+                throw TokenDataError(
+                    .badInput,
+                    "shard '\(path.shown)' was changed since the start (\(byteCount) bytes then, \(file.size) now); "
+                        + "restore it and run again")
+            }
+            return file
         }
     }
 
     /// Reads `range.count` raw bytes, tokens from `start` on, into `range` of a buffer.
-    func read(_ buffer: inout MutableRawSpan, _ range: Range<Int>, from start: Int) throws(TokenDataError) {
+    func read(_ buffer: inout MutableRawSpan, _ range: Range<Int>, from start: Int) throws {
         let offset = ShardFormat.headerSize + start * tokenWidth
-        let got = try file.read(into: &buffer, range, at: offset)
+        let got = try file().readAvailable(into: &buffer, part: range, at: offset)
         guard got == range.count else {
             throw TokenDataError(
                 .badInput,
-                "shard '\(path)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
+                "shard '\(path.shown)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
                     + "byte \(offset + got) now; restore it and run again")
         }
     }
 
     /// Copies tokens from `start` on into `range` of `tokens`.
     ///
-    /// - Throws: exit code 65 where the file has become shorter since it was opened.
-    public func copyTokens(
+    /// - Throws: exit code 65 where the file has changed since it was opened.
+    package func copyTokens(
         from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>
-    ) throws(TokenDataError) {
+    ) throws {
         precondition(start >= 0 && start + range.count <= tokenCount)
         var raw = tokens.mutableBytes
         if tokenWidth == 4 {
@@ -87,7 +114,5 @@ public final class TokenShard: Sendable {
     }
 
     /// The bytes from `offset` on, for the content hash.
-    func bytes(at offset: Int, count: Int) throws(TokenDataError) -> [UInt8] {
-        try file.bytes(at: offset, count: count)
-    }
+    func bytes(at offset: Int, count: Int) throws -> [UInt8] { try file().bytes(count, at: offset) }
 }

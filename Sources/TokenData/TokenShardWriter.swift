@@ -1,42 +1,47 @@
-import Glibc
+import Basics
 
 /// Writes a stream of tokens as shards `train_000000.bin`, `train_000001.bin`, … in llm.c's format.
 ///
 /// The files carry hidden temporary names until `publish` gives them their own, so that nothing half-written is ever
 /// seen under a shard's name. Dropped without `publish`, the writer removes them.
-public final class TokenShardWriter {
+package final class TokenShardWriter {
     /// Tokens that have been appended.
-    public private(set) var tokenCount = 0
+    package private(set) var tokenCount = 0
 
-    private let directory: String
+    private let directory: FilePath
     private let prefix: String
     private let vocabularySize: Int
+    private let tokenizer: TokenizerIdentity?
     private let width: Int
     private let shardTokenLimit: Int
-    private var file: SystemFile?
+    private let fileSystem = LocalFileSystem()
+    private var file: OutputFile?
     private var tokensInShard = 0
     private var buffer: [UInt8] = []
     private var filled = 0
-    private var temporaryPaths: [String] = []
+    private var temporaryPaths: [FilePath] = []
     private static let bufferSize = 4 << 20
 
     /// - Parameters:
     ///   - directory: an existing directory.
     ///   - prefix: what the files' names start with: `train` or `val`.
     ///   - vocabularySize: fixes the width of a token: two bytes up to 65,536, else four.
-    ///   - shardTokenLimit: tokens in one file.
-    public init(
-        directory: String, prefix: String, vocabularySize: Int, shardTokenLimit: Int = 100_000_000
+    ///   - tokenizer: what made the ids, for the headers.
+    ///   - shardTokenLimit: tokens in one file. llm.c's own readers want a file's bytes below 2 GiB.
+    package init(
+        directory: FilePath, prefix: String, vocabularySize: Int, tokenizer: TokenizerIdentity? = nil,
+        shardTokenLimit: Int = 100_000_000
     ) {
         precondition((1...Int(Int32.max)).contains(shardTokenLimit))
         self.directory = directory
         self.prefix = prefix
         self.vocabularySize = vocabularySize
+        self.tokenizer = tokenizer
         self.shardTokenLimit = shardTokenLimit
         width = ShardFormat.width(vocabularySize: vocabularySize)
     }
 
-    deinit { for path in temporaryPaths { unlink(path) } }
+    deinit { for path in temporaryPaths { try? fileSystem.removeFile(path) } }
 
     /// A shard's name.
     static func name(_ prefix: String, _ index: Int) -> String {
@@ -47,7 +52,7 @@ public final class TokenShardWriter {
     /// Appends tokens; each is 0 ..< vocabularySize.
     ///
     /// - Throws: exit code 73 where a file cannot be created, 74 where writing fails.
-    public func append(_ tokens: Span<Int32>) throws(TokenDataError) {
+    package func append(_ tokens: Span<Int32>) throws {
         var start = 0
         while start < tokens.count {
             if file == nil { try openShard() }
@@ -58,7 +63,7 @@ public final class TokenShardWriter {
             tokensInShard += count
             tokenCount += count
             if buffer.count - filled < width { try flush() }
-            if tokensInShard == shardTokenLimit { try closeShard() }
+            if tokensInShard == shardTokenLimit { try finish() }
         }
     }
 
@@ -77,39 +82,45 @@ public final class TokenShardWriter {
         }
     }
 
-    private func openShard() throws(TokenDataError) {
-        let path = "\(directory)/.\(Self.name(prefix, temporaryPaths.count)).partial"
-        let file = try SystemFile(creating: path)
+    private func openShard() throws {
+        let path = directory.appending(".\(Self.name(prefix, temporaryPaths.count)).partial")
+        let file = try OutputFile(creating: path)
         temporaryPaths.append(path)
         self.file = file
         tokensInShard = 0
         if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.bufferSize) }
-        try file.write(ShardFormat.header(width: width, tokenCount: 0))
+        let header = header(tokenCount: 0)
+        try file.append(header.span.bytes)
     }
 
-    private func flush() throws(TokenDataError) {
-        try file?.write(filled == buffer.count ? buffer : Array(buffer[..<filled]))
+    private func header(tokenCount: Int) -> [UInt8] {
+        ShardFormat.header(width: width, tokenCount: tokenCount, tokenizer: tokenizer)
+    }
+
+    private func flush() throws {
+        let bytes = filled == buffer.count ? buffer : Array(buffer[..<filled])
+        try file?.append(bytes.span.bytes)
         filled = 0
     }
 
-    private func closeShard() throws(TokenDataError) {
+    /// Completes the files and makes their contents durable, still under their temporary names.
+    package func finish() throws {
         guard let file else { return }
         try flush()
-        try file.write(ShardFormat.header(width: width, tokenCount: tokensInShard), at: 0)
-        try file.sync()
+        let header = header(tokenCount: tokensInShard)
+        try file.write(header.span.bytes, at: 0)
+        try file.synchronize()
+        try file.close()
         self.file = nil
     }
 
-    /// Completes the files and makes their contents durable, still under their temporary names.
-    public func finish() throws(TokenDataError) { try closeShard() }
-
     /// Gives the finished files their names and returns their paths; the caller syncs the directory.
-    public func publish() throws(TokenDataError) -> [String] {
+    package func publish() throws -> [FilePath] {
         try finish()
-        var paths: [String] = []
+        var paths: [FilePath] = []
         for (index, temporary) in temporaryPaths.enumerated() {
-            let path = "\(directory)/\(Self.name(prefix, index))"
-            try SystemFile.rename(temporary, to: path)
+            let path = directory.appending(Self.name(prefix, index))
+            try fileSystem.rename(temporary, to: path, .plain)
             paths.append(path)
         }
         temporaryPaths = []

@@ -1,30 +1,29 @@
-import Glibc
+import Basics
 
 /// Token shards, one after the other, as one stream of sequences.
 ///
 /// With context length T, sequence i covers the tokens i·T ... i·T + T: its inputs are the first T of them, its targets
 /// the last T. Sequences cross from one shard to the next. Any sequence is read in O(1).
-public struct TokenStream: Sendable {
+package struct TokenStream: Sendable {
     /// The shards, in the order of the stream.
-    public let shards: [TokenShard]
+    package let shards: [TokenShard]
     /// Tokens in all shards together.
-    public let tokenCount: Int
+    package let tokenCount: Int
     /// Ids at or above it are errors; nil accepts all.
-    public let vocabularySize: Int?
-    /// A name for the contents, 16 hexadecimal digits: another value means other data. See `TokenStream+Identity`.
-    public let identity: String
+    package var vocabularySize: Int?
     /// Where each shard starts in the stream.
     private let starts: [Int]
 
-    /// Opens shards in the order given.
+    /// Checks the headers of shards, in the order given.
     ///
     /// - Throws: exit code 66 for a shard that is missing, 65 for one that is broken.
-    public init(paths: [String], vocabularySize: Int?) throws(TokenDataError) {
+    package init(paths: [FilePath], vocabularySize: Int? = nil) throws {
+        let open = OpenShards()
         var shards: [TokenShard] = []
         var starts: [Int] = []
         var total = 0
         for path in paths {
-            let shard = try TokenShard(path: path)
+            let shard = try TokenShard(path: path, open: open)
             starts.append(total)
             total += shard.tokenCount
             shards.append(shard)
@@ -33,33 +32,24 @@ public struct TokenStream: Sendable {
         self.starts = starts
         self.vocabularySize = vocabularySize
         tokenCount = total
-        identity = try Self.identity(of: shards)
     }
 
-    /// Opens the shards that match a pattern such as `data/train_*.bin`, sorted by path (byte by byte).
+    /// The shards that a pattern such as `data/train_*.bin` means: see `FilePath.matches`.
     ///
     /// - Throws: exit code 66 where nothing matches, and as `init(paths:vocabularySize:)`.
-    public init(glob pattern: String, vocabularySize: Int?) throws(TokenDataError) {
-        var result = glob_t()
-        defer { globfree(&result) }
-        let status = glob(pattern, GLOB_ERR, nil, &result)
-        guard status == 0 || status == GLOB_NOMATCH else {
-            throw TokenDataError(
-                .missingInput,
-                "cannot list '\(pattern)': \(status == GLOB_ABORTED ? SystemFile.lastError : "no memory"); check the path"
-            )
-        }
-        let paths = (0..<Int(result.gl_pathc)).compactMap { result.gl_pathv[$0].map { String(cString: $0) } }
+    package init(glob pattern: FilePath, vocabularySize: Int? = nil) throws {
+        let paths = try pattern.matches()
         guard !paths.isEmpty else {
             throw TokenDataError(
-                .missingInput, "no shard matches '\(pattern)'; give a pattern such as 'data/train_*.bin' in quotes")
+                .missingInput,
+                "no shard matches '\(pattern.shown)'; check the path, or give a pattern such as 'data/train_*.bin' in quotes"
+            )
         }
-        try self.init(
-            paths: paths.sorted { $0.utf8.lexicographicallyPrecedes($1.utf8) }, vocabularySize: vocabularySize)
+        try self.init(paths: paths, vocabularySize: vocabularySize)
     }
 
     /// How many sequences of `contextLength` tokens there are: (tokens − 1) / T, rounded down.
-    public func sequenceCount(contextLength: Int) -> Int {
+    package func sequenceCount(contextLength: Int) -> Int {
         precondition(contextLength > 0)
         return max(0, tokenCount - 1) / contextLength
     }
@@ -67,10 +57,10 @@ public struct TokenStream: Sendable {
     /// The same, at least `minimum`.
     ///
     /// - Throws: exit code 65 when there are fewer.
-    public func requireSequences(_ minimum: Int = 1, contextLength: Int) throws(TokenDataError) -> Int {
+    package func requireSequences(_ minimum: Int = 1, contextLength: Int) throws -> Int {
         let count = sequenceCount(contextLength: contextLength)
         guard count >= minimum else {
-            let name = shards.count == 1 ? "shard '\(shards[0].path)'" : "\(shards.count) shards"
+            let name = shards.count == 1 ? "shard '\(shards[0].path.shown)'" : "\(shards.count) shards"
             throw TokenDataError(
                 .badInput,
                 "too few tokens: \(name) with \(tokenCount) tokens make \(count) sequences of "
@@ -86,9 +76,9 @@ public struct TokenStream: Sendable {
     ///   - inputs: [T], receives tokens i·T ..< i·T + T.
     ///   - targets: [T], receives tokens i·T + 1 ... i·T + T.
     /// - Throws: exit code 65 for an id outside the vocabulary or a shard that has become shorter.
-    public func copySequence(
+    package func copySequence(
         _ index: Int, contextLength: Int, inputs: inout MutableSpan<Int32>, targets: inout MutableSpan<Int32>
-    ) throws(TokenDataError) {
+    ) throws {
         precondition(inputs.count == contextLength && targets.count == contextLength)
         precondition(index >= 0 && index < sequenceCount(contextLength: contextLength))
         let start = index * contextLength
@@ -100,9 +90,9 @@ public struct TokenStream: Sendable {
     /// Copies tokens from stream position `start` on into `range` of `tokens`, across shards.
     ///
     /// - Throws: as `copySequence`.
-    public func copyTokens(
+    package func copyTokens(
         from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>
-    ) throws(TokenDataError) {
+    ) throws {
         precondition(start >= 0 && start + range.count <= tokenCount)
         var done = 0
         var shard = shardIndex(at: start)
@@ -121,7 +111,7 @@ public struct TokenStream: Sendable {
 
     private func check(
         _ tokens: Span<Int32>, _ range: Range<Int>, _ shard: Int, _ offset: Int
-    ) throws(TokenDataError) {
+    ) throws {
         guard let vocabularySize else { return }
         for index in range {
             // As unsigned: an id of 2³¹ or more in a wide shard is too large, not negative.
@@ -146,7 +136,7 @@ public struct TokenStream: Sendable {
     func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> TokenDataError {
         TokenDataError(
             .badInput,
-            "shard '\(shard.path)' has token id \(id) at token \(offset), but the vocabulary has "
+            "shard '\(shard.path.shown)' has token id \(id) at token \(offset), but the vocabulary has "
                 + "\(vocabularySize) tokens (ids 0 to \(vocabularySize - 1)); "
                 + "give the vocabulary that the shard was made with")
     }

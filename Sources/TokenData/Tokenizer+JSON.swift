@@ -1,40 +1,43 @@
+import Basics
+
 extension Tokenizer {
     /// This tokenizer as a Hugging Face `tokenizer.json`: the same bytes that `tokenizers` writes for it.
-    public func tokenizerJSON() -> [UInt8] {
-        var text = "{\n  \"version\": \"1.0\",\n  \"truncation\": null,\n  \"padding\": null,\n"
-        text += "  \"added_tokens\": ["
-        for (index, token) in addedTokens.enumerated() {
-            text += index == 0 ? "\n" : ",\n"
-            text += "    {\n      \"id\": \(token.id),\n      \"content\": \(Self.quoted(token.content)),\n"
-            text += "      \"single_word\": false,\n      \"lstrip\": false,\n      \"rstrip\": false,\n"
-            text += "      \"normalized\": \(!token.isSpecial),\n      \"special\": \(token.isSpecial)\n    }"
-        }
-        text += addedTokens.isEmpty ? "],\n" : "\n  ],\n"
-        text += "  \"normalizer\": null,\n"
-        for part in ["pre_tokenizer", "post_processor", "decoder"] {
+    package func tokenizerJSON() -> [UInt8] {
+        JSONText.object([
+            ("version", "1.0"), ("truncation", nil), ("padding", nil),
+            (
+                "added_tokens",
+                .array(
+                    addedTokens.map { token in
+                        .object([
+                            ("id", .number(token.id)), ("content", .string(token.content)), ("single_word", false),
+                            ("lstrip", false), ("rstrip", false), ("normalized", .bool(token.isNormalized)),
+                            ("special", .bool(token.isSpecial)),
+                        ])
+                    })
+            ),
+            ("normalizer", nil),
             // Only the pre-tokenizer's flag means anything; the others are as in GPT-2's own file.
-            text += "  \"\(part)\": {\n    \"type\": \"ByteLevel\",\n"
-            text += "    \"add_prefix_space\": \(part != "pre_tokenizer"),\n"
-            text += "    \"trim_offsets\": \(part != "post_processor"),\n    \"use_regex\": true\n  },\n"
-        }
-        text += "  \"model\": {\n    \"type\": \"BPE\",\n    \"dropout\": null,\n    \"unk_token\": null,\n"
-        text += "    \"continuing_subword_prefix\": null,\n    \"end_of_word_suffix\": null,\n"
-        text += "    \"fuse_unk\": false,\n    \"byte_fallback\": false,\n    \"ignore_merges\": false,\n"
-        text += "    \"vocab\": {"
-        var isFirst = true
-        for (id, form) in printableForms.enumerated() {
-            guard let form else { continue }
-            text += isFirst ? "\n" : ",\n"
-            text += "      \(Self.quoted(form)): \(id)"
-            isFirst = false
-        }
-        text += "\n    },\n    \"merges\": ["
-        for (rank, pair) in merges.enumerated() {
-            text += rank == 0 ? "\n" : ",\n"
-            text += "      [\n        \(quotedForm(pair.left)),\n        \(quotedForm(pair.right))\n      ]"
-        }
-        text += merges.isEmpty ? "]\n  }\n}" : "\n    ]\n  }\n}"
-        return Array(text.utf8)
+            ("pre_tokenizer", Self.byteLevel(addsPrefixSpace: false, trimsOffsets: true)),
+            ("post_processor", Self.byteLevel(addsPrefixSpace: true, trimsOffsets: false)),
+            ("decoder", Self.byteLevel(addsPrefixSpace: true, trimsOffsets: true)),
+            (
+                "model",
+                .object([
+                    ("type", "BPE"), ("dropout", nil), ("unk_token", nil), ("continuing_subword_prefix", nil),
+                    ("end_of_word_suffix", nil), ("fuse_unk", false), ("byte_fallback", false),
+                    ("ignore_merges", false), ("vocab", vocabularyText),
+                    ("merges", .array(merges.map { .array([form($0.left), form($0.right)]) })),
+                ])
+            ),
+        ]).pretty
+    }
+
+    private static func byteLevel(addsPrefixSpace: Bool, trimsOffsets: Bool) -> JSONText {
+        .object([
+            ("type", "ByteLevel"), ("add_prefix_space", .bool(addsPrefixSpace)), ("trim_offsets", .bool(trimsOffsets)),
+            ("use_regex", true),
+        ])
     }
 
     /// GPT-2's `merges.txt`.
@@ -50,31 +53,14 @@ extension Tokenizer {
     }
 
     /// GPT-2's `vocab.json`: compact, in the order of ids.
-    package func vocabularyJSON() -> [UInt8] {
-        let items = printableForms.enumerated().compactMap { id, form in form.map { "\(Self.quoted($0)):\(id)" } }
-        return Array("{\(items.joined(separator: ","))}".utf8)
+    package func vocabularyJSON() -> [UInt8] { vocabularyText.bytes }
+
+    private var vocabularyText: JSONText {
+        .object(
+            printableForms.enumerated().compactMap { id, form in
+                form.map { (String(decoding: $0, as: UTF8.self), .number(id)) }
+            })
     }
 
-    private func quotedForm(_ id: Int32) -> String { Self.quoted(printableForms[Int(id)] ?? []) }
-
-    /// A JSON string with the few escapes that JSON demands.
-    private static func quoted(_ text: [UInt8]) -> String {
-        var result: [UInt8] = [0x22]
-        for byte in text {
-            switch byte {
-            case 0x22, 0x5C: result += [0x5C, byte]
-            case 0x08: result += Array("\\b".utf8)
-            case 0x09: result += Array("\\t".utf8)
-            case 0x0A: result += Array("\\n".utf8)
-            case 0x0C: result += Array("\\f".utf8)
-            case 0x0D: result += Array("\\r".utf8)
-            case 0..<0x20:
-                let digits = String(byte, radix: 16)
-                result += Array(("\\u00" + (digits.count == 1 ? "0" : "") + digits).utf8)
-            default: result.append(byte)
-            }
-        }
-        result.append(0x22)
-        return String(decoding: result, as: UTF8.self)
-    }
+    private func form(_ id: Int32) -> JSONText { .string(printableForms[Int(id)] ?? []) }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import Basics
 
 extension Tokenizer {
     /// The largest tokenizer file that is read.
@@ -9,228 +9,149 @@ extension Tokenizer {
     /// - Parameter path: a `tokenizer.json`, or a directory that holds one, or one that holds `vocab.json` and
     ///   `merges.txt`.
     /// - Throws: exit code 66 where there is no such file; 65 where it is not a byte-level BPE tokenizer with GPT-2's
-    ///   pre-tokenization or does not hold together.
-    public init(path: String) throws(TokenDataError) {
-        var status = stat()
-        guard stat(path, &status) == 0 else {
-            throw TokenDataError(
-                .missingInput,
-                "no tokenizer at '\(path)': \(SystemFile.lastError); give a directory with tokenizer.json")
-        }
-        guard status.st_mode & S_IFMT == S_IFDIR else {
-            self = try Self.reading(json: path)
+    ///   pre-tokenization, does not hold together, or where what lies beside it would change its ids.
+    package init(path: FilePath) throws {
+        let kind = try LocalFileSystem().status(path, followLinks: true).kind
+        guard kind == .directory else {
+            let text = try InputFile(path).contents(limit: Self.maximumFileSize)
+            self = try TokenizerFile(text, path: path).tokenizer()
             return
         }
-        let json = path + "/tokenizer.json"
-        let vocabulary = path + "/vocab.json"
-        let merges = path + "/merges.txt"
-        if access(json, F_OK) == 0 {
-            self = try Self.reading(json: json)
-        } else if access(vocabulary, F_OK) == 0, access(merges, F_OK) == 0 {
-            self = try Self.reading(vocabulary: vocabulary, merges: merges)
-        } else {
+        guard let found = try Self.inFolder(path) else {
             throw TokenDataError(
                 .missingInput,
-                "'\(path)' holds neither tokenizer.json nor vocab.json with merges.txt; "
+                "'\(path.shown)' holds neither tokenizer.json nor vocab.json with merges.txt; "
                     + "make one with swiftlet tokenize")
         }
+        self = found.tokenizer
     }
 
-    private static func load(_ path: String) throws(TokenDataError) -> [UInt8] {
-        let file = try SystemFile(reading: path)
-        let size = try file.size()
-        guard size <= maximumFileSize else {
-            throw TokenDataError(
-                .badInput, "'\(path)' has \(size) bytes; a tokenizer file has at most \(maximumFileSize)")
+    /// The tokenizer of a folder, and its `tokenizer.json`: the file, byte for byte, or one made of `vocab.json` and
+    /// `merges.txt`. Nil where the folder has none.
+    ///
+    /// - Throws: as `init(path:)`.
+    package static func inFolder(_ folder: FilePath) throws -> (tokenizer: Tokenizer, json: [UInt8])? {
+        let tokenizer: Tokenizer
+        var json: [UInt8]?
+        if let text = try contents(folder.appending("tokenizer.json")) {
+            tokenizer = try TokenizerFile(text, path: folder.appending("tokenizer.json")).tokenizer()
+            json = text
+        } else if let vocabulary = try contents(folder.appending("vocab.json")),
+            let merges = try contents(folder.appending("merges.txt"))
+        {
+            tokenizer = try Tokenizer(vocabulary: vocabulary, merges: merges, folder: folder)
+        } else {
+            return nil
         }
-        return try file.bytes(at: 0, count: size)
+        try TokenizerNotes(folder: folder, tokenizer: tokenizer).check()
+        return (tokenizer, json ?? tokenizer.tokenizerJSON())
     }
 
-    private static func document(_ path: String) throws(TokenDataError) -> JSONDocument {
-        let text = try load(path)
+    /// A small file, or nil where there is none.
+    static func contents(_ path: FilePath) throws -> [UInt8]? {
         do {
-            return try JSONDocument(text)
-        } catch {
-            throw TokenDataError(.badInput, "'\(path)' is not valid JSON: it \(error.reason) (at byte \(error.offset))")
+            return try InputFile(path).contents(limit: maximumFileSize)
+        } catch  where error.isNotFound {
+            return nil
         }
     }
 
-    private static func reading(json path: String) throws(TokenDataError) -> Tokenizer {
-        let document = try document(path)
-        do {
-            return try TokenizerFile(document: document, path: path).tokenizer()
-        } catch let failure as JSONDocument.Failure {
-            throw TokenDataError(.badInput, "'\(path)' \(failure.reason) (at byte \(failure.offset))")
-        } catch let error as TokenDataError {
-            throw error
-        } catch {
-            throw TokenDataError(.badInput, "'\(path)' cannot be read: \(error)")
+    /// GPT-2's own two files, with `<|endoftext|>` as the one special token where the vocabulary has it.
+    private init(vocabulary: [UInt8], merges: [UInt8], folder: FilePath) throws {
+        let path = folder.appending("merges.txt").shown
+        let tokens = try TokenizerFile(vocabulary, path: folder.appending("vocab.json")).vocabulary()
+        if merges.starts(with: [0xEF, 0xBB, 0xBF]) {
+            throw TokenDataError(.badInput, "'\(path)' begins with a byte-order mark; save it without one")
         }
-    }
-
-    private static func reading(vocabulary: String, merges: String) throws(TokenDataError) -> Tokenizer {
-        let document = try document(vocabulary)
-        let tokens = try TokenizerFile(document: document, path: vocabulary).vocabulary(at: 0)
         var pairs: [(left: [UInt8], right: [UInt8])] = []
-        for (number, line) in try load(merges).split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
+        for (number, line) in merges.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
             let line = line.last == 0x0D ? line.dropLast() : line
-            if line.isEmpty || (number == 0 && line.starts(with: Array("#version".utf8))) { continue }
+            if line.isEmpty || (number == 0 && line.starts(with: "#version".utf8)) { continue }
             guard let pair = TokenizerFile.pair(line) else {
-                throw TokenDataError(.badInput, "'\(merges)' line \(number + 1) is not two tokens with a space between")
+                throw TokenDataError(.badInput, "'\(path)' line \(number + 1) is not two tokens with a space between")
             }
             pairs.append(pair)
         }
-        let special = tokens.first { $0.form == Array(endOfText.utf8) }.map {
-            AddedToken(id: Int32(truncatingIfNeeded: $0.id), content: $0.form, isSpecial: true)
+        let mark = Array(Self.endOfText.utf8)
+        let special = tokens.first { $0.form == mark }.map {
+            AddedToken(id: Int32(clamping: $0.id), content: mark, isSpecial: true)
         }
-        return try Tokenizer(
-            vocabulary: tokens, merges: pairs, added: special.map { [$0] } ?? [], source: vocabulary)
+        try self.init(
+            TokenizerParts(
+                vocabulary: tokens, merges: pairs, added: special.map { [$0] } ?? [],
+                source: folder.appending("vocab.json").shown, mergesSource: path))
     }
 }
 
-/// The parts of a `tokenizer.json`, checked: anything that would change ids and is not supported is an error.
-struct TokenizerFile {
-    let document: JSONDocument
-    let path: String
+/// The files beside a tokenizer from which transformers takes more tokens and settings. What they say must be in the
+/// tokenizer already: Swiftlet would give other ids otherwise.
+struct TokenizerNotes {
+    let folder: FilePath
+    let tokenizer: Tokenizer
 
-    /// GPT-2's split pattern as some files spell it out.
-    static let splitPattern =
-        #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
+    private static let tokenNames = [
+        "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
+        "additional_special_tokens", "extra_special_tokens",
+    ]
 
-    func tokenizer() throws -> Tokenizer {
-        guard document.nodes[0].kind == .object, let model = try document.member("model", of: 0) else {
-            throw bad("has no \"model\"")
-        }
-        if let normalizer = try document.member("normalizer", of: 0) {
-            throw try bad("has a normalizer (\(type(of: normalizer))); Swiftlet supports none")
-        }
-        guard let splitter = try document.member("pre_tokenizer", of: 0) else {
-            throw bad("has no pre_tokenizer; Swiftlet supports ByteLevel, GPT-2's")
-        }
-        try checkSplitter(splitter)
-        try checkModel(model)
-        guard let table = try document.member("vocab", of: model),
-            let list = try document.member("merges", of: model), document.nodes[list].kind == .array
-        else {
-            throw bad("has a model without \"vocab\" and \"merges\"")
-        }
-        var merges: [(left: [UInt8], right: [UInt8])] = []
-        for (rank, item) in document.children(list).enumerated() {
-            guard let pair = pair(item) else { throw bad("has merge \(rank), which is not a pair of tokens") }
-            merges.append(pair)
-        }
-        return try Tokenizer(
-            vocabulary: vocabulary(at: table), merges: merges, added: addedTokens(), source: path)
-    }
-
-    private func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "'\(path)' \(reason)") }
-
-    private func type(of index: Int) throws -> String {
-        try document.member("type", of: index).map { String(decoding: document.string($0), as: UTF8.self) } ?? "no type"
-    }
-
-    private func flag(_ name: String, of index: Int, default value: Bool) throws -> Bool {
-        try document.member(name, of: index).flatMap { document.boolean($0) } ?? value
-    }
-
-    private func checkSplitter(_ index: Int) throws {
-        switch try type(of: index) {
-        case "ByteLevel":
-            guard try flag("use_regex", of: index, default: true) else {
-                throw bad("has a ByteLevel pre_tokenizer without GPT-2's pattern; Swiftlet needs use_regex true")
+    func check() throws {
+        try read("tokenizer_config.json") { notes, name in
+            for setting in ["add_prefix_space", "add_bos_token", "add_eos_token"]
+            where notes.flag(setting, default: false) {
+                throw bad(name, "sets \(setting), which Swiftlet does not support; set it to false in a copy")
             }
-            try checkNoPrefixSpace(index)
-        case "Sequence":
-            // The spelled-out form: a Split with GPT-2's pattern, then ByteLevel without its own.
-            let parts = try document.member("pretokenizers", of: index).map { document.children($0) } ?? []
-            guard parts.count == 2, try type(of: parts[0]) == "Split", try type(of: parts[1]) == "ByteLevel",
-                try !flag("use_regex", of: parts[1], default: true), try !flag("invert", of: parts[0], default: false),
-                let pattern = try document.member("pattern", of: parts[0]),
-                let regex = try document.member("Regex", of: pattern),
-                document.string(regex) == Array(Self.splitPattern.utf8)
-            else {
-                throw bad("has a pre_tokenizer Sequence other than GPT-2's; Swiftlet supports GPT-2's split only")
+            for (id, token) in notes.member("added_tokens_decoder")?.members ?? [] {
+                try require(token, id: Int(String(decoding: id, as: UTF8.self)), name, "added_tokens_decoder")
             }
-            try checkNoPrefixSpace(parts[1])
-        default:
-            throw try bad("has pre_tokenizer \(type(of: index)); Swiftlet supports ByteLevel, GPT-2's")
+            try checkTokens(notes, name)
+        }
+        try read("special_tokens_map.json", checkTokens)
+        try read("added_tokens.json") { notes, name in
+            for (content, id) in notes.members ?? [] { try require(content, id: id.int ?? -1, name, name) }
         }
     }
 
-    private func checkNoPrefixSpace(_ index: Int) throws {
-        // Files that leave it out mean true: that is Hugging Face's default.
-        if try flag("add_prefix_space", of: index, default: true) {
-            throw bad("has add_prefix_space true; Swiftlet supports false, as GPT-2 has it")
+    private func checkTokens(_ notes: JSON, _ name: String) throws {
+        for role in Self.tokenNames {
+            guard let value = notes.member(role) else { continue }
+            let tokens =
+                value.elements ?? (value.member("content") == nil ? value.members?.map(\.value) : nil) ?? [value]
+            for token in tokens { try require(token, id: nil, name, role) }
         }
     }
 
-    private func checkModel(_ model: Int) throws {
-        if let kind = try document.member("type", of: model), document.string(kind) != Array("BPE".utf8) {
-            throw try bad("has model type \(type(of: model)); Swiftlet supports BPE")
-        }
-        for name in ["continuing_subword_prefix", "end_of_word_suffix"] {
-            if let affix = try document.member(name, of: model), !document.string(affix).isEmpty {
-                throw bad("has \(name) in its model; a byte-level vocabulary has none")
-            }
-        }
-        if try flag("ignore_merges", of: model, default: false) {
-            throw bad("has ignore_merges true, which Swiftlet does not support")
-        }
-        if let dropout = try document.member("dropout", of: model), document.wholeNumber(dropout) != 0,
-            document.text[Int(document.nodes[dropout].start)..<Int(document.nodes[dropout].end)]
-                .contains(where: { (0x31...0x39).contains($0) })
-        {
-            throw bad("has dropout in its model; set it to null")
+    private func read(_ name: String, _ body: (JSON, String) throws -> Void) throws {
+        guard let text = try Tokenizer.contents(folder.appending(name)) else { return }
+        do {
+            try body(JSON(text), name)
+        } catch let error as JSONError {
+            throw bad(name, "is not valid JSON: \(error)")
         }
     }
 
-    /// The tokens of a vocabulary object with their ids.
-    func vocabulary(at index: Int) throws(TokenDataError) -> [(form: [UInt8], id: Int)] {
-        guard document.nodes[index].kind == .object else { throw bad("has a vocabulary that is not an object") }
-        let items = document.children(index)
-        var result: [(form: [UInt8], id: Int)] = []
-        result.reserveCapacity(items.count / 2)
-        for key in stride(from: 0, to: items.count, by: 2) {
-            let form = document.string(items[key])
-            guard let id = document.wholeNumber(items[key + 1]) else {
-                throw bad("has token '\(String(decoding: form.prefix(64), as: UTF8.self))' without a whole-number id")
-            }
-            result.append((form, id))
+    private func bad(_ name: String, _ reason: String) -> TokenDataError {
+        TokenDataError(.badInput, "'\(folder.appending(name).shown)' \(reason)")
+    }
+
+    /// A token that is named by its text or by an object with `content` and flags.
+    private func require(_ token: JSON, id: Int?, _ name: String, _ role: String) throws {
+        if let flag = token.unsupportedFlag {
+            throw bad(name, "has a token with \(flag) true (\(token.source)), which Swiftlet does not support")
         }
-        return result
-    }
-
-    private func addedTokens() throws -> [Tokenizer.AddedToken] {
-        guard let list = try document.member("added_tokens", of: 0) else { return [] }
-        return try document.children(list).map { item in
-            guard let id = try document.member("id", of: item).flatMap({ document.wholeNumber($0) }),
-                id < Tokenizer.maximumID, let content = try document.member("content", of: item)
-            else {
-                throw bad("has an added token without a usable id and content")
-            }
-            let text = String(decoding: document.string(content).prefix(64), as: UTF8.self)
-            for name in ["single_word", "lstrip", "rstrip"] where try flag(name, of: item, default: false) {
-                throw bad("has added token '\(text)' with \(name) true, which Swiftlet does not support")
-            }
-            let isSpecial = try flag("special", of: item, default: false)
-            return .init(id: Int32(id), content: document.string(content), isSpecial: isSpecial)
+        guard let content = token.bytes ?? token.member("content")?.bytes else {
+            throw bad(name, "has a \(role) that is no token: \(token.source)")
         }
+        try require(content, id: id, name, role)
     }
 
-    /// A merge in either form: an array of two strings, or one string with a space between.
-    private func pair(_ index: Int) -> (left: [UInt8], right: [UInt8])? {
-        if document.nodes[index].kind == .string { return Self.pair(document.string(index)[...]) }
-        let parts = document.children(index)
-        guard document.nodes[index].kind == .array, parts.count == 2,
-            parts.allSatisfy({ document.nodes[$0].kind == .string })
-        else { return nil }
-        return (document.string(parts[0]), document.string(parts[1]))
-    }
-
-    /// The two tokens of a line `left right`.
-    static func pair(_ line: ArraySlice<UInt8>) -> (left: [UInt8], right: [UInt8])? {
-        let parts = line.split(separator: 0x20, omittingEmptySubsequences: false)
-        guard parts.count == 2, !parts[0].isEmpty, !parts[1].isEmpty else { return nil }
-        return (Array(parts[0]), Array(parts[1]))
+    private func require(_ content: [UInt8], id: Int?, _ name: String, _ role: String) throws {
+        let known = tokenizer.addedTokens.contains { $0.content == content && (id == nil || Int($0.id) == id) }
+        guard known else {
+            let shown = printable(String(decoding: content, as: UTF8.self), limit: 64)
+            throw bad(
+                name,
+                "names '\(shown)' (\(role)\(id.map { ", id \($0)" } ?? "")), which is no added token of the tokenizer "
+                    + "there; save it as one tokenizer.json (transformers: use_fast=True, save_pretrained)")
+        }
     }
 }

@@ -1,19 +1,19 @@
 /// How often each pre-token of a text occurs: what a tokenizer is trained on.
-public struct WordCounts: Sendable {
+package struct WordCounts: Sendable {
     private(set) var words = WordTable()
     private(set) var counts: [Int] = []
     private let splitter = PreTokenizer()
 
     /// No words.
-    public init() {}
+    package init() {}
 
     /// How many different words there are.
-    public var distinctCount: Int { counts.count }
+    package var distinctCount: Int { counts.count }
     /// How many words there are in all.
-    public var totalCount: Int { counts.reduce(0, +) }
+    package var totalCount: Int { counts.reduce(0, +) }
 
     /// Adds the pre-tokens of one sequence: pre-tokens never cross from one call to the next.
-    public mutating func add(_ text: Span<UInt8>) {
+    package mutating func add(_ text: Span<UInt8>) {
         var start = 0
         while start < text.count {
             let end = splitter.end(from: start, in: text)
@@ -22,11 +22,21 @@ public struct WordCounts: Sendable {
         }
     }
 
+    /// Adds the pre-tokens of what stands between tokens that are matched as wholes.
+    mutating func add(_ text: Span<UInt8>, between tokens: AddedTokenMatcher) {
+        var start = 0
+        while let match = tokens.first(in: text, from: start) {
+            add(text.extracting(start..<match.range.lowerBound))
+            start = match.range.upperBound
+        }
+        add(text.extracting(start..<text.count))
+    }
+
     /// Adds the pre-tokens of one sequence.
-    public mutating func add(_ text: String) { add(Array(text.utf8).span) }
+    package mutating func add(_ text: String) { add(Array(text.utf8).span) }
 
     /// Adds another text's counts.
-    public mutating func merge(_ other: WordCounts) {
+    package mutating func merge(_ other: WordCounts) {
         let storage = other.words.bytes.span
         for index in 0..<other.words.count {
             count(words.intern(storage, other.words.range(index)), other.counts[index])

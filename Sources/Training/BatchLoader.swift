@@ -24,7 +24,7 @@ extension TokenStream {
     /// Copies a sequence to a row of the model's inputs and targets.
     func copySequence(_ index: Int, to row: Int, of model: any LanguageModel, _ contextLength: Int) throws {
         let range = row * contextLength..<(row + 1) * contextLength
-        try model.inputs.withMutableSpans(range, and: model.targets) { inputs, targets throws(TokenDataError) in
+        try model.inputs.withMutableSpans(range, and: model.targets) { inputs, targets throws(any Error) in
             try copySequence(index, contextLength: contextLength, inputs: &inputs, targets: &targets)
         }
     }

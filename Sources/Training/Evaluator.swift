@@ -24,6 +24,7 @@ package struct Evaluator {
     }
 
     let stream: TokenStream
+    private let identity: String
     let contextLength: Int
     /// M: sequences of the stream.
     package let available: Int
@@ -31,16 +32,18 @@ package struct Evaluator {
     package let count: Int
 
     /// Takes `sequences` of the stream's sequences, or all where that is nil or more than there are.
+    /// - Parameter identity: `stream.identity()`, where losses are to be compared with those of other runs.
     /// - Throws: `TokenDataError` (65) when there is not one sequence.
-    package init(stream: TokenStream, contextLength: Int, sequences: Int?) throws(TokenDataError) {
+    package init(stream: TokenStream, identity: String = "", contextLength: Int, sequences: Int?) throws {
         self.stream = stream
+        self.identity = identity
         self.contextLength = contextLength
         available = try stream.requireSequences(contextLength: contextLength)
         count = min(available, sequences ?? available)
     }
 
     /// What the losses are of: those of one set can be compared.
-    package var set: TrainerState.ValidationSet { .init(identity: stream.identity, sequences: count) }
+    package var set: TrainerState.ValidationSet { .init(identity: identity, sequences: count) }
 
     /// What the losses are of, for people.
     package var coverage: String {

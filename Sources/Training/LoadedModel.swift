@@ -64,14 +64,26 @@ package enum ModelEvaluation {
     }
 
     /// Reads the weights on each rank, shares the sequences over ranks and returns the same result on all.
-    package static func run(_ options: Options, communicator: any Communicator) throws -> Evaluator.Result {
+    /// - Parameter warn: takes a line for the user.
+    package static func run(
+        _ options: Options, communicator: any Communicator, warn: (String) -> Void
+    ) throws -> Evaluator.Result {
         try communicator.agree(on: options.values { $0 != .place })
         let ranks = communicator.localSize
         let (files, evaluator, makeModel) = try communicator.agreeing {
             let path = try ModelDirectory.resolve(options.checkpoint)
             let files = try HuggingFaceModelFiles(path: path)
             let shape = files.description.shape
-            let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
+            let stream = try TokenStream(
+                glob: FilePath(argument: options.data), vocabularySize: shape.vocabularySize)
+            if communicator.rank == 0 {
+                let own = try Tokenizer.inFolder(path)?.tokenizer.identity()
+                let allowOther = options.allowOtherTokenizer
+                try TokenizerIdentity.requireSame(
+                    [.init("the model in '\(path.shown)'", own), stream.tokenizer("--data", allowOther: allowOther)],
+                    allowOther: allowOther
+                ).forEach(warn)
+            }
             let evaluator = try Evaluator(
                 stream: stream, contextLength: shape.contextLength, sequences: options.sequences)
             let precision = try options.precision ?? trainedPrecision(of: path)
@@ -166,7 +178,7 @@ package final class TextGeneration {
         let directory = try ModelDirectory.resolve(path)
         let files = try HuggingFaceModelFiles(path: directory)
         let shape = files.description.shape
-        tokenizer = try Tokenizer(path: directory.string)
+        tokenizer = try Tokenizer(path: directory)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
             throw TrainingError.badInput(
                 "the tokenizer in \(directory.shown) has \(tokenizer.vocabularySize) tokens, the model \(shape.vocabularySize)"

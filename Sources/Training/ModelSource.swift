@@ -18,29 +18,29 @@ struct ModelSource {
     let endOfText: Int?
     /// What the tokenizer calls that id.
     let endOfTextName: String?
+    /// What the model was trained with so far; nil at the start of a model without a past.
+    private let modelTokenizer: TokenizerIdentity.Origin?
 
     /// - Parameters:
     ///   - configuration: at a resume with the shape of the checkpoint.
     ///   - resumes: whether the run goes on from a checkpoint; then nothing but the checkpoint is needed.
     ///   - checkpoint: rank 0's.
+    ///   - data: the folder of the training data.
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
-    init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?) throws {
+    init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
         let initial = try configuration.initFrom.map { try FilePath(argument: $0) }
         let weights = resumes ? nil : try initial.map { try SavedModel($0).files }
         self.weights = weights
-        let data = try FilePath(argument: configuration.trainData).parent
-        let kept = try checkpoint?.contents(of: Checkpoint.FileName.tokenizer)
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
-        let folders =
-            kept == nil
-            ? [data] + (resumes ? [] : [initial].compactMap { $0 }) : [checkpoint?.path ?? "."]
-        var found: (file: [UInt8], tokenizer: Tokenizer)?
-        for folder in folders where found == nil {
-            guard let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder) else { continue }
-            found = (file, try Tokenizer(path: folder.string))
+        let past = checkpoint?.path ?? weights?.path
+        let own = try past.flatMap { try Tokenizer.inFolder($0) }
+        let beside = checkpoint == nil || own == nil ? try Tokenizer.inFolder(data) : nil
+        let found = beside ?? own
+        tokenizerFile = found?.json
+        tokenizerHash = try found.map { try SHA256.hash($0.json) }
+        modelTokenizer = try past.map {
+            .init(checkpoint == nil ? "--init-from '\($0.shown)'" : $0.lastComponent?.string ?? "", try own?.tokenizer.identity())
         }
-        tokenizerFile = found?.file
-        tokenizerHash = try found.map { try SHA256.hash($0.file) }
         let description =
             try weights?.description
             ?? checkpoint?.contents(of: Checkpoint.FileName.configuration).map {
@@ -66,25 +66,21 @@ struct ModelSource {
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
             let advice = weights == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
             throw TrainingError.usage(
-                "the tokenizer in \(folders[0].shown) has \(tokenizer.vocabularySize) tokens, the model only "
+                "the tokenizer in \((beside == nil ? past ?? data : data).shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
-        try requireSameTokenizer(besideData: data, configuration, checkpoint)
     }
 
-    /// At a resume: the data must be made with the tokenizer that the checkpoint was trained with.
-    private func requireSameTokenizer(
-        besideData folder: FilePath, _ configuration: TrainingConfiguration, _ checkpoint: Checkpoint?
-    ) throws {
-        guard let checkpoint, let trained = checkpoint.state.tokenizerHash, !configuration.allowOtherTokenizer,
-            let file = try HuggingFaceModelFiles.contents(of: "tokenizer.json", in: folder)
-        else { return }
-        let hash = try SHA256.hash(file)
-        guard hash != trained else { return }
-        throw TrainingError.badInput(
-            "\(folder.shown)/tokenizer.json is another tokenizer (SHA-256 \(hash.prefix(16))…) than the one that \(checkpoint.path.lastComponent?.string ?? "the checkpoint")"
-                + " was trained with (\(trained.prefix(16))…): its ids mean other texts; give the data of the same "
-                + "tokenizer, or --allow-other-tokenizer if this is meant")
+    /// Checks that all data is of one tokenizer, and that it is the one that the model was trained with.
+    ///
+    /// - Returns: lines for the user, as `TokenizerIdentity.requireSame`.
+    /// - Throws: exit code 65, naming the two that differ.
+    func requireOneTokenizer(
+        training: TokenStream, validation: TokenStream?, allowOther: Bool
+    ) throws -> [String] {
+        let data = [("--train-data", training)] + (validation.map { [("--val-data", $0)] } ?? [])
+        let origins = try data.map { try $1.tokenizer($0, allowOther: allowOther) }
+        return try TokenizerIdentity.requireSame([modelTokenizer].compactMap { $0 } + origins, allowOther: allowOther)
     }
 
     /// The model as Hugging Face's files describe it.

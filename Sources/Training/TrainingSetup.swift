@@ -56,10 +56,19 @@ struct TrainingSetup {
 
         // Shape and data.
         let completed = configuration
-        let source = try communicator.agreeing {
+        let (training, validation) = try communicator.agreeing {
             // Missing data is the first thing to say, before what would have been found beside it.
-            _ = try TokenStream(glob: wanted.trainData, vocabularySize: nil)
-            return try ModelSource(completed, resumes: resume.state != nil, checkpoint: resume.checkpoint)
+            (
+                try TokenStream(glob: FilePath(argument: completed.trainData)),
+                try completed.validationData.map { try TokenStream(glob: FilePath(argument: $0)) }
+            )
+        }
+        dataIdentity = [try Self.identity("training data", training, on: communicator)]
+        let validationIdentity = try Self.identity("val-data", validation, on: communicator)
+        let source = try communicator.agreeing {
+            try ModelSource(
+                completed, resumes: resume.state != nil, checkpoint: resume.checkpoint,
+                data: training.shards[0].path.parent)
         }
         let shape = source.shape
         configuration.adopt(shape)
@@ -67,19 +76,20 @@ struct TrainingSetup {
         let (loader, evaluator) = try communicator.agreeing {
             try known.validateTogether()
             return (
-                try Self.makeLoader(known, shape, communicator: communicator),
-                try Self.makeEvaluator(known, shape, communicator: communicator)
+                try Self.makeLoader(known, shape, training, communicator: communicator),
+                try Self.makeEvaluator(known, shape, validation, validationIdentity, communicator: communicator)
             )
         }
-        dataIdentity = [loader.stream.identity]
         // The checkpoint's values too: a rank that was given one and a rank that was not must end with the same.
-        try communicator.agree(
-            on: [
-                ("training data", loader.stream.identity), ("val-data", evaluator?.stream.identity ?? "none"),
-                ("model", "\(shape)"),
-            ] + configuration.comparedOverRanks)
+        try communicator.agree(on: [("model", "\(shape)")] + configuration.comparedOverRanks)
         let identity = dataIdentity
-        try communicator.agreeing { try resume.requireFit(source, dataIdentity: identity) }
+        let remarks = try communicator.agreeing {
+            try resume.requireFit(source, dataIdentity: identity)
+            return isFirst
+                ? try source.requireOneTokenizer(
+                    training: training, validation: validation, allowOther: known.allowOtherTokenizer) : []
+        }
+        for remark in remarks { reporter.line(remark) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
         directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory(path: path) : nil }
@@ -132,15 +142,27 @@ struct TrainingSetup {
         announce(reporter, communicator: communicator)
     }
 
+    /// A name for the contents of a stream, the same on all ranks or an error of all. One rank a host reads them; the
+    /// others compare what the headers say.
+    private static func identity(
+        _ what: String, _ stream: TokenStream?, on communicator: any Communicator
+    ) throws -> String {
+        let reads = communicator.localRank == 0
+        let own = try communicator.agreeing { try stream.map { reads ? try $0.identity() : "" } ?? "none" }
+        let first = String(decoding: try communicator.fromRankZero { Array(own.utf8) }, as: UTF8.self)
+        let size = stream.map { ", \($0.tokenCount) tokens in \($0.shards.count) shards" } ?? ""
+        try communicator.agree(on: [(what, (reads || stream == nil ? own : first) + size)])
+        return first
+    }
+
     private static func makeLoader(
-        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, communicator: any Communicator
+        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ stream: TokenStream,
+        communicator: any Communicator
     ) throws -> BatchLoader {
         let plan = try BatchPlan(
             globalBatch: configuration.globalBatch, microBatch: configuration.microBatch,
             worldSize: communicator.worldSize)
-        let stream = try TokenStream(glob: configuration.trainData, vocabularySize: shape.vocabularySize)
-        // One rank a host reads all tokens once; the others' reads are checked as they come.
-        if communicator.localRank == 0 { try stream.validateTokenIDs(vocabularySize: shape.vocabularySize) }
+        let stream = try stream.checked(for: shape, communicator)
         let sequences = try stream.requireSequences(contextLength: shape.contextLength)
         return BatchLoader(
             stream: stream,
@@ -149,13 +171,13 @@ struct TrainingSetup {
     }
 
     private static func makeEvaluator(
-        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, communicator: any Communicator
+        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ stream: TokenStream?, _ identity: String,
+        communicator: any Communicator
     ) throws -> Evaluator? {
-        guard let pattern = configuration.validationData else { return nil }
-        let stream = try TokenStream(glob: pattern, vocabularySize: shape.vocabularySize)
-        if communicator.localRank == 0 { try stream.validateTokenIDs(vocabularySize: shape.vocabularySize) }
+        guard let stream = try stream?.checked(for: shape, communicator) else { return nil }
         return try Evaluator(
-            stream: stream, contextLength: shape.contextLength, sequences: configuration.evalSequences)
+            stream: stream, identity: identity, contextLength: shape.contextLength,
+            sequences: configuration.evalSequences)
     }
 
     private static func choosePrecision(
@@ -197,6 +219,16 @@ extension BatchPlan {
         let roots = (1...max(1, Int(Double(share).squareRoot()))).filter { share % $0 == 0 }
         let sizes = roots.map { share / $0 } + roots.reversed()
         return try sizes.first { try $0 < microBatch && fits($0) }
+    }
+}
+
+extension TokenStream {
+    /// The same with ids checked against a model's vocabulary: all of them by one rank a host, each again when it is read.
+    fileprivate func checked(for shape: GPTConfiguration, _ communicator: any Communicator) throws -> TokenStream {
+        if communicator.localRank == 0 { try validateTokenIDs(vocabularySize: shape.vocabularySize) }
+        var stream = self
+        stream.vocabularySize = shape.vocabularySize
+        return stream
     }
 }
 

@@ -19,8 +19,9 @@ struct EvaluateCommand: ParsableCommand {
         var options = ModelEvaluation.Options()
         try options.apply(given.given)
         let checked = options
+        let reporter = ConsoleReporter(alwaysLive: false)
         try withCommunicator { communicator in
-            let result = try ModelEvaluation.run(checked, communicator: communicator)
+            let result = try ModelEvaluation.run(checked, communicator: communicator, warn: reporter.warning)
             if communicator.rank == 0 {
                 try StandardStreams.print(
                     "loss \(fixed(result.loss, 6))  ppl \(fixed(result.perplexity, 6))  tokens \(result.tokens)")

@@ -1,5 +1,6 @@
 import Basics
 import Checkpointing
+import TokenData
 
 /// Finds out what a path is and describes it in lines.
 struct Inspection {
@@ -71,6 +72,9 @@ struct Inspection {
             lines.append("  \(file.name)  \(file.size) bytes  sha256 \(file.sha256.prefix(16))…  verifies")
         }
         describe(checkpoint.model)
+        if let own = try? Tokenizer.inFolder(checkpoint.path)?.tokenizer.identity() {
+            lines.append("  tokenizer \(own.shown)")
+        }
         lines.append("  written by swiftlet \(printable(checkpoint.state.swiftletVersion))")
     }
 
@@ -144,7 +148,7 @@ struct Inspection {
         } else if json["model_type"] != nil {
             describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
         } else if json["model"] != nil {
-            lines += try TokenizerSummary(json, path: path).lines
+            lines += try TokenizerSummary(path: path).lines
         } else if let options = json.members, options.allSatisfy({ $0.value.kind == .string }), !options.isEmpty {
             lines.append("options \(path.shown)")
             for (name, value) in options {

@@ -1,54 +1,20 @@
 import Basics
-import Checkpointing
+import TokenData
 
-/// A token shard in llm.c's format: header, count against size, and the range of its ids.
+/// A token shard in llm.c's format: header, count against size, the range of its ids, and whose ids they are.
 struct TokenShardSummary {
     let lines: [String]
 
-    /// Throws `CheckpointError`, `.invalid` naming both numbers when header and size disagree.
+    /// - Throws: as `TokenShard`: 65 naming both numbers when header and size disagree.
     init(path: FilePath) throws {
-        let file = try InputFile(path)
-        func fail(_ what: String) -> CheckpointError {
-            CheckpointError(.invalid, "\(path.shown) is no token shard: \(what)")
-        }
-        guard file.size >= 1024 else { throw fail("\(file.size) bytes, expected a header of 1024") }
-        let header = try file.bytes(12, at: 0)
-        func word(_ index: Int) -> Int {
-            let bits = (0..<4).reduce(UInt32(0)) { $0 | UInt32(header[4 * index + $1]) << (8 * $1) }
-            return Int(Int32(bitPattern: bits))
-        }
-        let (magic, version, count) = (word(0), word(1), word(2))
-        let width: Int
-        switch (magic, version) {
-        case (20_240_520, 1): width = 2
-        case (20_240_801, 7): width = 4
-        default:
-            throw fail("magic \(magic) version \(version), expected 20240520 version 1 or 20240801 version 7")
-        }
-        guard count >= 0, file.size == 1024 + width * count else {
-            throw fail(
-                "its header says \(count) tokens, \(1024 + width * max(0, count)) bytes, but it has \(file.size)")
-        }
-        var (smallest, largest) = (UInt32.max, UInt32.min)
-        var buffer = [UInt8](repeating: 0, count: 1 << 20)
-        var offset = 1024
-        while offset < file.size {
-            let size = min(buffer.count, file.size - offset)
-            var span = buffer.mutableSpan
-            var bytes = span.mutableBytes
-            try file.read(into: &bytes, part: 0..<size, at: offset)
-            for place in stride(from: 0, to: size, by: width) {
-                var id = UInt32(buffer[place]) | UInt32(buffer[place + 1]) << 8
-                if width == 4 { id |= UInt32(buffer[place + 2]) << 16 | UInt32(buffer[place + 3]) << 24 }
-                smallest = min(smallest, id)
-                largest = max(largest, id)
-            }
-            offset += size
-        }
+        let stream = try TokenStream(paths: [path])
+        let shard = stream.shards[0]
+        let ids = try stream.idRange()
         lines = [
-            "token shard \(path.shown)  verifies", "  tokens \(count)  bytes a token \(width)  size \(file.size)",
-            "  magic \(magic)  version \(version)",
-            count == 0 ? "  no token" : "  ids \(smallest) to \(largest)",
+            "token shard \(path.shown)  verifies",
+            "  tokens \(shard.tokenCount)  bytes a token \(shard.tokenWidth)  size \(shard.byteCount)",
+            ids.map { "  ids \($0.lowerBound) to \($0.upperBound)" } ?? "  no token",
+            "  tokenizer " + (shard.tokenizer?.shown ?? "not said"),
         ]
     }
 }
@@ -57,30 +23,14 @@ struct TokenShardSummary {
 struct TokenizerSummary {
     let lines: [String]
 
-    /// Throws `CheckpointError`, `.invalid` naming what is missing.
-    init(_ json: JSON, path: FilePath) throws {
-        func fail(_ what: String) -> CheckpointError {
-            CheckpointError(.invalid, "\(path.shown) is no tokenizer: \(what)")
-        }
-        guard let model = json["model"], model.kind == .object else { throw fail("it has no model") }
-        guard let vocabulary = model["vocab"]?.members else { throw fail("its model has no vocab") }
-        guard let merges = model["merges"]?.elements else { throw fail("its model has no merges") }
-        var ids: Set<Int> = []
-        for (token, id) in vocabulary {
-            guard let id = id.int, id >= 0, ids.insert(id).inserted else {
-                throw fail("token \(printable(String(decoding: token, as: UTF8.self))) has no id of its own")
-            }
-        }
-        let special = (json["added_tokens"]?.elements ?? []).compactMap { token -> String? in
-            guard token["special"]?.bool == true, let text = token["content"]?.string, let id = token["id"]?.int
-            else { return nil }
-            ids.insert(id)
-            return "\(printable(text)) = \(id)"
-        }
+    /// - Throws: as `Tokenizer`: 65 naming what is missing or not supported.
+    init(path: FilePath) throws {
+        let tokenizer = try Tokenizer(path: path)
+        let added = tokenizer.addedTokens.map { "\(printable(String(decoding: $0.content, as: UTF8.self))) = \($0.id)" }
         lines = [
-            "tokenizer \(path.shown)  \(model["type"]?.string.map { printable($0) } ?? "BPE")",
-            "  vocabulary \(ids.count)  merges \(merges.count)",
-            "  special \(special.isEmpty ? "none" : special.joined(separator: ", "))",
+            "tokenizer \(path.shown)  BPE  \(try tokenizer.identity().shown)",
+            "  vocabulary \(tokenizer.vocabularySize)  merges \(tokenizer.merges.count)",
+            "  added \(added.isEmpty ? "none" : added.joined(separator: ", "))",
         ]
     }
 }

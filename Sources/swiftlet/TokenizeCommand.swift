@@ -1,6 +1,5 @@
 import ArgumentParser
 import Basics
-import Glibc
 import TokenData
 
 /// `swiftlet tokenize`: text in, tokenizer and token shards out.
@@ -11,7 +10,8 @@ struct TokenizeCommand: ParsableCommand {
         discussion: """
             Trains a byte-level BPE tokenizer on the text (or takes the one of --tokenizer), and writes \
             tokenizer.json, train_000000.bin, … and val_000000.bin, … in llm.c's format. Each file is a document, \
-            with <|endoftext|> before it. Hidden files, and files with NUL bytes, are left out.
+            with <|endoftext|> before it; the same mark in a text is that token too. Hidden files, and files that are \
+            no text, are left out.
             """)
 
     @Option(parsing: .upToNextOption, help: "Files, directories (taken recursively) or - for standard input.")
@@ -29,6 +29,9 @@ struct TokenizeCommand: ParsableCommand {
     @Option(help: "Share of the text that becomes validation data.")
     var valFraction = 0.1
 
+    @Flag(help: "Replace the corpus that --output holds already.")
+    var overwrite = false
+
     func validate() throws {
         if input.isEmpty { throw ValidationError("--input needs at least one file, directory or -") }
         if !(0..<1).contains(valFraction) {
@@ -40,44 +43,28 @@ struct TokenizeCommand: ParsableCommand {
     func run() throws {
         let clock = ContinuousClock()
         let start = clock.now
-        let (summary, source) = try tokenize()
-        try StandardStreams.print(report(summary, source, clock.now - start).joined(separator: "\n"))
-    }
-
-    private func tokenize() throws(TokenDataError) -> (CorpusTokenizer.Summary, CorpusSource) {
-        let given = try tokenizer.map { path throws(TokenDataError) in try Tokenizer(path: path) }
-        try makeDirectory(output)
-        let source = try CorpusSource(paths: input, outputDirectory: output)
-        let work = try CorpusTokenizer(
-            source: source, outputDirectory: output, validationFraction: valFraction)
+        let given = try tokenizer.map { try Tokenizer(path: FilePath(argument: $0)) }
+        let output = CorpusOutput(path: try FilePath(argument: output), overwrites: overwrite)
+        try output.requireFree(for: given)
+        let source = try CorpusSource(paths: input.map { try FilePath(argument: $0) }, output: output)
+        let work = try CorpusTokenizer(source: source, output: output, validationFraction: valFraction)
         let isLive = StandardStreams.canShowProgress
         let summary = try work.run(tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize)) {
             phase, fraction in
             if isLive { StandardStreams.showProgress("\(phase.rawValue) \(Int(fraction * 100)) %") }
         }
-        return (summary, source)
+        StandardStreams.clearProgress()
+        summary.warnings.forEach(ConsoleReporter(alwaysLive: false).warning)
+        try StandardStreams.print(report(summary, source, clock.now - start).joined(separator: "\n"))
     }
 
-    private func report(
-        _ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration
-    ) -> [String] {
+    private func report(_ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration) -> [String] {
         let tokens = summary.trainTokens + summary.validationTokens
-        let bytesPerToken = Double(source.byteCount) / Double(tokens)
-        let seconds = Double(time.components.seconds) + Double(time.components.attoseconds) * 1e-18
-        var lines = [String]()
-        lines.append("documents   \(source.documents.count), \(source.byteCount) bytes")
-        if !source.binaryPaths.isEmpty {
-            let names = source.binaryPaths.prefix(3).joined(separator: ", ")
-            lines.append(
-                "left out    \(source.binaryPaths.count) binary: \(names)\(source.binaryPaths.count > 3 ? ", …" : "")")
-        }
-        if source.emptyCount + source.repeatedCount > 0 {
-            lines.append("left out    \(source.emptyCount) empty, \(source.repeatedCount) given twice")
-        }
-        if source.unreachableCount > 0 {
-            lines.append("left out    \(source.unreachableCount) broken links or names that are not UTF-8")
-        }
         let size = summary.tokenizer.vocabularySize
+        var lines = ["documents   \(source.documents.count), \(source.byteCount) bytes"]
+        for (title, remarks) in [("left out", source.leftOut), ("look at", source.doubts)] {
+            lines += remarks.map { "\(title)    ".prefix(12) + "\($0.count) \($0.kind), such as \($0.example.shown)" }
+        }
         if tokenizer == nil, size < vocabSize {
             lines.append("vocabulary  \(size) tokens, not \(vocabSize): no pair of tokens occurs twice any more")
         } else {
@@ -85,42 +72,17 @@ struct TokenizeCommand: ParsableCommand {
         }
         lines.append(
             "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
-                + "\(rounded(bytesPerToken, 2)) bytes a token")
+                + "\(fixed(Double(source.byteCount) / Double(tokens), 2)) bytes a token")
+        if summary.marksInText > 0 {
+            lines.append(
+                "marks       \(summary.marksInText) times \(Tokenizer.endOfText) in the text, taken as that token")
+        }
         if summary.validationTokens == 0, valFraction > 0 {
             lines.append("validation  none: the text is too short to divide")
         }
-        lines.append("time        \(rounded(seconds, 2)) s")
-        lines.append(
-            "shards      \(output)/train_*.bin (\(summary.trainPaths.count))"
-                + (summary.validationPaths.isEmpty ? "" : ", \(output)/val_*.bin (\(summary.validationPaths.count))"))
+        lines.append("time        \(fixed(time / .seconds(1), 2)) s")
+        let shards = [("train", summary.trainPaths), ("val", summary.validationPaths)].filter { !$0.1.isEmpty }
+        lines.append("shards      " + shards.map { "\(output)/\($0)_*.bin (\($1.count))" }.joined(separator: ", "))
         return lines
-    }
-
-    private func rounded(_ value: Double, _ places: Int) -> String {
-        let scale = places == 2 ? 100.0 : 10.0
-        let number = Int((value * scale).rounded())
-        let fraction = String(number % Int(scale))
-        let zeros = String(repeating: "0", count: places - fraction.count)
-        return "\(number / Int(scale)).\(zeros)\(fraction)"
-    }
-
-    /// Makes a directory with those above it.
-    private func makeDirectory(_ path: String) throws(TokenDataError) {
-        var prefix = path.hasPrefix("/") ? "/" : ""
-        for part in path.split(separator: "/") {
-            prefix += part
-            var status = stat()
-            if mkdir(prefix, 0o755) != 0 {
-                let reason = String(cString: strerror(errno))
-                guard stat(prefix, &status) == 0, status.st_mode & S_IFMT == S_IFDIR else {
-                    throw TokenDataError(.cannotCreate, "cannot create directory '\(prefix)': \(reason)")
-                }
-            }
-            prefix += "/"
-        }
-        guard access(path, W_OK | X_OK) == 0 else {
-            throw TokenDataError(
-                .cannotCreate, "cannot write to directory '\(path)': \(String(cString: strerror(errno)))")
-        }
     }
 }

@@ -43,16 +43,42 @@ extension TableChecks {
                 }
             }
         },
+        "docs/files.md › Token shards › bytes | hold": { table in
+            let identity = TokenizerIdentity(digest: String(repeating: "9a", count: 32), vocabularySize: 0x1234)
+            let bytes = try shard(vocabulary: 0x1234, tokenizer: identity)
+            var rest = Array(bytes[12..<1024])
+            for row in table.rows {
+                let ends = row[0].split(separator: " ").compactMap { Int($0) }
+                let range = ends[0]..<ends[1] + 1
+                let number = bytes[range].prefix(4).reversed().reduce(0) { $0 << 8 | Int($1) }
+                switch row[1] {
+                case let text where text.contains("letters"):
+                    #expect(Pages.code(in: text) == [String(decoding: bytes[range], as: UTF8.self)])
+                case let text where text.contains("version"): #expect(text.hasPrefix("\(number),") && range.count == 4)
+                case let text where text.contains("size"): #expect(number == 0x1234 && range.count == 4)
+                default: #expect(Array(bytes[range]) == [UInt8](repeating: 0x9A, count: 32), "\(row)")
+                }
+                for place in range { rest[place - 12] = 0 }
+            }
+            #expect(rest.allSatisfy { $0 == 0 })
+        },
     ]
 
-    /// What a shard of three tokens says about itself.
+    /// A shard of three tokens.
+    private static func shard(vocabulary: Int, tokenizer: TokenizerIdentity? = nil) throws -> [UInt8] {
+        let folder = FilePath(try Program.home.get()).appending("shards-\(vocabulary)")
+        try LocalFileSystem().makeDirectories(folder)
+        let writer = TokenShardWriter(
+            directory: folder, prefix: "train", vocabularySize: vocabulary, tokenizer: tokenizer)
+        let tokens = [1, 2, Int32(vocabulary - 1)]
+        try writer.append(tokens.span)
+        let path = try writer.publish()[0]
+        return try InputFile(path).contents(limit: 1 << 20)
+    }
+
+    /// What it says about itself.
     private static func shardHeader(vocabulary: Int) throws -> (magic: Int, version: Int, width: Int) {
-        let folder = try Program.home.get() + "/shards-\(vocabulary)"
-        try FileManager.default.createDirectory(atPath: folder, withIntermediateDirectories: true)
-        let writer = TokenShardWriter(directory: folder, prefix: "train", vocabularySize: vocabulary)
-        try writer.append([1, 2, Int32(vocabulary - 1)].span)
-        _ = try writer.publish()
-        let bytes = [UInt8](try Data(contentsOf: URL(fileURLWithPath: folder + "/train_000000.bin")))
+        let bytes = try shard(vocabulary: vocabulary)
         func word(_ index: Int) -> Int { (0..<4).reduce(0) { $0 | Int(bytes[4 * index + $1]) << (8 * $1) } }
         #expect(word(2) == 3)
         return (word(0), word(1), (bytes.count - 1024) / 3)

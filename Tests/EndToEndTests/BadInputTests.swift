@@ -25,7 +25,8 @@ extension EndToEnd {
                 name: "no validation data", code: 66, says: ["nowhere/val.bin"],
                 options: ["--val-data", "nowhere/val.bin"]),
             Mistake(
-                name: "data is a directory", code: 66, says: ["data"], options: ["--train-data", "data"]),
+                name: "data is a directory", code: 65, says: ["data", "expected a file"],
+                options: ["--train-data", "data"]),
             Mistake(
                 name: "empty file as a shard", code: 65, says: ["empty.bin", "0 bytes"],
                 options: ["--train-data", "data/empty.bin"],

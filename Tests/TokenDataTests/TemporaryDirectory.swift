@@ -1,11 +1,15 @@
+import Basics
 import Foundation
 
 /// A directory that goes away with its owner.
 final class TemporaryDirectory {
     let path: String
 
+    /// The same as a path of ours.
+    var folder: FilePath { FilePath(path) }
+
     init() throws {
-        path = NSTemporaryDirectory() + "/swiftlet-" + UUID().uuidString
+        path = NSTemporaryDirectory() + "swiftlet-" + UUID().uuidString
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
     }
 

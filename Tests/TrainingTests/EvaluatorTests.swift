@@ -26,7 +26,7 @@ import Transformer
     }
 
     private static func evaluator(_ sequences: Int?) throws -> Evaluator {
-        let stream = try TokenStream(glob: Curve.tokens, vocabularySize: vocabulary)
+        let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: vocabulary)
         return try Evaluator(stream: stream, contextLength: context, sequences: sequences)
     }
 
@@ -63,11 +63,11 @@ import Transformer
         let result = try Self.evaluate(sequences, microBatch: 3)
         let count = sequences ?? Self.available
         let single = try Self.model(microBatch: 1)
-        let stream = try TokenStream(glob: Curve.tokens, vocabularySize: Self.vocabulary)
+        let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
         var sum = 0.0
         for index in 0..<count {
             try single.inputs.withMutableSpans(0..<Self.context, and: single.targets) {
-                inputs, targets throws(TokenDataError) in
+                inputs, targets throws(any Error) in
                 try stream.copySequence(
                     index * Self.available / count, contextLength: Self.context, inputs: &inputs, targets: &targets)
             }
@@ -112,7 +112,7 @@ import Transformer
     }
 
     @Test func tooFewTokensAreAnError() throws {
-        let stream = try TokenStream(glob: Curve.tokens, vocabularySize: Self.vocabulary)
+        let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
         let error = #expect(throws: TokenDataError.self) {
             try Evaluator(stream: stream, contextLength: 4097, sequences: nil)
         }

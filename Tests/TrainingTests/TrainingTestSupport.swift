@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Collectives
 import Foundation

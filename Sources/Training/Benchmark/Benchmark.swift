@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import DataParallel
 import Foundation
@@ -177,7 +178,7 @@ package struct Benchmark {
     private static func writeTokens(to folder: URL, count: Int, vocabulary: Int) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
         let writer = TokenShardWriter(
-            directory: folder.path, prefix: "train", vocabularySize: vocabulary)
+            directory: FilePath(folder.path), prefix: "train", vocabularySize: vocabulary)
         var random = SplitMix64(seed: 1)
         let tokens = (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
         try writer.append(tokens.span)

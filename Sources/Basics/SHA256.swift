@@ -1,4 +1,3 @@
-import Basics
 import CLibcrypto
 
 /// SHA-256 of bytes that come in pieces, by the system's libcrypto (which uses the CPU's own instructions).
@@ -7,41 +6,43 @@ package final class SHA256 {
 
     private init(context: OpaquePointer) { self.context = context }
 
-    /// Starts an empty digest; throws when libcrypto gives no memory or no SHA-256.
-    package convenience init() throws(CheckpointError) {
-        guard let context = EVP_MD_CTX_new() else { throw Self.failure }
+    /// Starts an empty digest.
+    package convenience init() throws(Failure) {
+        guard let context = EVP_MD_CTX_new() else { throw Failure() }
         self.init(context: context)
-        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Self.failure }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Failure() }
     }
 
     deinit { EVP_MD_CTX_free(context) }
 
-    private static var failure: CheckpointError {
-        CheckpointError(.internal, "libcrypto cannot compute SHA-256; check the installation of OpenSSL")
+    /// libcrypto gives no memory, or its configuration has no SHA-256 (exit code 70).
+    package struct Failure: ExitCoded, Equatable {
+        package var exitCode: ExitCode { .internalError }
+        package var description: String { "libcrypto cannot compute SHA-256; check the installation of OpenSSL" }
     }
 
     /// Adds bytes.
-    package func update(_ bytes: RawSpan) throws(CheckpointError) {
+    package func update(_ bytes: RawSpan) throws(Failure) {
         let result = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
-        guard result == 1 else { throw Self.failure }
+        guard result == 1 else { throw Failure() }
     }
 
     /// The 64 hexadecimal digits of everything added. Asked for once, after the last byte.
-    package func value() throws(CheckpointError) -> String {
+    package func value() throws(Failure) -> String {
         var digest = [UInt8](repeating: 0, count: 32)
-        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw Self.failure }
+        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw Failure() }
         return digest.map { hexadecimal($0) }.joined()
     }
 
     /// The digest of one piece, as 64 hexadecimal digits.
-    package static func hash(_ bytes: [UInt8]) throws(CheckpointError) -> String {
+    package static func hash(_ bytes: [UInt8]) throws(Failure) -> String {
         let digest = try SHA256()
         try digest.update(bytes.span.bytes)
         return try digest.value()
     }
 
     /// The digest of a whole file, as 64 hexadecimal digits.
-    package static func hash(_ file: InputFile) throws(CheckpointError) -> String {
+    package static func hash(_ file: InputFile) throws -> String {
         let digest = try SHA256()
         var buffer = [UInt8](repeating: 0, count: min(max(file.size, 1), 1 << 20))
         var offset = 0
@@ -49,7 +50,7 @@ package final class SHA256 {
             let count = min(buffer.count, file.size - offset)
             var span = buffer.mutableSpan
             var raw = span.mutableBytes
-            try converting { () throws(FileSystemError) in try file.read(into: &raw, part: 0..<count, at: offset) }
+            try file.read(into: &raw, part: 0..<count, at: offset)
             try digest.update(buffer.span.bytes.extracting(0..<count))
             offset += count
         }

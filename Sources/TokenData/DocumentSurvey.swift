@@ -1,0 +1,84 @@
+import Basics
+
+/// What reading a file once says about it.
+struct DocumentSurvey {
+    private(set) var byteCount = 0
+    private(set) var hash = ContentHash()
+    /// Why it is not text: a NUL byte, UTF-16, or a format that is packed; nil where it is text.
+    private(set) var notText: String?
+    private(set) var isUTF8 = true
+    /// Its letters' writing system, judged by the first pages.
+    private(set) var script: String?
+
+    private static let formats: [(name: String, start: [UInt8])] = [
+        ("UTF-16 (convert them with iconv -t UTF-8)", [0xFF, 0xFE]),
+        ("UTF-16 (convert them with iconv -t UTF-8)", [0xFE, 0xFF]),
+        ("compressed (unpack them first)", [0x1F, 0x8B]), ("compressed (unpack them first)", [0x28, 0xB5, 0x2F, 0xFD]),
+        ("compressed (unpack them first)", [0xFD] + Array("7zXZ".utf8)),
+        ("compressed (unpack them first)", Array("BZh".utf8)),
+        ("compressed (unpack them first)", Array("PK\u{3}\u{4}".utf8)),
+        ("Parquet (write their text out first)", Array("PAR1".utf8)),
+    ]
+
+    init(_ file: InputFile) throws {
+        let length = 1 << 20
+        while true {
+            var bytes = try file.availableBytes(length, at: byteCount)
+            let isLast = bytes.count < length
+            if byteCount == 0 {
+                notText = Self.formats.first { bytes.starts(with: $0.start) }?.name
+                script = WritingSystem.dominant(in: bytes.prefix(1 << 14))
+            }
+            if bytes.contains(0), notText == nil { notText = "binary (they hold NUL bytes)" }
+            if notText != nil { return }
+            if isUTF8, let place = Self.firstBreak(in: bytes) {
+                // A character that the end of the piece cuts is read again with the next one.
+                if !isLast, place > bytes.count - 4, place > 0 {
+                    bytes.removeLast(bytes.count - place)
+                } else {
+                    isUTF8 = false
+                }
+            }
+            hash.update(bytes)
+            byteCount += bytes.count
+            if isLast { return }
+        }
+    }
+
+    private static func firstBreak(in bytes: [UInt8]) -> Int? {
+        do throws(UTF8.ValidationError) {
+            _ = try UTF8Span(validating: bytes.span)
+            return nil
+        } catch {
+            return error.byteOffsets.lowerBound
+        }
+    }
+}
+
+/// Writing systems, as far as it takes to notice that a corpus holds several.
+enum WritingSystem {
+    /// Where each one's letters end, in the order of code points; `other` letters come between.
+    private static let ends: [(end: UInt32, name: String)] = [
+        (0x250, "Latin"), (0x370, "other"), (0x400, "Greek"), (0x530, "Cyrillic"), (0x590, "Armenian"),
+        (0x600, "Hebrew"), (0x780, "Arabic"), (0x900, "other"), (0xE00, "Indic"), (0xE80, "Thai"), (0x10A0, "other"),
+        (0x1100, "Georgian"), (0x1200, "Korean"), (0x1E00, "other"), (0x1F00, "Latin"), (0x2000, "Greek"),
+        (0x3040, "other"), (0xA000, "Chinese or Japanese"), (0xAC00, "other"), (0xD7B0, "Korean"),
+        (.max, "other"),
+    ]
+
+    /// The one that most letters are of; nil for text without letters.
+    static func dominant(in bytes: ArraySlice<UInt8>) -> String? {
+        let text = Array(bytes)
+        var counts: [String: Int] = [:]
+        var index = 0
+        while index < text.count {
+            let (point, length) = UTF8Scalar.decode(text.span, at: index)
+            index += length
+            guard Int(point) < ScalarClass.table.count, ScalarClass.table[Int(point)] == ScalarClass.letter else {
+                continue
+            }
+            counts[ends.first { point < $0.end }?.name ?? "other", default: 0] += 1
+        }
+        return counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+    }
+}
