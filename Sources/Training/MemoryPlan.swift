@@ -2,19 +2,19 @@ import Basics
 import Kernels
 
 /// What a rank will reserve, beside what there is: looked at before anything is reserved.
-struct MemoryPlan {
+package struct MemoryPlan {
     /// Bytes of buffers by use.
-    let bytes: [MemoryUse: Int]
+    package let bytes: [MemoryUse: Int]
     /// Bytes of all of them; `Int.max` stands for more than that.
     var total: Int { bytes.values.reduce(0, saturatingSum) }
     /// Bytes that a rank can have; nil where the system does not say.
-    let room: Int?
+    package let room: Int?
     private let source: String
     private let ranks: Int
 
     /// What a rank takes besides its buffers, or needs for moments: the program and its libraries, oneDNN's generated
     /// code, stacks, pages to align large buffers with.
-    static let margin = 96 << 20
+    package static let margin = 96 << 20
 
     /// Makes the parts with a memory that counts.
     ///
@@ -23,7 +23,7 @@ struct MemoryPlan {
     ///   - largest: finds the largest micro-batch that fits; nil where there is no such option.
     ///   - parts: makes the parts for a size of micro-batches, or as they are for nil.
     /// - Throws: `TrainingError` (64) when it cannot fit, `KernelError` when oneDNN fails.
-    init(
+    package init(
         ranks: Int, machine: Machine = Machine(), largest: ((_ fits: (Int) throws -> Bool) throws -> Int?)? = nil,
         parts: (_ microBatch: Int?, Memory) throws -> Void
     ) throws {
@@ -62,7 +62,7 @@ struct MemoryPlan {
     }
 
     /// A line for the log.
-    var text: String {
+    package var text: String {
         let available = room.map { "; \(source) leaves \(memoryText($0))" } ?? ""
         return "memory: \(memoryText(total)) a rank: \(Self.list(bytes))\(available)"
     }
@@ -75,7 +75,7 @@ struct MemoryPlan {
 }
 
 /// A size for people: three digits and a unit of 1000.
-func memoryText(_ bytes: Int) -> String {
+package func memoryText(_ bytes: Int) -> String {
     let units = ["bytes", "kB", "MB", "GB", "TB", "PB", "EB"]
     var value = Double(bytes)
     var unit = 0

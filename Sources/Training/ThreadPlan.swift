@@ -1,17 +1,17 @@
 import Basics
 
 /// How many threads each rank uses, from the cores and the processor time that it may use.
-struct ThreadPlan {
+package struct ThreadPlan {
     /// How many threads a rank can be asked to have.
     static let counts = 1...1024
     /// Threads of this rank.
-    let threads: Int
+    package let threads: Int
     /// What the user should know about binding, if anything.
-    let advice: String?
+    package let advice: String?
 
     /// Takes `requested`, or this rank's share of what the ranks of the host may use together.
     /// - Throws: `TrainingError` (64) for a number that no rank can have.
-    init(requested: Int?, ranksOnHost: Int, machine: Machine = Machine()) throws(TrainingError) {
+    package init(requested: Int?, ranksOnHost: Int, machine: Machine = Machine()) throws(TrainingError) {
         let ranks = max(1, ranksOnHost)
         let allowed = machine.allowedProcessors
         let all = machine.processors

@@ -14,8 +14,8 @@ struct MPIReductionTests {
         }
         for overlap in ReductionOverlap.allCases {
             let results = try ThreadWorld.run(worldSize: worldSize) { communicator in
-                let gradients = Buffer<Float>(count: count)
-                let reducer = GradientReducer(
+                let gradients = try Buffer<Float>(count: count)
+                let reducer = try GradientReducer(
                     communicator: communicator, gradients: gradients, bucketElements: 100, mode: mode,
                     microBatchesPerRank: 2, overlap: overlap)
                 reducer.beginStep()

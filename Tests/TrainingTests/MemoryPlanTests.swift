@@ -2,8 +2,7 @@ import Basics
 import Foundation
 import Kernels
 import Testing
-
-@testable import Training
+import Training
 
 /// What a run would reserve against what there is, on machines made of files.
 @Suite struct MemoryPlanTests {
