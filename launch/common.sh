@@ -119,7 +119,9 @@ watch() {
 } 2>/dev/null
 
 # Passes on mpirun's standard error, line by line or as much as there is, without its remarks on an exit code that
-# swiftlet has explained (64 to 81), and on SIGUSR1, which is how these scripts ask for a stop. Remarks stand between rules of 74 dashes.
+# swiftlet has explained (64 to 81), and on SIGUSR1, which is how these scripts ask for a stop. Remarks stand between
+# rules of 74 dashes. SIGUSR2 to the script says that a request came before mpirun's daemons knew each other; mpirun
+# then ends with 0.
 quieten() {
     local LC_ALL=C rule line block="" inside="" code waits=0
     printf -v rule '%074d' 0
@@ -132,7 +134,11 @@ quieten() {
             waits=0 block+=$line$'\n'
             [[ $line == "$rule" ]] || continue
             inside=""
-            is_known_remark "$block" || printf '%s' "$block"
+            if [[ $block == *$'\n'"ORTE does not know how to route a message"* ]]; then
+                kill -USR2 $$
+            else
+                is_known_remark "$block" || printf '%s' "$block"
+            fi
             block=""
         elif ((code == 0)) && [[ $line == "$rule" ]]; then
             inside=yes block=$line$'\n' waits=0
@@ -195,7 +201,8 @@ prepare_open_mpi() {
 
 # Runs mpirun and returns its exit code; one line says what was run, and one why it stopped.
 launch() { # mpirun ARGUMENTS...
-    local code=0 filter errors try
+    local code=0 filter errors try early=""
+    trap 'early=yes' USR2
     require_executable
     { true 3>&1; } 2>/dev/null || exec >/dev/null
     say "$1$(printf ' %q' "${@:2}")"
@@ -208,6 +215,7 @@ launch() { # mpirun ARGUMENTS...
         kill -0 "$filter" 2>/dev/null || break
         sleep 0.05
     done
+    if [[ -n $early && $code == 0 ]]; then code=$([[ -n $stopping ]] && stop_code || echo 255); fi
     case $code in
         75) say "stopped on request, the state is saved; the same command goes on from there" ;;
         130 | 143) [[ -z $stopping ]] || say "stopped on request, before there was anything to save" ;;

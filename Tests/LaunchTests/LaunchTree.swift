@@ -41,7 +41,8 @@ final class LaunchTree: Sendable {
 
     deinit { try? FileManager.default.removeItem(atPath: path) }
 
-    /// Puts a program of bash at a path below `path` that writes its calls down under its own name.
+    /// Puts a program of bash at a path below `path` that writes its calls down under its own name. SIGUSR1, which the
+    /// scripts have mpirun ignore until it has its own mind about it, is as in a fresh process.
     func standIn(_ place: String, _ body: String) throws {
         let name = (place as NSString).lastPathComponent
         let text = """
