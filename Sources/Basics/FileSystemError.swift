@@ -16,8 +16,8 @@ package struct FileSystemError: ExitCoded, Equatable {
     package let path: FilePath?
     /// The system's `errno`; 0 when the file itself is wrong.
     package let code: Int32
-    /// No space means no inodes.
-    private let lacksInodes: Bool
+    /// Whether no space means no inodes.
+    package let lacksInodes: Bool
     /// What is wrong with the file itself.
     private let problem: String
 

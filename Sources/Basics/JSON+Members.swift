@@ -29,7 +29,7 @@ extension JSON {
         do {
             return try read(inner)
         } catch let error as JSONError {
-            throw JSONError("\(name).\(error.reason)", at: error.offset)
+            throw JSONError("\(name).\(error)")
         }
     }
 }

@@ -22,24 +22,10 @@ package struct JSON: Sendable {
         var next: Int32
     }
 
-    final class Document: Sendable {
-        let text: [UInt8]
-        let nodes: [Node]
-
-        init(text: [UInt8], nodes: [Node]) {
-            self.text = text
-            self.nodes = nodes
-        }
-    }
-
-    private let document: Document
-    private let index: Int
-    private var node: Node { document.nodes[index] }
-
-    private init(_ document: Document, _ index: Int) {
-        self.document = document
-        self.index = index
-    }
+    private let document: [UInt8]
+    private let nodes: [Node]
+    private var index = 0
+    private var node: Node { nodes[index] }
 
     /// Reads a text that is one value, with blanks around it allowed.
     package init(_ text: [UInt8], sizeLimit: Int = 64 << 20) throws(JSONError) {
@@ -55,24 +41,30 @@ package struct JSON: Sendable {
         }
         var parser = JSONParser(text)
         try parser.parse()
-        self.init(Document(text: text, nodes: parser.nodes), 0)
+        (document, nodes) = (text, parser.nodes)
+    }
+
+    private func value(_ index: Int) -> JSON {
+        var value = self
+        value.index = index
+        return value
     }
 
     package var kind: Kind { node.kind }
 
+    /// The value as it stands in the text.
+    private var text: ArraySlice<UInt8> { document[Int(node.start)..<Int(node.end)] }
+
     /// The value as it stands in the text, cut after 80 characters, for messages.
     package var source: String { printable(String(decoding: text, as: UTF8.self), limit: 80) }
-
-    /// All bytes of the value as they stand in the text.
-    var text: ArraySlice<UInt8> { document.text[Int(node.start)..<Int(node.end)] }
 
     /// The value of a member, or nil where there is none of that name.
     package subscript(name: String) -> JSON? {
         guard kind == .object else { return nil }
         var key = index + 1
         while key < Int(node.next) {
-            if JSON(document, key).isString(name) { return JSON(document, key + 1) }
-            key = Int(document.nodes[key + 1].next)
+            if value(key).isString(name) { return value(key + 1) }
+            key = Int(nodes[key + 1].next)
         }
         return nil
     }
@@ -91,8 +83,8 @@ package struct JSON: Sendable {
         var result: [JSON] = []
         var child = index + 1
         while child < Int(node.next) {
-            result.append(JSON(document, child))
-            child = Int(document.nodes[child].next)
+            result.append(value(child))
+            child = Int(nodes[child].next)
         }
         return result
     }
@@ -100,14 +92,14 @@ package struct JSON: Sendable {
     /// A string's bytes, or nil.
     package var bytes: [UInt8]? {
         var start = Int(node.start)
-        return kind == .string ? try? JSONParser.string(document.text, at: &start) : nil
+        return kind == .string ? try? JSONParser.string(document, at: &start) : nil
     }
 
     /// A string, or nil.
     package var string: String? { bytes.map { String(decoding: $0, as: UTF8.self) } }
 
     /// Whether it is this string.
-    package func isString(_ expected: String) -> Bool { bytes.map { $0.elementsEqual(expected.utf8) } ?? false }
+    package func isString(_ expected: String) -> Bool { bytes?.elementsEqual(expected.utf8) ?? false }
 
     /// True or false, or nil.
     package var bool: Bool? { kind == .boolean ? text.first == UInt8(ascii: "t") : nil }
@@ -126,16 +118,11 @@ package struct JSON: Sendable {
 
 /// Why bytes are not the JSON that was expected.
 package struct JSONError: ExitCoded, Equatable {
-    /// What is wrong, in a few words.
-    package let reason: String
-    /// Where, in bytes from the start; nil when the place is named in `reason`.
-    package let offset: Int?
+    /// What is wrong, in a few words, and where, in bytes from the start.
+    package let description: String
+    package var exitCode: ExitCode { .badInput }
 
     package init(_ reason: String, at offset: Int? = nil) {
-        self.reason = reason
-        self.offset = offset
+        description = offset.map { "\(reason) at byte \($0)" } ?? reason
     }
-
-    package var exitCode: ExitCode { .badInput }
-    package var description: String { offset.map { "\(reason) at byte \($0)" } ?? reason }
 }

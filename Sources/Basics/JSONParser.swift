@@ -3,6 +3,7 @@ struct JSONParser {
     private static let depthLimit = 64
     private static let nodeLimit = 1 << 24
     private static let words: [(String, JSON.Kind)] = [("true", .boolean), ("false", .boolean), ("null", .null)]
+    private static let escapes = (letters: Array("\"\\/bfnrt".utf8), bytes: Array("\"\\/\u{8}\u{C}\n\r\t".utf8))
 
     let text: [UInt8]
     private(set) var nodes: [JSON.Node] = []
@@ -12,15 +13,14 @@ struct JSONParser {
 
     private func fail(_ reason: String) -> JSONError { JSONError(reason, at: index) }
 
-    /// The next byte; 0, which starts nothing, at the end.
-    private var next: UInt8 { index < text.count ? text[index] : 0 }
-
-    private mutating func skipBlanks() {
-        while next == 0x20 || next == 0x0A || next == 0x0D || next == 0x09 { index += 1 }
+    /// The next byte behind blanks; 0, which starts nothing, at the end.
+    private mutating func next() -> Unicode.Scalar {
+        while index < text.count, [0x20, 0x0A, 0x0D, 0x09].contains(text[index]) { index += 1 }
+        return index < text.count ? Unicode.Scalar(text[index]) : "\0"
     }
 
     private mutating func accept(_ byte: Unicode.Scalar) -> Bool {
-        guard next == UInt8(ascii: byte) else { return false }
+        guard index < text.count, text[index] == UInt8(ascii: byte) else { return false }
         index += 1
         return true
     }
@@ -31,26 +31,23 @@ struct JSONParser {
         repeat {
             // A value is due here: an element, or a name with its value.
             if open.last?.isObject == true {
-                skipBlanks()
-                guard next == UInt8(ascii: "\"") else { throw fail("expected a name in quotes") }
+                guard next() == "\"" else { throw fail("expected a name in quotes") }
                 try parseValue()
-                skipBlanks()
-                guard accept(":") else { throw fail("expected ':' after a name") }
+                guard next() == ":", accept(":") else { throw fail("expected ':' after a name") }
             }
-            skipBlanks()
-            if next == UInt8(ascii: "{") || next == UInt8(ascii: "[") {
+            let byte = next()
+            if byte == "{" || byte == "[" {
                 guard open.count < Self.depthLimit else { throw fail("nested deeper than \(Self.depthLimit) levels") }
-                open.append((nodes.count, next == UInt8(ascii: "{")))
+                open.append((nodes.count, byte == "{"))
                 index += 1
-                try append(text[index - 1] == UInt8(ascii: "{") ? .object : .array, from: index - 1)
-                skipBlanks()
-                if next != UInt8(ascii: open[open.count - 1].isObject ? "}" : "]") { continue }
+                try append(byte == "{" ? .object : .array, from: index - 1)
+                if next() != (byte == "{" ? "}" : "]") { continue }
             } else {
                 try parseValue()
             }
             // A value has ended: close what ends with it.
             while let (container, isObject) = open.last {
-                skipBlanks()
+                _ = next()
                 if accept(isObject ? "}" : "]") {
                     nodes[container].end = Int32(index)
                     nodes[container].next = Int32(nodes.count)
@@ -63,8 +60,7 @@ struct JSONParser {
                 }
             }
         } while !open.isEmpty
-        skipBlanks()
-        guard index == text.count else { throw fail("text after the end of the value") }
+        guard next() == "\0", index == text.count else { throw fail("text after the end of the value") }
     }
 
     private func checkNames(_ container: Int) throws(JSONError) {
@@ -89,13 +85,13 @@ struct JSONParser {
     /// Reads a value that is no container.
     private mutating func parseValue() throws(JSONError) {
         let start = index
+        if index < text.count, text[index] == UInt8(ascii: "\"") {
+            _ = try Self.string(text, at: &index)
+            return try append(.string, from: start)
+        }
         for (word, kind) in Self.words where text[index...].starts(with: word.utf8) {
             index += word.utf8.count
             return try append(kind, from: start)
-        }
-        if next == UInt8(ascii: "\"") {
-            _ = try Self.string(text, at: &index)
-            return try append(.string, from: start)
         }
         _ = accept("-")
         if !accept("0") { try skipDigits("a value") }
@@ -104,7 +100,7 @@ struct JSONParser {
             if !accept("+") { _ = accept("-") }
             try skipDigits("a digit")
         }
-        // Short ones without an exponent are in range, and a vocabulary has many.
+        // Short ones are in range, and a vocabulary has many.
         if index - start > 4, Double(String(decoding: text[start..<index], as: UTF8.self))?.isFinite != true {
             throw JSONError("a number beyond the range of Double", at: start)
         }
@@ -112,50 +108,45 @@ struct JSONParser {
     }
 
     private mutating func skipDigits(_ expected: String) throws(JSONError) {
-        guard (0x30...0x39).contains(next) else { throw fail("expected \(expected)") }
-        while (0x30...0x39).contains(next) { index += 1 }
+        let digits = text[index...].prefix { (0x30...0x39).contains($0) }
+        guard !digits.isEmpty else { throw fail("expected \(expected)") }
+        index = digits.endIndex
     }
 
     /// The bytes that the string at `index` stands for; moves `index` behind it.
     static func string(_ text: [UInt8], at index: inout Int) throws(JSONError) -> [UInt8] {
         var result: [UInt8] = []
         index += 1
-        while true {
-            guard index < text.count else { throw JSONError("the end inside a string", at: index) }
+        while index < text.count, text[index] >= 0x20 {
             let byte = text[index]
-            guard byte >= 0x20 else { throw JSONError("a control character in a string", at: index) }
             index += 1
             if byte == UInt8(ascii: "\"") { return result }
             if byte != UInt8(ascii: "\\") {
                 result.append(byte)
-            } else if index < text.count, let place = Array("\"\\/bfnrt".utf8).firstIndex(of: text[index]) {
-                result.append(Array("\"\\/\u{8}\u{C}\n\r\t".utf8)[place])
+            } else if index < text.count, let place = escapes.letters.firstIndex(of: text[index]) {
+                result.append(escapes.bytes[place])
                 index += 1
             } else {
-                result += String(try escapedScalar(text, at: &index)).utf8
+                // `uXXXX`, or two of them that are one character.
+                var point = try codeUnit(text, at: &index)
+                if 0xD800..<0xDC00 ~= point, index < text.count, text[index] == UInt8(ascii: "\\") {
+                    index += 1
+                    let low = try codeUnit(text, at: &index)
+                    point = 0xDC00..<0xE000 ~= low ? 0x10000 + (point - 0xD800) << 10 + (low & 0x3FF) : 0xD800
+                }
+                guard let scalar = Unicode.Scalar(point) else { throw JSONError("an unpaired surrogate", at: index) }
+                result += String(scalar).utf8
             }
         }
+        throw JSONError(index < text.count ? "a control character in a string" : "the end inside a string", at: index)
     }
 
-    /// The character of `uXXXX` at `index`, or of two of them that are a pair; moves `index` behind it.
-    private static func escapedScalar(_ text: [UInt8], at index: inout Int) throws(JSONError) -> Unicode.Scalar {
-        var point = try codeUnit(text, at: index)
-        index += 5
-        if (0xD800..<0xDC00).contains(point), index < text.count, text[index] == UInt8(ascii: "\\") {
-            let low = try codeUnit(text, at: index + 1)
-            guard (0xDC00..<0xE000).contains(low) else { throw JSONError("an unpaired surrogate", at: index) }
-            point = 0x10000 + (point - 0xD800) << 10 + (low & 0x3FF)
-            index += 6
-        }
-        guard let scalar = Unicode.Scalar(point) else { throw JSONError("an unpaired surrogate", at: index) }
-        return scalar
-    }
-
-    private static func codeUnit(_ text: [UInt8], at index: Int) throws(JSONError) -> UInt32 {
+    private static func codeUnit(_ text: [UInt8], at index: inout Int) throws(JSONError) -> UInt32 {
         let digits = text[min(index, text.count)...].prefix(5)
-        guard digits.count == 5, digits.first == UInt8(ascii: "u"),
-            let unit = UInt32(String(decoding: digits.dropFirst(), as: UTF8.self), radix: 16), digits[index + 1] != 0x2B
+        guard digits.count == 5, digits.first == UInt8(ascii: "u"), digits[index + 1] != UInt8(ascii: "+"),
+            let unit = UInt32(String(decoding: digits.dropFirst(), as: UTF8.self), radix: 16)
         else { throw JSONError("a bad escape in a string", at: index) }
+        index += 5
         return unit
     }
 }

@@ -1,4 +1,5 @@
 import Basics
+import Glibc
 
 /// A file of a checkpoint that is to be written.
 package struct CheckpointFile {
@@ -151,8 +152,9 @@ extension CheckpointDirectory {
         var reason = (error as? CheckpointError)?.message ?? "\(error)"
         if let error = error as? FileSystemError, error.isOutOfSpace {
             let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
-            let free = (try? fileSystem.freeBytes(at: path)).map { "\($0)" } ?? "unknown"
-            reason += " (need \(need) bytes, free \(free))"
+            // A quota or a limit on files leaves the file system's own room as it is.
+            let free = error.code == ENOSPC && !error.lacksInodes ? try? fileSystem.freeBytes(at: path) : nil
+            reason += " (need \(need) bytes\(free.map { ", free \($0)" } ?? ""))"
         }
         let previous = newestComplete(below: step).map { "\($0.name) is kept" } ?? "there is no earlier one"
         return CheckpointError(

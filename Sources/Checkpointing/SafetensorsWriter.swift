@@ -39,7 +39,7 @@ package enum SafetensorsWriter {
                 ))
             end += size
         }
-        var json = JSONText.object(header).bytes
+        var json = Array(JSONText.object(header).text.utf8)
         json += repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8)
         let length = (0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) }
         return length + json

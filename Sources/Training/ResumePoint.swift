@@ -54,7 +54,12 @@ struct ResumePoint {
         for warning in directory?.warnings ?? [] { reporter.warning(warning) }
         switch configuration.resume {
         case .path(let path):
-            let checkpoint = try Checkpoint(verifying: FilePath(argument: path))
+            let model = try SavedModel(FilePath(argument: path))
+            for warning in model.warnings { reporter.warning(warning) }
+            guard let checkpoint = model.checkpoint else {
+                throw TrainingError.badInput(
+                    "--resume \(path) is a model without the state of a run; start a new run from it with --init-from")
+            }
             // Later ones would be of another course of the run, and the next automatic resume would take them.
             let newest = try directory?.checkpoints.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {

@@ -35,7 +35,7 @@ struct Inspection {
     private mutating func describeRun(_ checkpoints: CheckpointDirectory, at path: FilePath) throws {
         lines.append("run \(path.shown)")
         let (candidates, ignored) = try checkpoints.list()
-        var bad = 0
+        var worst: ExitCode?
         for candidate in candidates {
             do throws(CheckpointError) {
                 // One that is gone was removed by the run itself, which goes on.
@@ -44,13 +44,14 @@ struct Inspection {
                     "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
                         + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
             } catch {
-                bad += 1
-                lines.append("  \(candidate.name)  DOES NOT VERIFY: \(error.message)")
+                if worst != .badInput { worst = error.exitCode }
+                let verdict = error.kind == .invalid ? "DOES NOT VERIFY" : "CANNOT BE READ"
+                lines.append("  \(candidate.name)  \(verdict): \(error.message)")
             }
         }
         if candidates.isEmpty { lines.append("  no checkpoint") }
         if ignored > 0 { lines.append("  \(ignored) other names ignored") }
-        if bad > 0 { throw InspectionFailure(lines: lines) }
+        if let worst { throw InspectionFailure(lines: lines, exitCode: worst) }
     }
 
     private mutating func describeCheckpoint(_ path: FilePath) throws {

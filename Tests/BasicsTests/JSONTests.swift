@@ -53,7 +53,7 @@ import Testing
     @Test func refusesWhatIsHostile() throws {
         for deep in ["[", "{\"a\":"] {
             let text = String(repeating: deep, count: 1_000_000)
-            #expect(try #require(throws: JSONError.self) { try parse(text) }.reason.contains("nested"))
+            #expect(try #require(throws: JSONError.self) { try parse(text) }.description.contains("nested"))
         }
         let allowed = String(repeating: "[", count: 64) + String(repeating: "]", count: 64)
         #expect(throws: Never.self) { try parse(allowed) }
@@ -76,13 +76,15 @@ import Testing
         #expect(value["t99999"]?.int == 99_999)
         #expect(value.members?.count == 100_000)
         #expect(
-            try #require(throws: JSONError.self) { try parse(text.dropLast() + ",\"t7\":0}") }.reason.contains("t7"))
+            try #require(throws: JSONError.self) { try parse(text.dropLast() + ",\"t7\":0}") }.description.contains(
+                "t7"))
     }
 
     @Test("W1: a Git LFS pointer and a byte-order mark are named") func namesWhatIsCommon() throws {
         let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 12\n"
-        #expect(try #require(throws: JSONError.self) { try parse(pointer) }.reason.contains("git lfs pull"))
-        #expect(try #require(throws: JSONError.self) { try parse("\u{FEFF}{}") }.reason.contains("byte-order mark"))
+        #expect(try #require(throws: JSONError.self) { try parse(pointer) }.description.contains("git lfs pull"))
+        #expect(
+            try #require(throws: JSONError.self) { try parse("\u{FEFF}{}") }.description.contains("byte-order mark"))
     }
 
     @Test func writes() throws {
