@@ -56,6 +56,15 @@ struct PipelinedAllReduceTests {
         #expect(![0, 1, 3, 6, 12].contains(where: PipelinedAllReduce.supports))
     }
 
+    /// Two buckets of the largest size (8 MiB) for each doubling, more of smaller ones, and at most 16.
+    @Test(arguments: [
+        (2, 2 << 20, 2), (2, 1 << 20, 2), (2, 1 << 18, 8), (2, 1, 16), (2, 0, 16), (4, 2 << 20, 4), (4, 1 << 19, 8),
+        (8, 2 << 20, 6), (64, 2 << 20, 12), (1 << 20, 1, 16),
+    ])
+    func `A few MiB can be under way for each doubling`(worldSize: Int, count: Int, expected: Int) {
+        #expect(PipelinedAllReduce.capacity(worldSize: worldSize, count: count) == expected)
+    }
+
     @Test func `A failing rank ends the others' sums`() {
         struct Broken: Error {}
         let outcomes = ThreadWorld.outcomes(worldSize: 2) { communicator in

@@ -1,6 +1,7 @@
 import Basics
 import Collectives
 import DataParallel
+import Foundation
 import TestSupport
 import Testing
 
@@ -100,6 +101,44 @@ struct AnyRankTests {
         for holder in 0...worldSize {
             let answers = try ThreadWorld.run(worldSize: worldSize) { try $0.isAny($0.rank == holder) }
             #expect(answers == Array(repeating: holder < worldSize, count: worldSize))
+        }
+    }
+}
+
+struct RankAgreementListTests {
+    /// A build of another time differs in much: the first eight are told and the rest counted.
+    @Test func `Of many differences eight are told`() {
+        for (count, hidden) in [(8, nil), (9, "; and 1 more;"), (20, "; and 12 more;")] as [(Int, String?)] {
+            let outcomes = ThreadWorld.outcomes(worldSize: 2) { communicator in
+                try RankAgreement.verifySameConfiguration(
+                    (0..<count).map { ("--option-\($0)", "\(communicator.rank)") }, on: communicator)
+            }
+            for outcome in outcomes {
+                guard case .failure(let error as RankDisagreement) = outcome else {
+                    Issue.record("\(outcome)")
+                    continue
+                }
+                #expect(error.description.components(separatedBy: "rank {0} --option-").count == 9)
+                #expect(error.description.contains("; and ") == (hidden != nil))
+                if let hidden { #expect(error.description.contains(hidden), "\(error)") }
+            }
+        }
+    }
+
+    @Test func `Ranks with fewer tensors are told apart`() {
+        let outcomes = ThreadWorld.outcomes(worldSize: 3) { communicator in
+            let all: [UInt64] = [1, 2, 3]
+            let own = communicator.rank == 1 ? Array(all.prefix(2)) : all
+            try RankAgreement.verifySameWeights(
+                fingerprints: own, names: Array(["a", "b", "c"].prefix(own.count)), step: 9, on: communicator)
+        }
+        for outcome in outcomes {
+            guard case .failure(let error as RankDisagreement) = outcome else {
+                Issue.record("\(outcome)")
+                continue
+            }
+            #expect(error.exitCode == 80 && error.description.contains("after step 9"), "\(error)")
+            #expect(error.description.contains("rank {1} none"), "\(error)")
         }
     }
 }
