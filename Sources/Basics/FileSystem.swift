@@ -1,7 +1,7 @@
 import SystemPackage
 
 /// A path as the system has it: bytes, in which only `/` and NUL mean anything.
-public typealias FilePath = SystemPackage.FilePath
+package typealias FilePath = SystemPackage.FilePath
 
 /// Every operation on disk that this program does. The seam that lets a test fail any one of them, cut the power after
 /// it, or count them.

@@ -3,7 +3,7 @@ import Glibc
 /// A number with this many decimals, for people; never in an exponent's form.
 ///
 /// What is not finite reads `nan`, `inf` or `-inf`: a sign of NaN means nothing.
-public func fixed(_ value: Double, _ decimals: Int) -> String {
+package func fixed(_ value: Double, _ decimals: Int) -> String {
     if value.isNaN { return "nan" }
     if value.isInfinite { return value < 0 ? "-inf" : "inf" }
     var text = [CChar](repeating: 0, count: 340 + decimals)

@@ -1,19 +1,19 @@
 import Basics
 
 /// A collective that failed: what was called, on which rank, and what the library said.
-public struct CollectiveError: ExitCoded, Equatable {
+package struct CollectiveError: ExitCoded, Equatable {
     /// The collective, by its name in this module.
-    public let operation: String
+    package let operation: String
     /// The rank that saw the failure.
-    public let rank: Int
+    package let rank: Int
     /// The library's code, 0 where there is none.
-    public let code: Int32
+    package let code: Int32
     /// The library's text.
-    public let reason: String
+    package let reason: String
     /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless it is of another kind.
-    public let exitCode: ExitCode
+    package let exitCode: ExitCode
 
-    public init(operation: String, rank: Int, code: Int32, reason: String, exitCode: ExitCode = .peerLost) {
+    package init(operation: String, rank: Int, code: Int32, reason: String, exitCode: ExitCode = .peerLost) {
         self.operation = operation
         self.rank = rank
         self.code = code
@@ -21,7 +21,7 @@ public struct CollectiveError: ExitCoded, Equatable {
         self.exitCode = exitCode
     }
 
-    public var description: String {
+    package var description: String {
         let number = code > 0 ? " (MPI code \(code))" : ""
         let advice =
             exitCode == .peerLost

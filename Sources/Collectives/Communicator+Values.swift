@@ -2,7 +2,7 @@
 
 extension Communicator {
     /// Combines one number over ranks; every rank gets the result.
-    public func allReduce(_ value: Double, _ operation: ReductionOperation) throws(CollectiveError) -> Double {
+    package func allReduce(_ value: Double, _ operation: ReductionOperation) throws(CollectiveError) -> Double {
         var values = [value]
         var span = values.mutableSpan
         try allReduce(&span, operation)
@@ -10,7 +10,7 @@ extension Communicator {
     }
 
     /// Combines one number over ranks; every rank gets the result.
-    public func allReduce(_ value: Int64, _ operation: ReductionOperation) throws(CollectiveError) -> Int64 {
+    package func allReduce(_ value: Int64, _ operation: ReductionOperation) throws(CollectiveError) -> Int64 {
         var values = [value]
         var span = values.mutableSpan
         try allReduce(&span, operation)
@@ -18,7 +18,7 @@ extension Communicator {
     }
 
     /// Copies `root`'s message to every rank; only `root` needs to know it, or its length, before.
-    public func broadcast(message: [UInt8], root: Int = 0) throws(CollectiveError) -> [UInt8] {
+    package func broadcast(message: [UInt8], root: Int = 0) throws(CollectiveError) -> [UInt8] {
         let length = try allReduce(rank == root ? Int64(message.count) : 0, .maximum)
         var bytes = rank == root ? message : [UInt8](repeating: 0, count: Int(length))
         var span = bytes.mutableSpan
@@ -28,7 +28,7 @@ extension Communicator {
     }
 
     /// Copies `root`'s text to every rank.
-    public func broadcast(message: String, root: Int = 0) throws(CollectiveError) -> String {
+    package func broadcast(message: String, root: Int = 0) throws(CollectiveError) -> String {
         String(decoding: try broadcast(message: Array(message.utf8), root: root), as: UTF8.self)
     }
 }

@@ -4,7 +4,7 @@ import Basics
 ///
 /// Every collective must be called by all ranks in the same order. Buffers are owned by the caller and changed in
 /// place; only `gather` allocates in proportion to the data. A call may come from any one thread at a time.
-public protocol Communicator: AnyObject, Sendable {
+package protocol Communicator: AnyObject, Sendable {
     /// This process's number, 0 ..< `worldSize`.
     var rank: Int { get }
     /// How many ranks take part.
@@ -57,7 +57,7 @@ public protocol Communicator: AnyObject, Sendable {
 }
 
 /// How `allReduce` combines two values.
-public enum ReductionOperation: Int32, Sendable, CaseIterable {
+package enum ReductionOperation: Int32, Sendable, CaseIterable {
     case sum = 0
     case minimum = 1
     case maximum = 2

@@ -8,14 +8,14 @@
 /// backwards. Every rank sends and receives 2 · (N − 1)/N of the data, as in any bandwidth-optimal allreduce.
 ///
 /// A call allocates nothing.
-public final class ExactAllReduce {
+package final class ExactAllReduce {
     /// The most elements that `sum` takes.
-    public let maximumCount: Int
+    package let maximumCount: Int
     private let worldSize: Int
     private let scratch: any ExchangeMemory
 
     /// Elements of the scratch for sums of up to `maximumCount` elements over this many ranks.
-    public static func scratchCount(maximumCount: Int, worldSize: Int) -> Int {
+    package static func scratchCount(maximumCount: Int, worldSize: Int) -> Int {
         precondition(maximumCount >= 0 && worldSize >= 1)
         let (doublings, groups) = shape(worldSize)
         let halving = doublings == 0 ? 0 : (maximumCount + 1) / 2
@@ -25,7 +25,7 @@ public final class ExactAllReduce {
     }
 
     /// - Parameter scratch: `scratchCount` elements, which nobody else uses during a sum.
-    public init(maximumCount: Int, worldSize: Int, scratch: any ExchangeMemory) {
+    package init(maximumCount: Int, worldSize: Int, scratch: any ExchangeMemory) {
         self.maximumCount = maximumCount
         self.worldSize = worldSize
         self.scratch = scratch
@@ -33,7 +33,7 @@ public final class ExactAllReduce {
 
     /// Sums `values` over ranks in place; every rank gets the same bits.
     /// - Precondition: all ranks pass the same count, at most `maximumCount`, and `communicator` has `worldSize` ranks.
-    public func sum(_ values: inout MutableSpan<Float>, on communicator: any Communicator) throws(CollectiveError) {
+    package func sum(_ values: inout MutableSpan<Float>, on communicator: any Communicator) throws(CollectiveError) {
         precondition(values.count <= maximumCount, "\(values.count) elements, made for \(maximumCount)")
         precondition(communicator.worldSize == worldSize, "made for \(worldSize) ranks")
         guard worldSize > 1 else { return }

@@ -1,6 +1,6 @@
 /// Floats that stay where they are as long as the object lives, so that a transport can read and write them while their
 /// owner goes on.
-public protocol ExchangeMemory: AnyObject, Sendable {
+package protocol ExchangeMemory: AnyObject, Sendable {
     /// Lends the elements of a range to read and write. The same elements are at the same address at every call.
     func withMutableSpan<R, E: Error>(
         _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(E) -> R
@@ -8,7 +8,7 @@ public protocol ExchangeMemory: AnyObject, Sendable {
 }
 
 /// A message under way, from `startSend` or `startReceive` to `finish`.
-public struct Transfer: Sendable, Equatable {
+package struct Transfer: Sendable, Equatable {
     /// The communicator's own number for it.
     package let id: Int
 

@@ -8,9 +8,9 @@ import Basics
 ///
 /// Everything moves inside the calls, in the order in which ranges were started, and all ranks make the same calls: no
 /// thread of its own is needed, and MPI moves its messages only while it is called.
-public final class PipelinedAllReduce {
+package final class PipelinedAllReduce {
     /// Called with the range after each round of each range, for those who watch.
-    public var onRound: ((Range<Int>) -> Void)?
+    package var onRound: ((Range<Int>) -> Void)?
 
     private let memory: any ExchangeMemory
     private let communicator: any Communicator
@@ -24,18 +24,18 @@ public final class PipelinedAllReduce {
 
     /// How many ranges of this size can be under way at once at this number of ranks: a few MiB for each doubling, and
     /// never fewer than two.
-    public static func capacity(worldSize: Int, count: Int) -> Int {
+    package static func capacity(worldSize: Int, count: Int) -> Int {
         min(16, worldSize.trailingZeroBitCount * max(2, (2 << 20) / max(1, count)))
     }
 
     /// Whether this number of ranks is one of those that it is made for.
-    public static func supports(worldSize: Int) -> Bool { worldSize > 1 && worldSize.nonzeroBitCount == 1 }
+    package static func supports(worldSize: Int) -> Bool { worldSize > 1 && worldSize.nonzeroBitCount == 1 }
 
     /// - Parameters:
     ///   - memory: what is summed in place.
     ///   - maximumCount: the most elements of one range.
     ///   - scratch: `capacity` memories of half as many elements, rounded up.
-    public init(
+    package init(
         _ memory: any ExchangeMemory, maximumCount: Int, scratch: [any ExchangeMemory],
         on communicator: any Communicator
     ) {
@@ -50,7 +50,7 @@ public final class PipelinedAllReduce {
     }
 
     /// Starts to sum a range over ranks. It must not be read or written until `finish`.
-    public func start(_ range: Range<Int>) throws(CollectiveError) {
+    package func start(_ range: Range<Int>) throws(CollectiveError) {
         precondition(range.count <= maximumCount, "\(range.count) elements, made for \(maximumCount)")
         while count == flights.count { try advance() }
         let flight = flights[(oldest + count) % flights.count]
@@ -61,7 +61,7 @@ public final class PipelinedAllReduce {
     }
 
     /// Takes every range under way one round on.
-    public func advance() throws(CollectiveError) {
+    package func advance() throws(CollectiveError) {
         for place in 0..<count {
             let flight = flights[(oldest + place) % flights.count]
             try advance(flight)
@@ -74,12 +74,12 @@ public final class PipelinedAllReduce {
     }
 
     /// Takes all ranges to their end: every rank then has the sums.
-    public func finish() throws(CollectiveError) {
+    package func finish() throws(CollectiveError) {
         while count > 0 { try advance() }
     }
 
     /// Forgets what was under way when an error ended a step.
-    public func reset() {
+    package func reset() {
         (oldest, count) = (0, 0)
     }
 

@@ -3,74 +3,75 @@ import Glibc
 
 /// The world of one rank: every collective leaves the values as they are. For runs without a launcher, under a
 /// debugger or in a container, where MPI is not started at all.
-public final class SingleProcess: Communicator {
-    public let rank = 0
-    public let worldSize = 1
-    public let localRank = 0
-    public let localSize = 1
-    public let hostName: String
-    public let implementation = "one process"
+package final class SingleProcess: Communicator {
+    package let rank = 0
+    package let worldSize = 1
+    package let localRank = 0
+    package let localSize = 1
+    package let hostName: String
+    package let implementation = "one process"
 
-    public init() {
+    package init() {
         hostName = currentHostName()
     }
 
-    public func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {}
+    package func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {}
 
-    public func allReduce(
+    package func allReduce(
         _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
     ) throws(CollectiveError) {}
 
-    public func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
+    package func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
+    {
     }
 
-    public func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
+    package func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
         precondition(root == 0, "root \(root) in a world of one rank")
     }
 
-    public func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
+    package func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
         precondition(root == 0, "root \(root) in a world of one rank")
         return [bytes]
     }
 
-    public func exchange(
+    package func exchange(
         sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
     ) throws(CollectiveError) {
         preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
     }
 
-    public func exchange(
+    package func exchange(
         in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
     ) throws(CollectiveError) {
         preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
     }
 
-    public func startSend(
+    package func startSend(
         _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         preconditionFailure("a world of one rank has no rank \(peer) to send to")
     }
 
-    public func startReceive(
+    package func startReceive(
         into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         preconditionFailure("a world of one rank has no rank \(peer) to receive from")
     }
 
-    public func finish(_ transfer: Transfer) throws(CollectiveError) {
+    package func finish(_ transfer: Transfer) throws(CollectiveError) {
         preconditionFailure("a world of one rank has no transfers")
     }
 
-    public func barrier() throws(CollectiveError) {}
+    package func barrier() throws(CollectiveError) {}
 
     /// Ends the process with this exit code.
-    public func abort(code: ExitCode) -> Never {
+    package func abort(code: ExitCode) -> Never {
         exit(code.rawValue)
     }
 }
 
 /// This machine's name, `localhost` where it has none.
-func currentHostName() -> String {
+package func currentHostName() -> String {
     var name = [CChar](repeating: 0, count: 256)
     guard gethostname(&name, name.count - 1) == 0 else { return "localhost" }
     let text = String(decoding: name.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)

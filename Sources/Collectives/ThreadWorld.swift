@@ -5,26 +5,26 @@ import Basics
 /// Reductions that `ExactAllReduce` makes have the same bits as under MPI, because both run the same code on the same
 /// values. A rank that fails releases the others: their next collective throws, naming it. Ranks that call different
 /// collectives, or leave while others wait, are an error too and not a hang.
-public enum ThreadWorld {
+package enum ThreadWorld {
     /// A rank called `abort(code:)`.
-    public struct Aborted: ExitCoded, Equatable {
+    package struct Aborted: ExitCoded, Equatable {
         /// The rank that called.
-        public let rank: Int
+        package let rank: Int
         /// The code that it gave.
-        public let exitCode: ExitCode
+        package let exitCode: ExitCode
 
-        public init(rank: Int, exitCode: ExitCode) {
+        package init(rank: Int, exitCode: ExitCode) {
             self.rank = rank
             self.exitCode = exitCode
         }
 
-        public var description: String { "rank \(rank) aborted with exit code \(exitCode.rawValue)" }
+        package var description: String { "rank \(rank) aborted with exit code \(exitCode.rawValue)" }
     }
 
     /// Runs `body` on `worldSize` ranks and returns their results in rank order.
     ///
     /// - Throws: the error of the rank that failed first; `Aborted` when it called `abort(code:)`.
-    public static func run<Value: Sendable>(
+    package static func run<Value: Sendable>(
         worldSize: Int, stackSize: Int = 16 << 20, _ body: @escaping @Sendable (any Communicator) throws -> Value
     ) throws -> [Value] {
         let world = World(size: worldSize)
@@ -34,7 +34,7 @@ public enum ThreadWorld {
     }
 
     /// Runs `body` on `worldSize` ranks and returns what became of each, in rank order.
-    public static func outcomes<Value: Sendable>(
+    package static func outcomes<Value: Sendable>(
         worldSize: Int, stackSize: Int = 16 << 20, _ body: @escaping @Sendable (any Communicator) throws -> Value
     ) -> [Result<Value, any Error>] {
         outcomes(in: World(size: worldSize), stackSize: stackSize, body)

@@ -1,17 +1,17 @@
 /// The gradient arena cut into ranges that are reduced one by one, from its end to its start: the order in which the
 /// backward pass completes it.
-public struct GradientBuckets: Sendable, Equatable {
+package struct GradientBuckets: Sendable, Equatable {
     /// The ranges in the order of their completion, adjacent, the first one ends at `elementCount`. All begin at a
     /// multiple of the bucket size, so they keep the arena's alignment; the first one is the one that may be shorter.
-    public let ranges: [Range<Int>]
+    package let ranges: [Range<Int>]
     /// The size of all buckets but perhaps the first.
-    public let bucketElements: Int
+    package let bucketElements: Int
     /// How many elements the arena has.
-    public let elementCount: Int
+    package let elementCount: Int
 
     /// The size of buckets unless another is asked for: an eighth of the arena, so that most of a backward pass has
     /// something on its way, between 1 and 8 MiB, where messages are long and few and the scratch beside them small.
-    public static func defaultBucketElements(of elementCount: Int) -> Int {
+    package static func defaultBucketElements(of elementCount: Int) -> Int {
         let mebibyte = (1 << 20) / MemoryLayout<Float>.stride
         let page = 4096 / MemoryLayout<Float>.stride
         return min(8 * mebibyte, max(mebibyte, elementCount / 8 / page * page))
@@ -19,7 +19,7 @@ public struct GradientBuckets: Sendable, Equatable {
 
     /// Cuts an arena of `elementCount` Floats into buckets of `bucketElements`.
     /// - Precondition: `elementCount` is not negative, `bucketElements` is positive.
-    public init(elementCount: Int, bucketElements: Int) {
+    package init(elementCount: Int, bucketElements: Int) {
         precondition(elementCount >= 0 && bucketElements >= 1)
         self.elementCount = elementCount
         self.bucketElements = bucketElements

@@ -18,25 +18,25 @@ import Kernels
 ///         try reducer.endMicroBatch()
 ///     }
 ///     // `gradients` is the sum over all micro-batches of all ranks, the same bits on every rank.
-public final class GradientReducer {
+package final class GradientReducer {
     /// How many micro-batches of each rank make a step (A).
-    public let microBatchesPerRank: Int
+    package let microBatchesPerRank: Int
     /// The cut of the arena.
-    public let buckets: GradientBuckets
+    package let buckets: GradientBuckets
     /// How the ranks' sums are added.
-    public let mode: ReductionMode
+    package let mode: ReductionMode
 
     /// Seconds inside collectives since `beginStep` (`thread`: on the communication thread).
-    public private(set) var reduceSeconds = 0.0
+    package private(set) var reduceSeconds = 0.0
     /// Seconds in which the caller's thread did nothing but wait for collectives since `beginStep`.
-    public private(set) var waitSeconds = 0.0
+    package private(set) var waitSeconds = 0.0
     /// Collectives since `beginStep`: the number of buckets, or 0 in a world of one rank.
-    public private(set) var collectiveCount = 0
+    package private(set) var collectiveCount = 0
     /// Bytes of gradients that went through them since `beginStep`.
-    public private(set) var bytesReduced = 0
+    package private(set) var bytesReduced = 0
 
     /// Records what is done for each bucket, if set; what a thread of its own does is not.
-    public var timeline: Timeline? {
+    package var timeline: Timeline? {
         didSet {
             pipeline?.onRound = timeline.map { _ in { [unowned self] bucket in record(bucket) } }
         }
@@ -112,7 +112,7 @@ public final class GradientReducer {
     }
 
     /// Starts an optimizer step. After an error, also drops what was under way.
-    public func beginStep() {
+    package func beginStep() {
         _ = lane?.drain()
         pipeline?.reset()
         microBatch = nil
@@ -125,7 +125,7 @@ public final class GradientReducer {
 
     /// Starts micro-batch `index` of this rank.
     /// - Precondition: indices come in order, 0 ..< A, each between `beginStep` and its own `endMicroBatch`.
-    public func beginMicroBatch(_ index: Int) {
+    package func beginMicroBatch(_ index: Int) {
         precondition(microBatch == nil, "micro-batch \(index) begins inside another one")
         precondition(
             index == nextMicroBatch && index < microBatchesPerRank,
@@ -138,7 +138,7 @@ public final class GradientReducer {
     /// The backward pass has written these elements for the last time in this micro-batch.
     /// - Precondition: `range` ends where the one before began; the first one ends at the end of the arena.
     /// - Throws: `CollectiveError` of the reduction (with overlap: perhaps of an earlier bucket, or only at the end).
-    public func completed(_ range: Range<Int>) throws(CollectiveError) {
+    package func completed(_ range: Range<Int>) throws(CollectiveError) {
         guard let microBatch else { preconditionFailure("a range completed outside of a micro-batch") }
         precondition(
             range.upperBound == frontier && range.lowerBound >= 0,
@@ -158,7 +158,7 @@ public final class GradientReducer {
 
     /// Ends a micro-batch; after the last one `gradients` holds the sum over all micro-batches of all ranks.
     /// - Precondition: all ranges are complete.
-    public func endMicroBatch() throws(CollectiveError) {
+    package func endMicroBatch() throws(CollectiveError) {
         guard let index = microBatch else { preconditionFailure("a micro-batch ends that has not begun") }
         precondition(frontier == 0, "a micro-batch ends with elements 0 ..< \(frontier) not complete")
         microBatch = nil

@@ -2,10 +2,10 @@ import Collectives
 import Kernels
 
 /// Gives every rank the values that one rank has.
-public enum ParameterBroadcast {
+package enum ParameterBroadcast {
     /// Copies `root`'s buffer to every rank, in pieces of `chunkElements`.
     /// - Precondition: the buffers of all ranks have the same count.
-    public static func broadcast<Element: BitwiseCopyable>(
+    package static func broadcast<Element: BitwiseCopyable>(
         _ buffer: Buffer<Element>, from root: Int = 0, chunkElements: Int = 1 << 22, on communicator: any Communicator
     ) throws(CollectiveError) {
         precondition(chunkElements >= 1)

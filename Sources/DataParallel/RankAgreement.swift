@@ -3,14 +3,14 @@ import Collectives
 /// Checks that all ranks run the same thing and hold the same weights.
 ///
 /// Each check is a collective and its verdict is the same on every rank: all return, or all throw the same error.
-public enum RankAgreement {
+package enum RankAgreement {
     /// Compares the ranks' configurations at start.
     ///
     /// - Parameter values: names with values as text, in the order in which differences are told. A rank that lacks a
     ///   name that another one has differs from it.
     /// - Throws: `RankDisagreement` (exit code 78) with the ranks by value:
     ///   `ranks {0,1,3} --global-batch=16, rank {2} --global-batch=8`; `CollectiveError`.
-    public static func verifySameConfiguration(
+    package static func verifySameConfiguration(
         _ values: [(name: String, value: String)], on communicator: any Communicator
     ) throws {
         guard communicator.worldSize > 1 else { return }
@@ -28,7 +28,7 @@ public enum RankAgreement {
     ///   - names: the tensors' names, in the same order.
     ///   - step: the finished optimizer steps, for the message.
     /// - Throws: `RankDisagreement` (exit code 80) naming the first tensor that differs and the ranks; `CollectiveError`.
-    public static func verifySameWeights(
+    package static func verifySameWeights(
         fingerprints: [UInt64], names: [String], step: Int, on communicator: any Communicator
     ) throws {
         precondition(fingerprints.count == names.count, "\(fingerprints.count) fingerprints of \(names.count) tensors")

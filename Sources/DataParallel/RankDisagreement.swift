@@ -1,13 +1,13 @@
 import Basics
 
 /// The ranks do not agree: what differs, and which ranks have which value. Thrown on every rank, with the same text.
-public struct RankDisagreement: ExitCoded, Equatable {
+package struct RankDisagreement: ExitCoded, Equatable {
     /// 78 for a disagreement at start, 80 for weights that have diverged.
-    public let exitCode: ExitCode
+    package let exitCode: ExitCode
     /// The one line to print.
-    public let description: String
+    package let description: String
 
-    public init(exitCode: ExitCode, description: String) {
+    package init(exitCode: ExitCode, description: String) {
         self.exitCode = exitCode
         self.description = description
     }

@@ -1,7 +1,7 @@
 import CInstructions
 
 /// A type that activations and matmul operands are stored in. Arithmetic on it is always fp32.
-public protocol ActivationElement: BitwiseCopyable, Sendable {
+package protocol ActivationElement: BitwiseCopyable, Sendable {
     /// The type's name in messages and files: `fp32`, `bf16`.
     static var precision: Precision { get }
     /// Rounds to nearest, ties to even; bf16, as its CPU instruction does, takes numbers below fp32's normal range
@@ -16,40 +16,40 @@ public protocol ActivationElement: BitwiseCopyable, Sendable {
 }
 
 /// How activations and matmul operands are stored. Weights, gradients and moments are fp32 in both.
-public enum Precision: String, Codable, Sendable, CaseIterable {
+package enum Precision: String, Codable, Sendable, CaseIterable {
     case fp32
     case bf16
 }
 
 /// The upper half of an fp32 number: 8 bits of exponent, 8 of significand.
-public struct BFloat16: BitwiseCopyable, Sendable, Equatable {
+package struct BFloat16: BitwiseCopyable, Sendable, Equatable {
     /// Sign, exponent and significand.
-    public var bitPattern: UInt16
+    package var bitPattern: UInt16
 
     /// The number with these bits.
-    public init(bitPattern: UInt16) { self.bitPattern = bitPattern }
+    package init(bitPattern: UInt16) { self.bitPattern = bitPattern }
 }
 
 extension Float: ActivationElement {
-    public static var precision: Precision { .fp32 }
-    @inlinable public init(rounding value: Float) { self = value }
-    @inlinable public var float: Float { self }
+    package static var precision: Precision { .fp32 }
+    @inlinable package init(rounding value: Float) { self = value }
+    @inlinable package var float: Float { self }
 
     @inline(__always) @inlinable
-    public static func load16(_ source: UnsafePointer<Float>) -> SIMD16<Float> {
+    package static func load16(_ source: UnsafePointer<Float>) -> SIMD16<Float> {
         UnsafeRawPointer(source).loadUnaligned(as: SIMD16<Float>.self)
     }
 
     @inline(__always) @inlinable
-    public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<Float>) {
+    package static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<Float>) {
         UnsafeMutableRawPointer(target).storeBytes(of: values, as: SIMD16<Float>.self)
     }
 }
 
 extension BFloat16: ActivationElement {
-    public static var precision: Precision { .bf16 }
+    package static var precision: Precision { .bf16 }
 
-    public init(rounding value: Float) {
+    package init(rounding value: Float) {
         let bits = value.bitPattern
         let upper = UInt16(bits >> 16)
         if value.isNaN {
@@ -62,10 +62,10 @@ extension BFloat16: ActivationElement {
         }
     }
 
-    public var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
+    package var float: Float { Float(bitPattern: UInt32(bitPattern) << 16) }
 
     @inline(__always)
-    public static func load16(_ source: UnsafePointer<BFloat16>) -> SIMD16<Float> {
+    package static func load16(_ source: UnsafePointer<BFloat16>) -> SIMD16<Float> {
         let halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
         // Lane by lane becomes one vpmovzxwd; `init(truncatingIfNeeded:)` may become a call that splits the vector.
         var words = SIMD16<UInt32>()
@@ -74,7 +74,7 @@ extension BFloat16: ActivationElement {
     }
 
     @inline(__always)
-    public static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<BFloat16>) {
+    package static func store16(_ values: SIMD16<Float>, to target: UnsafeMutablePointer<BFloat16>) {
         let halves = instructions_round_bf16(values)
         UnsafeMutableRawPointer(target).storeBytes(of: halves, as: SIMD16<UInt16>.self)
     }

@@ -1,23 +1,23 @@
 /// One pass of AdamW over a range of the arenas.
-public enum AdamWUpdate {
+package enum AdamWUpdate {
     /// What one update needs besides the arenas; the same for every range.
-    public struct Coefficients: Sendable {
+    package struct Coefficients: Sendable {
         /// The learning rate of this update.
-        public var learningRate: Double
+        package var learningRate: Double
         /// Decoupled weight decay, 0 for tensors that do not decay.
-        public var weightDecay: Double
+        package var weightDecay: Double
         /// Decay of the first moment.
-        public var beta1: Double
+        package var beta1: Double
         /// Decay of the second moment.
-        public var beta2: Double
+        package var beta2: Double
         /// Added to the root of the second moment.
-        public var epsilon: Double
+        package var epsilon: Double
         /// The number of this update, from 1, for the bias corrections.
-        public var step: Int
+        package var step: Int
         /// What each stored gradient is multiplied by first: 1 / tokens, times the clip factor.
-        public var gradientScale: Double
+        package var gradientScale: Double
 
-        public init(
+        package init(
             learningRate: Double, weightDecay: Double, beta1: Double, beta2: Double, epsilon: Double, step: Int,
             gradientScale: Double
         ) {
@@ -35,7 +35,7 @@ public enum AdamWUpdate {
     ///
     /// Loshchilov & Hutter 2019, in PyTorch's form: w ← w · (1 − lr · decay), m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g²,
     /// w ← w − (lr / (1 − β₁ᵗ)) · m / (√v / √(1 − β₂ᵗ) + ε). All slices have the same count; `copy` is nil in fp32.
-    public static func apply(
+    package static func apply(
         _ pool: ThreadPool, weights: BufferSlice<Float>, gradients: BufferSlice<Float>,
         firstMoments: BufferSlice<Float>, secondMoments: BufferSlice<Float>, copy: BufferSlice<BFloat16>?,
         _ coefficients: Coefficients

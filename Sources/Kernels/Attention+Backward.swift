@@ -18,7 +18,7 @@ extension Attention {
     /// `qkvGradient` [N, 3C] from `outputGradient` [N, C] and what the forward pass read and wrote.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public func backward(
+    package func backward(
         qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, outputGradient: BufferSlice<E>,
         qkvGradient: BufferSlice<E>
     ) {

@@ -9,7 +9,7 @@ extension Attention {
     /// `output` [N, C] from `qkv` [N, 3C]; keeps each row's log-sum-exp in `logSumExp` [B, H, T].
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public func forward(qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>) {
+    package func forward(qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>) {
         let pairs = sequences * heads
         pool.split(pairs) { thread, range in
             for pair in range {

@@ -14,7 +14,7 @@ import CInstructions
 /// T × T matrix exists. The forward pass keeps one number a row, the log of the softmax's denominator, from which the
 /// backward pass computes the probabilities again. Threads share the (sequence, head) pairs, so bits do not depend on
 /// their number.
-public final class Attention<E: ActivationElement>: @unchecked Sendable {
+package final class Attention<E: ActivationElement>: @unchecked Sendable {
     /// Queries whose key and value gradients are summed in one product.
     static var queryTile: Int { 64 }
     /// Keys whose scores exist at a time.

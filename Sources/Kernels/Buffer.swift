@@ -8,9 +8,9 @@ package let reservedMemory = Atomic<Int>(0)
 ///
 /// The arenas (weights, gradients, moments) and every activation are buffers. Outside this module a buffer is read
 /// and written through spans; inside, kernels use `base`.
-public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
+package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     /// Number of elements.
-    public let count: Int
+    package let count: Int
     let base: UnsafeMutablePointer<Element>
     /// Bytes that it takes from the system: whole pages. `Int.max` stands for more than that.
     package let byteCount: Int
@@ -18,7 +18,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
 
     /// Reserves `count` zeroed elements. Pages are only taken from the system when they are first written.
     /// - Throws: `KernelError` (64) when the system has no room for them.
-    public init(count: Int) throws(KernelError) {
+    package init(count: Int) throws(KernelError) {
         self.count = count
         byteCount = Self.byteCount(count)
         base = try Self.map(byteCount).bindMemory(to: Element.self, capacity: count)
@@ -68,22 +68,22 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The whole buffer as a slice.
-    public var all: BufferSlice<Element> { BufferSlice(buffer: self, offset: 0, count: count) }
+    package var all: BufferSlice<Element> { BufferSlice(buffer: self, offset: 0, count: count) }
 
     /// The elements of a range.
-    public subscript(range: Range<Int>) -> BufferSlice<Element> {
+    package subscript(range: Range<Int>) -> BufferSlice<Element> {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
         return BufferSlice(buffer: self, offset: range.lowerBound, count: range.count)
     }
 
     /// Lends the elements of a range to read.
-    public func withSpan<R, E: Error>(_ range: Range<Int>, _ body: (Span<Element>) throws(E) -> R) throws(E) -> R {
+    package func withSpan<R, E: Error>(_ range: Range<Int>, _ body: (Span<Element>) throws(E) -> R) throws(E) -> R {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
         return try body(UnsafeBufferPointer(start: base + range.lowerBound, count: range.count).span)
     }
 
     /// Lends the elements of a range to read and write.
-    public func withMutableSpan<R, E: Error>(
+    package func withMutableSpan<R, E: Error>(
         _ range: Range<Int>, _ body: (inout MutableSpan<Element>) throws(E) -> R
     ) throws(E) -> R {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
@@ -93,7 +93,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// Lends the same range of two buffers to read and write.
-    public func withMutableSpans<R, E: Error>(
+    package func withMutableSpans<R, E: Error>(
         _ range: Range<Int>, and other: Buffer,
         _ body: (inout MutableSpan<Element>, inout MutableSpan<Element>) throws(E) -> R
     ) throws(E) -> R {
@@ -107,7 +107,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// Copies elements out, for tests, statistics and files.
-    public func array(_ range: Range<Int>? = nil) -> [Element] {
+    package func array(_ range: Range<Int>? = nil) -> [Element] {
         withSpan(range ?? 0..<count) { span in
             [Element](unsafeUninitializedCapacity: span.count) { target, initialized in
                 for i in 0..<span.count { target.initializeElement(at: i, to: span[i]) }
@@ -117,7 +117,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// Copies `elements` in, from `offset` on.
-    public func set(_ elements: [Element], at offset: Int = 0) {
+    package func set(_ elements: [Element], at offset: Int = 0) {
         precondition(offset >= 0 && offset + elements.count <= count, "\(elements.count) elements do not fit")
         elements.withUnsafeBufferPointer { source in
             if let start = source.baseAddress { (base + offset).update(from: start, count: source.count) }
@@ -125,7 +125,7 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// Sets every element of a range to zero bits.
-    public func zero(_ range: Range<Int>? = nil) {
+    package func zero(_ range: Range<Int>? = nil) {
         let range = range ?? 0..<count
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
         memset(base + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
@@ -133,13 +133,13 @@ public final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
 }
 
 /// A named part of a buffer, the operand of every kernel. Holding one keeps the buffer alive.
-public struct BufferSlice<Element: BitwiseCopyable>: @unchecked Sendable {
+package struct BufferSlice<Element: BitwiseCopyable>: @unchecked Sendable {
     /// The memory that this is a part of.
-    public let buffer: Buffer<Element>
+    package let buffer: Buffer<Element>
     /// The first element's position in `buffer`.
-    public let offset: Int
+    package let offset: Int
     /// Number of elements.
-    public let count: Int
+    package let count: Int
 
     init(buffer: Buffer<Element>, offset: Int, count: Int) {
         self.buffer = buffer
@@ -148,16 +148,16 @@ public struct BufferSlice<Element: BitwiseCopyable>: @unchecked Sendable {
     }
 
     /// The position in `buffer`.
-    public var range: Range<Int> { offset..<offset + count }
+    package var range: Range<Int> { offset..<offset + count }
 
     /// A part of this part.
-    public subscript(range: Range<Int>) -> BufferSlice {
+    package subscript(range: Range<Int>) -> BufferSlice {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
         return BufferSlice(buffer: buffer, offset: offset + range.lowerBound, count: range.count)
     }
 
     /// Copies the elements out.
-    public func array() -> [Element] { buffer.array(range) }
+    package func array() -> [Element] { buffer.array(range) }
 
     @inline(__always) var pointer: UnsafeMutablePointer<Element> { buffer.base + offset }
 }

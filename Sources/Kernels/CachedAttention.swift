@@ -4,9 +4,9 @@
 // T: positions in the cache, H: heads, D: head size, C = H · D.
 
 /// Attention of one new token to all before it, from a cache of keys and values. fp32; for generation.
-public enum CachedAttention {
+package enum CachedAttention {
     /// `output` [C] from `qkv` [3C] of the token at `position`; its k and v are first written to the caches [T, C].
-    public static func forward(
+    package static func forward(
         qkv: BufferSlice<Float>, keys: BufferSlice<Float>, values: BufferSlice<Float>, position: Int, heads: Int,
         headSize D: Int, scores: BufferSlice<Float>, output: BufferSlice<Float>
     ) {

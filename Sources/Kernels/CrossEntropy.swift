@@ -6,14 +6,14 @@ import Glibc
 // R: rows of a block, V: vocabulary.
 
 /// Softmax and cross-entropy of a block of rows, with the gradient in the same pass.
-public enum CrossEntropy {
+package enum CrossEntropy {
     /// Writes each row's loss, −log softmax(logits)[target], and turns `logits` [R, stride] into the gradient of the
     /// losses' sum: softmax − one-hot. Computed in fp32; columns from V to `stride` are not read and become zero.
     ///
     /// `targets` and `losses` have R elements; `scratch` has at least threads × (V rounded up to 16) elements.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func lossAndGradient<E: ActivationElement>(
+    package static func lossAndGradient<E: ActivationElement>(
         _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
         losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
     ) {
@@ -39,7 +39,7 @@ public enum CrossEntropy {
     /// Writes each row's loss alone; `logits` stay as they are. For evaluation.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func loss<E: ActivationElement>(
+    package static func loss<E: ActivationElement>(
         _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
         losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
     ) {

@@ -4,9 +4,9 @@
 // N: rows (tokens), T: context, C: embedding size, V: vocabulary.
 
 /// Token and position embeddings.
-public enum Embedding {
+package enum Embedding {
     /// `output` [N, C] = tokenTable[token] + positionTable[position]; positions run 0 ..< T in each sequence.
-    public static func forward(
+    package static func forward(
         _ pool: ThreadPool, tokens: BufferSlice<Int32>, tokenTable: BufferSlice<Float>,
         positionTable: BufferSlice<Float>, output: BufferSlice<Float>, context T: Int, columns C: Int
     ) {
@@ -30,7 +30,7 @@ public enum Embedding {
     ///
     /// Threads share the columns, so every sum has one order at any number of threads. Rows of `positionGradient` past
     /// the context become zero.
-    public static func backward(
+    package static func backward(
         _ pool: ThreadPool, tokens: BufferSlice<Int32>, gradient: BufferSlice<Float>,
         tokenGradient: BufferSlice<Float>, positionGradient: BufferSlice<Float>, context T: Int, columns C: Int
     ) {

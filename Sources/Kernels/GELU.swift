@@ -6,11 +6,11 @@
 /// The Gaussian error linear unit in its tanh form (Hendrycks & Gimpel 2016; `gelu_new` of GPT-2).
 ///
 /// ½x(1 + tanh u) = x · σ(2u) with u = √(2/π) · (x + 0.044715 x³).
-public enum GELU {
+package enum GELU {
     /// `y` [N, H] = GELU(`x` [N, H]).
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func forward<E: ActivationElement>(_ pool: ThreadPool, _ x: BufferSlice<E>, into y: BufferSlice<E>) {
+    package static func forward<E: ActivationElement>(_ pool: ThreadPool, _ x: BufferSlice<E>, into y: BufferSlice<E>) {
         pool.split(x.count, grain: 1024) { _, range in
             let full = range.lowerBound + range.count / 16 * 16
             for i in stride(from: range.lowerBound, to: full, by: 16) {
@@ -26,7 +26,7 @@ public enum GELU {
     /// (it is not kept since the forward pass) and the column sums of the new gradient to `biasGradient` [H].
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func backward<E: ActivationElement>(
+    package static func backward<E: ActivationElement>(
         _ pool: ThreadPool, x: BufferSlice<E>, gradient: BufferSlice<E>, output y: BufferSlice<E>,
         biasGradient: BufferSlice<Float>, partials: Partials, columns H: Int
     ) {

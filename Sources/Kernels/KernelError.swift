@@ -1,11 +1,11 @@
 import Basics
 
 /// A kernel that cannot be set up on this machine, or that failed.
-public struct KernelError: ExitCoded {
+package struct KernelError: ExitCoded {
     /// One line: what happened, with which shape, what to do.
-    public let description: String
+    package let description: String
     /// 64 where the sizes that the user gave ask for too much, 70 where a library failed.
-    public let exitCode: ExitCode
+    package let exitCode: ExitCode
 
     /// oneDNN has no code for it on this CPU.
     let isUnimplemented: Bool

@@ -4,7 +4,7 @@
 // N: rows (tokens of a micro-batch), C: columns (embedding size).
 
 /// Layer normalisation over rows, fused with the residual additions around it (Ba et al. 2016; epsilon 1e-5 as GPT-2).
-public enum LayerNorm {
+package enum LayerNorm {
     static let epsilon: Float = 1e-5
 
     /// Adds a branch to the residual stream and normalises the sum.
@@ -14,7 +14,7 @@ public enum LayerNorm {
     /// weight + bias; `mean` and `rstd` [N] are kept for the backward pass.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func forward<E: ActivationElement>(
+    package static func forward<E: ActivationElement>(
         _ pool: ThreadPool, residual: BufferSlice<Float>, adding branch: BufferSlice<E>?, sum: BufferSlice<Float>,
         output: BufferSlice<E>, weight: BufferSlice<Float>, bias: BufferSlice<Float>,
         mean: BufferSlice<Float>, rstd: BufferSlice<Float>, columns C: Int
@@ -77,7 +77,7 @@ public enum LayerNorm {
     /// gradient of the linear layer that feeds the residual stream here.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func backward<E: ActivationElement>(
+    package static func backward<E: ActivationElement>(
         _ pool: ThreadPool, outputGradient: BufferSlice<E>, x: BufferSlice<Float>, weight: BufferSlice<Float>,
         bias: BufferSlice<Float>, mean: BufferSlice<Float>, rstd: BufferSlice<Float>,
         residualGradient: BufferSlice<Float>, overwrites: Bool, branchGradient: BufferSlice<E>?,

@@ -5,9 +5,9 @@
 ///
 /// Where it pays, b is brought into oneDNN's own format first (`PackedOperand`), and a transposed a is turned round piece
 /// by piece into memory that is still in the cache when the product reads it.
-public final class Matmul: @unchecked Sendable {
+package final class Matmul: @unchecked Sendable {
     /// The operands' storage.
-    public enum Layout: Sendable {
+    package enum Layout: Sendable {
         /// a[rows, inner] · b[inner, columns]: the forward pass, with weights stored [in, out].
         case plain
         /// a[rows, inner] · b[columns, inner]ᵀ: gradients of inputs, and the language-model head.
@@ -17,11 +17,11 @@ public final class Matmul: @unchecked Sendable {
     }
 
     /// Rows, columns and inner length.
-    public let rows: Int
+    package let rows: Int
     /// Columns of the result.
-    public let columns: Int
+    package let columns: Int
     /// The length that is summed over.
-    public let inner: Int
+    package let inner: Int
     private let workspace: Workspace
     private let layout: Layout
     private let strides: (a: Int, b: Int)
@@ -146,7 +146,7 @@ public final class Matmul: @unchecked Sendable {
 
     /// Computes the product. `bias` is needed exactly when it was planned. With `reusingOperand`, b is the one that the
     /// last product with the same `PackedOperand` had, and is not packed again.
-    public func run<Input: ActivationElement, Output: ActivationElement>(
+    package func run<Input: ActivationElement, Output: ActivationElement>(
         _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
         reusingOperand: Bool = false
     ) {
@@ -184,5 +184,5 @@ public final class Matmul: @unchecked Sendable {
 
 extension Precision {
     /// Bytes of one element.
-    public var byteCount: Int { self == .bf16 ? 2 : 4 }
+    package var byteCount: Int { self == .bf16 ? 2 : 4 }
 }

@@ -4,9 +4,9 @@ import Synchronization
 /// What all oneDNN calls of one rank share: the engine, a stream for each thread, and the primitives.
 ///
 /// Primitives are created once, when a plan is made; a step only executes them.
-public final class Compute: @unchecked Sendable {
+package final class Compute: @unchecked Sendable {
     /// The rank's threads.
-    public let pool: ThreadPool
+    package let pool: ThreadPool
     private let engine: dnnl_engine_t
     private let streams: [dnnl_stream_t]
     private var made: [MatmulShape: [OneDNNMatmul]] = [:]
@@ -15,7 +15,7 @@ public final class Compute: @unchecked Sendable {
 
     /// Starts oneDNN and the threads.
     /// - Throws: `KernelError`: 64 for more threads than the system has, 70 when oneDNN fails.
-    public init(threadCount: Int) throws(KernelError) {
+    package init(threadCount: Int) throws(KernelError) {
         var engine: dnnl_engine_t?
         try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create a CPU engine")
         guard let engine else { throw KernelError("oneDNN returned no engine") }
@@ -82,14 +82,14 @@ public final class Compute: @unchecked Sendable {
     package func failNextProduct() { note(dnnl_out_of_memory) }
 
     /// The version of the oneDNN library that runs, such as `2.6.3`.
-    public static var libraryVersion: String {
+    package static var libraryVersion: String {
         guard let version = dnnl_version()?.pointee else { return "unknown" }
         return "\(version.major).\(version.minor).\(version.patch)"
     }
 
     /// Whether this CPU multiplies bf16 numbers in hardware; without, oneDNN would fall back to a path that is
     /// hundreds of times slower.
-    public static var hasFastBFloat16: Bool {
+    package static var hasFastBFloat16: Bool {
         let isa = dnnl_get_effective_cpu_isa().rawValue
         return isa & dnnl_cpu_isa_avx512_core_bf16.rawValue == dnnl_cpu_isa_avx512_core_bf16.rawValue
     }

@@ -9,7 +9,7 @@
 /// done once, by all threads, and several products can share it. The format, oneDNN's `BA16a64b` and `BA16a64b2a`:
 /// panels of 64 columns, in each panel the words of these columns row by row. Zeros fill up 64 columns and 16 rows of
 /// words.
-public final class PackedOperand: @unchecked Sendable {
+package final class PackedOperand: @unchecked Sendable {
     static let panelWidth = 64
     private(set) var words: Buffer<UInt32>
     private let memory: Memory

@@ -4,7 +4,7 @@
 /// Memory for sums over rows: each chunk of 64 rows has a sum of its own, and these are added in order.
 ///
 /// The chunks depend on the number of rows alone, so the result has the same bits at any number of threads.
-public final class Partials: @unchecked Sendable {
+package final class Partials: @unchecked Sendable {
     static let rowsPerChunk = 64
     private let sums: Buffer<Float>
 
@@ -51,11 +51,11 @@ public final class Partials: @unchecked Sendable {
 }
 
 /// Sums over rows.
-public enum ColumnSum {
+package enum ColumnSum {
     /// `target` [C] = sum over rows of `x` [N, C]: the gradient of a bias.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func compute<E: ActivationElement>(
+    package static func compute<E: ActivationElement>(
         _ pool: ThreadPool, _ x: BufferSlice<E>, rows N: Int, columns C: Int, partials: Partials,
         into target: BufferSlice<Float>
     ) {

@@ -1,18 +1,18 @@
 /// What `--debug` shows of a tensor.
-public struct TensorStatistics: Sendable, Equatable {
+package struct TensorStatistics: Sendable, Equatable {
     /// The mean of all values.
-    public var mean: Double
+    package var mean: Double
     /// The standard deviation of all values (population).
-    public var standardDeviation: Double
+    package var standardDeviation: Double
     /// The largest absolute value.
-    public var largestMagnitude: Double
+    package var largestMagnitude: Double
     /// How many values are infinite or not a number; the other figures are of the rest.
-    public var nonFiniteCount: Int
+    package var nonFiniteCount: Int
 
     /// Computes the figures in Double, one value after another.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public init<E: ActivationElement>(_ x: BufferSlice<E>) {
+    package init<E: ActivationElement>(_ x: BufferSlice<E>) {
         var sum = 0.0
         var squares = 0.0
         var largest = 0.0
@@ -36,9 +36,9 @@ public struct TensorStatistics: Sendable, Equatable {
 }
 
 /// A 64-bit hash of memory, for the comparison of weights between ranks. Not a defence against forgery.
-public enum Fingerprint {
+package enum Fingerprint {
     /// The hash of a slice's bits: any one changed bit changes it.
-    public static func compute(_ x: BufferSlice<Float>) -> UInt64 {
+    package static func compute(_ x: BufferSlice<Float>) -> UInt64 {
         // Eight lanes, each a multiply-add chain with an odd (so invertible) multiplier.
         let words = UnsafeRawPointer(x.pointer)
         let count = x.count * 4
@@ -59,7 +59,7 @@ public enum Fingerprint {
     }
 
     /// Folds one more value into a hash.
-    public static func combine(_ hash: UInt64, _ value: UInt64) -> UInt64 { mix(hash ^ mix(value)) }
+    package static func combine(_ hash: UInt64, _ value: UInt64) -> UInt64 { mix(hash ^ mix(value)) }
 
     private static func mix(_ value: UInt64) -> UInt64 {
         var h = value &+ 0x9e37_79b9_7f4a_7c15

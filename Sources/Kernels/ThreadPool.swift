@@ -6,9 +6,9 @@ import Synchronization
 ///
 /// `run` splits work by thread number, never by who is free first, so results do not depend on timing.
 /// Workers spin for a moment after each piece of work (the next kernel is microseconds away) and then sleep.
-public final class ThreadPool: @unchecked Sendable {
+package final class ThreadPool: @unchecked Sendable {
     /// Threads that share the work, the caller included.
-    public let threadCount: Int
+    package let threadCount: Int
 
     private let generation = Atomic<UInt32>(0)
     private let pending = Atomic<Int>(0)
@@ -23,7 +23,7 @@ public final class ThreadPool: @unchecked Sendable {
 
     /// Starts the workers.
     /// - Throws: `KernelError` (64) when the system has no resources for one of them.
-    public init(threadCount: Int) throws(KernelError) {
+    package init(threadCount: Int) throws(KernelError) {
         precondition(threadCount >= 1, "a pool needs at least one thread")
         self.threadCount = threadCount
         useOneThreadInsideOneDNN()
@@ -39,7 +39,7 @@ public final class ThreadPool: @unchecked Sendable {
     }
 
     /// Ends the workers. Without it they sleep until the process ends.
-    public func shutdown() {
+    package func shutdown() {
         stopping.store(true, ordering: .releasing)
         monitor.withLock {
             generation.wrappingAdd(1, ordering: .releasing)
@@ -50,7 +50,7 @@ public final class ThreadPool: @unchecked Sendable {
     /// Calls `body` once for each thread number and returns when all are done.
     ///
     /// With more than one thread, Swift allocates some 50 bytes at each call to lend `body` to the workers.
-    public func run(_ body: (Int) -> Void) {
+    package func run(_ body: (Int) -> Void) {
         if threadCount == 1 { return body(0) }
         precondition(!stopping.load(ordering: .relaxed), "the pool was shut down")
         withoutActuallyEscaping(body) { escaping in
@@ -71,7 +71,7 @@ public final class ThreadPool: @unchecked Sendable {
     }
 
     /// Cuts 0 ..< `count` into one range a thread, each a multiple of `grain` long but the last, and calls `body`.
-    public func split(_ count: Int, grain: Int = 1, _ body: (Int, Range<Int>) -> Void) {
+    package func split(_ count: Int, grain: Int = 1, _ body: (Int, Range<Int>) -> Void) {
         if threadCount == 1 { return body(0, 0..<count) }
         run { thread in
             let range = share(of: count, grain: grain, thread: thread)
@@ -80,7 +80,7 @@ public final class ThreadPool: @unchecked Sendable {
     }
 
     /// The range of 0 ..< `count` that `split` gives to a thread.
-    public func share(of count: Int, grain: Int, thread: Int) -> Range<Int> {
+    package func share(of count: Int, grain: Int, thread: Int) -> Range<Int> {
         ThreadPool.share(of: count, grain: grain, part: thread, of: threadCount)
     }
 

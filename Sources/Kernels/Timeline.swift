@@ -1,7 +1,7 @@
 import Glibc
 
 /// What a training step does. `swiftlet bench` adds the pieces of work up, `train --trace` draws all of them.
-public enum Phase: UInt8, CaseIterable, Sendable {
+package enum Phase: UInt8, CaseIterable, Sendable {
     // What holds pieces of work.
     case step, forward, head, backward, update, layer
     // Pieces of work.
@@ -20,17 +20,17 @@ public enum Phase: UInt8, CaseIterable, Sendable {
 }
 
 /// A recording of what one rank did when. Recording costs two clock readings an event and no allocation.
-public final class Timeline: @unchecked Sendable {
+package final class Timeline: @unchecked Sendable {
     /// One piece of work.
-    public struct Event: Sendable {
+    package struct Event: Sendable {
         /// What was done.
-        public var phase: Phase
+        package var phase: Phase
         /// The layer from 0, the bucket, the step from 1; −1 where none of these is meant.
-        public var index: Int
+        package var index: Int
         /// Start and end in nanoseconds of the monotonic clock.
-        public var start: UInt64
+        package var start: UInt64
         /// See `start`.
-        public var end: UInt64
+        package var end: UInt64
 
         package init(phase: Phase, index: Int = -1, start: UInt64, end: UInt64) {
             self.phase = phase
@@ -41,22 +41,22 @@ public final class Timeline: @unchecked Sendable {
     }
 
     /// What was recorded, in order.
-    public private(set) var events: [Event] = []
+    package private(set) var events: [Event] = []
 
     /// Room for this many events; later ones are dropped.
-    public init(capacity: Int = 1 << 16) { events.reserveCapacity(capacity) }
+    package init(capacity: Int = 1 << 16) { events.reserveCapacity(capacity) }
 
     /// Forgets all events and keeps their memory.
-    public func removeAll() { events.removeAll(keepingCapacity: true) }
+    package func removeAll() { events.removeAll(keepingCapacity: true) }
 
     /// Adds an event that ends now.
-    public func record(_ phase: Phase, index: Int = -1, since start: UInt64) {
+    package func record(_ phase: Phase, index: Int = -1, since start: UInt64) {
         guard events.count < events.capacity else { return }
         events.append(Event(phase: phase, index: index, start: start, end: Timeline.now()))
     }
 
     /// Nanoseconds of the monotonic clock.
-    public static func now() -> UInt64 {
+    package static func now() -> UInt64 {
         var time = timespec()
         clock_gettime(CLOCK_MONOTONIC, &time)
         return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
@@ -66,7 +66,7 @@ public final class Timeline: @unchecked Sendable {
 extension Timeline? {
     /// Runs a piece of a step, on the record if there is one.
     @inline(__always)
-    public func timed<R>(_ phase: Phase, index: Int = -1, _ body: () throws -> R) rethrows -> R {
+    package func timed<R>(_ phase: Phase, index: Int = -1, _ body: () throws -> R) rethrows -> R {
         guard let self else { return try body() }
         let start = Timeline.now()
         defer { self.record(phase, index: index, since: start) }

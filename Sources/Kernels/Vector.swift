@@ -1,7 +1,7 @@
 /// Whole-buffer operations.
-public enum Vector {
+package enum Vector {
     /// `target` += `source` over a range of both.
-    public static func add(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+    package static func add(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
         let s = source.base
         let t = target.base
         for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
@@ -11,7 +11,7 @@ public enum Vector {
     }
 
     /// `sum` = `a` + `b`; may be the same memory as either.
-    public static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
+    package static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
         for i in stride(from: 0, to: sum.count, by: 16) {
             let left = sum.count - i
             Float.store(
@@ -21,14 +21,14 @@ public enum Vector {
     }
 
     /// Copies a range of `source` to the same range of `target`.
-    public static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+    package static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
         (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)
     }
 
     /// `target` = `source`, rounded.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    public static func round<E: ActivationElement>(
+    package static func round<E: ActivationElement>(
         _ pool: ThreadPool, _ source: BufferSlice<Float>, into target: BufferSlice<E>
     ) {
         pool.split(source.count, grain: 4096) { _, range in
@@ -49,7 +49,7 @@ public enum Vector {
     }
 
     /// The sum of squares, with the same bits at any number of threads. `sums` comes from `squareSums(count:)`.
-    public static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {
+    package static func sumOfSquares(_ pool: ThreadPool, _ x: BufferSlice<Float>, sums: Buffer<Double>) -> Double {
         let chunks = (x.count + chunk - 1) / chunk
         precondition(sums.count >= chunks, "room for \(sums.count) sums, \(chunks) needed")
         pool.split(chunks) { _, range in

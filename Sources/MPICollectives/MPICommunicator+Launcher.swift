@@ -8,23 +8,23 @@ import Glibc
 
 extension MPICommunicator {
     /// Whether a launcher started this process as a rank, so that MPI should be started.
-    public static func isLaunchedByMPI(environment: [String: String]) -> Bool {
+    package static func isLaunchedByMPI(environment: [String: String]) -> Bool {
         rankNames.contains { environment[$0] != nil } || sizeNames.contains { environment[$0] != nil }
     }
 
     /// How many ranks the launcher says that it started; nil when there is none, or it does not say.
-    public static func launcherWorldSize(environment: [String: String]) -> Int? {
+    package static func launcherWorldSize(environment: [String: String]) -> Int? {
         let slurmNames = hasTaskRank(environment) ? slurmSizeNames : []
         return firstNumber(sizeNames + slurmNames, in: environment).flatMap { $0 >= 1 ? $0 : nil }
     }
 
     /// This process's rank as the launcher counts, for messages before MPI runs; nil without a launcher.
-    public static func launcherRank(environment: [String: String]) -> Int? {
+    package static func launcherRank(environment: [String: String]) -> Int? {
         firstNumber(rankNames, in: environment)
     }
 
     /// What is wrong when the launcher and the library see different worlds; nil when they agree.
-    public static func mismatch(environment: [String: String], worldSize: Int, library: String) -> String? {
+    package static func mismatch(environment: [String: String], worldSize: Int, library: String) -> String? {
         guard let started = launcherWorldSize(environment: environment), started != worldSize else { return nil }
         let launcher = launcherName(environment)
         return "launcher and MPI library do not match: \(launcher) started \(started) ranks, but this MPI library sees "
@@ -32,7 +32,7 @@ extension MPICommunicator {
     }
 
     /// The launcher's variables of this process.
-    public static func launcherEnvironment() -> [String: String] {
+    package static func launcherEnvironment() -> [String: String] {
         var found: [String: String] = [:]
         for name in sizeNames + rankNames + slurmSizeNames + ["SLURM_PROCID"] {
             if let value = getenv(name) { found[name] = String(cString: value) }

@@ -8,7 +8,7 @@ extension MPICommunicator {
     // The memory stays where it is for its life (`ExchangeMemory`), and the caller keeps it until `finish`, so its address
     // may outlive the call that lends it.
 
-    public func startSend(
+    package func startSend(
         _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         requirePeer(peer)
@@ -22,7 +22,7 @@ extension MPICommunicator {
         return Transfer(id: Int(slot))
     }
 
-    public func startReceive(
+    package func startReceive(
         into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         requirePeer(peer)
@@ -36,7 +36,7 @@ extension MPICommunicator {
         return Transfer(id: Int(slot))
     }
 
-    public func finish(_ transfer: Transfer) throws(CollectiveError) {
+    package func finish(_ transfer: Transfer) throws(CollectiveError) {
         try wait("finish") { cmpi_wait(Int32(transfer.id)) }
     }
 }

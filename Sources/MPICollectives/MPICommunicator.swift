@@ -6,20 +6,20 @@ import Collectives
 ///
 /// MPI can be started once in the life of a process, so there is one of these. Calls may come from any thread, one at a
 /// time (MPI_THREAD_SERIALIZED).
-public final class MPICommunicator: Communicator {
-    public let rank: Int
-    public let worldSize: Int
-    public let localRank: Int
-    public let localSize: Int
-    public let hostName: String
-    public let implementation: String
+package final class MPICommunicator: Communicator {
+    package let rank: Int
+    package let worldSize: Int
+    package let localRank: Int
+    package let localSize: Int
+    package let hostName: String
+    package let implementation: String
 
     /// Starts MPI and checks that it is usable: its thread level, and that the launcher speaks to this very library.
     ///
     /// - Parameter environment: where the launcher's variables are; those of this process by default.
     /// - Throws: `CollectiveError` of operation `start`; its exit code is 78 when the launcher started several ranks but
     ///   this MPI library sees one, else 70.
-    public init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
+    package init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
         var isSerialized: Int32 = 0
         try Self.check(Activity.waiting { cmpi_init(&isSerialized) }, "start", rank: 0)
         var numbers: (rank: Int32, size: Int32) = (0, 1)
@@ -48,12 +48,12 @@ public final class MPICommunicator: Communicator {
     }
 
     /// Ends MPI: waits for every rank, then finalizes. The communicator cannot be used afterwards.
-    public func shutdown() throws(CollectiveError) {
+    package func shutdown() throws(CollectiveError) {
         try wait("shutdown") { cmpi_barrier() }
         try wait("shutdown") { cmpi_finalize() }
     }
 
-    public func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
+    package func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
         try wait("allReduceSum") {
             values.withUnsafeMutableBufferPointer {
                 cmpi_allreduce_float($0.baseAddress, $0.count, ReductionOperation.sum.rawValue)
@@ -61,7 +61,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func allReduce(
+    package func allReduce(
         _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
     ) throws(CollectiveError) {
         try wait("allReduce") {
@@ -71,7 +71,8 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
+    package func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
+    {
         try wait("allReduce") {
             values.withUnsafeMutableBufferPointer {
                 cmpi_allreduce_int64($0.baseAddress, $0.count, operation.rawValue)
@@ -79,14 +80,14 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
+    package func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
         requireRank(root)
         try wait("broadcast") {
             bytes.withUnsafeMutableBytes { cmpi_broadcast($0.baseAddress, $0.count, Int32(root)) }
         }
     }
 
-    public func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
+    package func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
         requireRank(root)
         let isRoot = rank == root
         var counts = [Int64](repeating: 0, count: isRoot ? worldSize : 0)
@@ -113,7 +114,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func exchange(
+    package func exchange(
         sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
     ) throws(CollectiveError) {
         requirePeer(peer)
@@ -126,7 +127,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func exchange(
+    package func exchange(
         in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
     ) throws(CollectiveError) {
         requirePeer(peer)
@@ -143,17 +144,17 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func barrier() throws(CollectiveError) {
+    package func barrier() throws(CollectiveError) {
         try wait("barrier") { cmpi_barrier() }
     }
 
     /// Ends every rank of the job with this exit code (MPI_Abort).
-    public func abort(code: ExitCode) -> Never {
+    package func abort(code: ExitCode) -> Never {
         cmpi_abort(code.rawValue)
     }
 
     /// The most elements that one MPI call carries; longer buffers are cut. For tests: every rank must set the same.
-    public static func setChunkLimit(_ elements: Int) throws(CollectiveError) {
+    package static func setChunkLimit(_ elements: Int) throws(CollectiveError) {
         try check(cmpi_set_chunk_limit(elements), "setChunkLimit", rank: 0)
     }
 

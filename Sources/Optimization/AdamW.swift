@@ -4,19 +4,19 @@ import Kernels
 ///
 /// One pass reads and writes weights and both moments, applies the clip factor to the gradients on the way, and
 /// refreshes the bf16 copy of the weights.
-public final class AdamW {
+package final class AdamW {
     /// What stays the same over a run.
-    public struct Hyperparameters: Codable, Equatable, Sendable {
+    package struct Hyperparameters: Codable, Equatable, Sendable {
         /// Decay of tensors of two or more dimensions; others do not decay.
-        public var weightDecay: Double
+        package var weightDecay: Double
         /// Decay of the first moment.
-        public var beta1: Double
+        package var beta1: Double
         /// Decay of the second moment.
-        public var beta2: Double
+        package var beta2: Double
         /// Added to the root of the second moment.
-        public var epsilon: Double
+        package var epsilon: Double
 
-        public init(weightDecay: Double = 0.1, beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8) {
+        package init(weightDecay: Double = 0.1, beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8) {
             self.weightDecay = weightDecay
             self.beta1 = beta1
             self.beta2 = beta2
@@ -25,13 +25,13 @@ public final class AdamW {
     }
 
     /// The run's constants.
-    public let hyperparameters: Hyperparameters
+    package let hyperparameters: Hyperparameters
     /// Running mean of gradients, laid out as the weights.
-    public let firstMoments: Buffer<Float>
+    package let firstMoments: Buffer<Float>
     /// Running mean of squared gradients, laid out as the weights.
-    public let secondMoments: Buffer<Float>
+    package let secondMoments: Buffer<Float>
     /// Updates made so far; set when a checkpoint is loaded.
-    public var step: Int
+    package var step: Int
     private let ranges: [(range: Range<Int>, decays: Bool)]
 
     /// Moments of zero for an arena that `ranges` covers.
@@ -48,7 +48,7 @@ public final class AdamW {
     }
 
     /// Makes one update. Each gradient is multiplied by `gradientScale` first; `copy` is refreshed if there is one.
-    public func update(
+    package func update(
         _ weights: Buffer<Float>, gradients: Buffer<Float>, copy: Buffer<BFloat16>?, learningRate: Double,
         gradientScale: Double, pool: ThreadPool
     ) {

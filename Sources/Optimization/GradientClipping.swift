@@ -1,15 +1,15 @@
 import Kernels
 
 /// Clipping of the gradient's global norm, as `torch.nn.utils.clip_grad_norm_` does it.
-public struct GradientClipping: Sendable {
+package struct GradientClipping: Sendable {
     /// The largest norm that passes unchanged; 0 turns clipping off.
-    public var maximumNorm: Double
+    package var maximumNorm: Double
 
     /// Clips to `maximumNorm`; 0 turns clipping off.
-    public init(maximumNorm: Double) { self.maximumNorm = maximumNorm }
+    package init(maximumNorm: Double) { self.maximumNorm = maximumNorm }
 
     /// What to multiply gradients of this norm by: at most 1.
-    public func factor(norm: Double) -> Double {
+    package func factor(norm: Double) -> Double {
         maximumNorm > 0 ? min(1, maximumNorm / (norm + 1e-6)) : 1
     }
 }

@@ -1,11 +1,11 @@
 /// Whether a schedule is the one of a saved run.
-public enum ScheduleCompatibility: Equatable, Sendable {
+package enum ScheduleCompatibility: Equatable, Sendable {
     case same
     case differs([ScheduleDifference])
 }
 
 /// What a resume may change of the saved schedule; the names are those of the options.
-public enum ScheduleChange: Equatable, Sendable {
+package enum ScheduleChange: Equatable, Sendable {
     /// Nothing: a difference is an error.
     case none
     /// `--extend-schedule`: a larger S, everything else as saved. The curve is re-evaluated at the saved step.
@@ -15,20 +15,20 @@ public enum ScheduleChange: Equatable, Sendable {
 }
 
 /// The schedule that a resumed run goes on with.
-public struct ResumedSchedule: Equatable, Sendable {
+package struct ResumedSchedule: Equatable, Sendable {
     /// Positioned at the saved step.
-    public let scheduler: LearningRateScheduler
+    package let scheduler: LearningRateScheduler
     /// The rate that the saved run would have used next.
-    public let savedRate: Double
+    package let savedRate: Double
     /// The rate that this run uses next: the same bits unless a change was asked for.
-    public var rate: Double { scheduler.learningRate }
+    package var rate: Double { scheduler.learningRate }
     /// True when the next rate is another one; the caller prints `savedRate` → `rate`.
-    public var jumps: Bool { rate.bitPattern != savedRate.bitPattern }
+    package var jumps: Bool { rate.bitPattern != savedRate.bitPattern }
 }
 
 extension LearningRateSchedule {
     /// Compares what flags define; a second warm-up belongs to the saved run and is not compared.
-    public func compatibility(with saved: LearningRateSchedule) -> ScheduleCompatibility {
+    package func compatibility(with saved: LearningRateSchedule) -> ScheduleCompatibility {
         var found: [ScheduleDifference] = []
         func compare(_ option: String, _ saved: String, _ requested: String) {
             if saved != requested {
@@ -45,7 +45,7 @@ extension LearningRateSchedule {
     }
 
     /// The same curve stretched to a later end, decay steps of `wsd` kept (`--extend-schedule`).
-    public func extended(toTotalSteps newTotal: Int) throws(ScheduleError) -> LearningRateSchedule {
+    package func extended(toTotalSteps newTotal: Int) throws(ScheduleError) -> LearningRateSchedule {
         guard newTotal > totalSteps else {
             throw .invalid(
                 option: "--steps with --extend-schedule", value: "\(newTotal)",
@@ -57,7 +57,7 @@ extension LearningRateSchedule {
     }
 
     /// This schedule, entered at `step` by `steps` updates of linear warm-up from the rate `from` (`--rewarm`).
-    public func rewarmed(at step: Int, steps: Int, from: Double) throws(ScheduleError) -> LearningRateSchedule {
+    package func rewarmed(at step: Int, steps: Int, from: Double) throws(ScheduleError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
             decaySteps: decaySteps, rewarm: Rewarm(start: step, steps: steps, from: from))
@@ -68,7 +68,7 @@ extension LearningRateSchedule {
     /// The saved state is verified first. When the flags define the saved schedule, the saved one is used, its second
     /// warm-up included, whatever `change` allows: a restart loop that repeats the flags of an extended or rewarmed
     /// run does not extend or rewarm it once more. Throws `.differs` for a difference that `change` does not cover.
-    public func resuming(_ saved: SchedulerState, change: ScheduleChange = .none) throws(ScheduleError)
+    package func resuming(_ saved: SchedulerState, change: ScheduleChange = .none) throws(ScheduleError)
         -> ResumedSchedule
     {
         try saved.verify()

@@ -16,9 +16,9 @@
 ///
 /// Past S the value at S holds. W = 0 and W ≥ S are legal: with W > S the run ends inside its warm-up.
 /// Nothing depends on ranks, micro-batches or accumulation: only the optimizer's step moves the rate.
-public struct LearningRateSchedule: Equatable, Sendable {
+package struct LearningRateSchedule: Equatable, Sendable {
     /// The shape of the curve after the warm-up; raw values are the words of `--schedule`.
-    public enum Kind: String, CaseIterable, Sendable {
+    package enum Kind: String, CaseIterable, Sendable {
         case cosine
         case linear
         case constant
@@ -27,37 +27,37 @@ public struct LearningRateSchedule: Equatable, Sendable {
 
     /// A second warm-up after a resume (`--rewarm`): from the rate that the saved run would have used next, linearly
     /// to this schedule's own rate, so that a new curve is entered without a jump.
-    public struct Rewarm: Equatable, Sendable {
+    package struct Rewarm: Equatable, Sendable {
         /// The step of the resume: the first update of the new warm-up.
-        public let start: Int
+        package let start: Int
         /// How many updates it takes; the last of them uses the schedule's own rate.
-        public let steps: Int
+        package let steps: Int
         /// The rate that it starts from.
-        public let from: Double
+        package let from: Double
     }
 
     /// The shape after the warm-up.
-    public let kind: Kind
+    package let kind: Kind
     /// The peak rate, reached by the last warm-up step.
-    public let base: Double
+    package let base: Double
     /// W: updates of linear warm-up.
-    public let warmupSteps: Int
+    package let warmupSteps: Int
     /// S: updates of the whole run; past it the rate holds.
-    public let totalSteps: Int
+    package let totalSteps: Int
     /// Where the decay ends. The warm-up starts near 0 all the same, and `constant` never decays.
-    public let minimum: Double
+    package let minimum: Double
     /// D: updates of the final decay of `wsd`; 0 for every other kind.
-    public let decaySteps: Int
+    package let decaySteps: Int
     /// A second warm-up after a resume, where one was asked for.
-    public let rewarm: Rewarm?
+    package let rewarm: Rewarm?
 
     /// The largest step that a schedule or a checkpoint name can hold (12 digits).
-    public static let largestStep = 999_999_999_999
+    package static let largestStep = 999_999_999_999
 
     /// Checks every value; throws `ScheduleError` (exit code 64) that names the option.
     ///
     /// - Parameter decaySteps: for `wsd` only; when nil, a fifth of the run, or what the warm-up leaves of it.
-    public init(
+    package init(
         kind: Kind = .cosine, base: Double, warmupSteps: Int, totalSteps: Int, minimum: Double = 0,
         decaySteps: Int? = nil, rewarm: Rewarm? = nil
     ) throws(ScheduleError) {
@@ -104,7 +104,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
     /// The learning rate of update number `step` (from 0).
     ///
     /// - Precondition: `step` is not negative.
-    public func rate(at step: Int) -> Double {
+    package func rate(at step: Int) -> Double {
         precondition(step >= 0, "a schedule has no step below 0")
         let held = min(step, totalSteps)
         let target = plainRate(at: held)
@@ -114,7 +114,7 @@ public struct LearningRateSchedule: Equatable, Sendable {
     }
 
     /// True for an update that the schedule was not made for: it uses the rate at S, and the caller warns.
-    public func isPastHorizon(_ step: Int) -> Bool { step > totalSteps }
+    package func isPastHorizon(_ step: Int) -> Bool { step > totalSteps }
 
     /// The curve without the second warm-up, for 0 ≤ k ≤ S. The order of the operations is the formula's, left to
     /// right, so that the numbers are those of the same formula in Python, bit for bit.

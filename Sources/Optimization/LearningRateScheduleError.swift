@@ -1,7 +1,7 @@
 import Basics
 
 /// What is wrong with a schedule: the option, its value and what was expected.
-public enum ScheduleError: ExitCoded, Equatable {
+package enum ScheduleError: ExitCoded, Equatable {
     /// A value that no schedule can have (exit code 64).
     case invalid(option: String, value: String, expected: String)
     /// The run was started with another schedule than the one that is asked for now (exit code 64).
@@ -11,14 +11,14 @@ public enum ScheduleError: ExitCoded, Equatable {
     /// A saved state that cannot be one (exit code 65).
     case corrupt(String)
 
-    public var exitCode: ExitCode {
+    package var exitCode: ExitCode {
         switch self {
         case .invalid, .differs: .usage
         case .inconsistent, .corrupt: .badInput
         }
     }
 
-    public var description: String {
+    package var description: String {
         switch self {
         case .invalid(let option, let value, let expected):
             "\(option) is \(value), expected \(expected)"
@@ -37,13 +37,13 @@ public enum ScheduleError: ExitCoded, Equatable {
 }
 
 /// One value in which a saved schedule and the one asked for are not the same.
-public struct ScheduleDifference: Equatable, Sendable, CustomStringConvertible {
+package struct ScheduleDifference: Equatable, Sendable, CustomStringConvertible {
     /// The option, such as `--steps`.
-    public let option: String
+    package let option: String
     /// The value in the checkpoint.
-    public let saved: String
+    package let saved: String
     /// The value asked for now.
-    public let requested: String
+    package let requested: String
 
-    public var description: String { "\(option): saved \(saved), asked for \(requested)" }
+    package var description: String { "\(option): saved \(saved), asked for \(requested)" }
 }

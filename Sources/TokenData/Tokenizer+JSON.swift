@@ -53,7 +53,7 @@ extension Tokenizer {
     }
 
     /// GPT-2's `vocab.json`: compact, in the order of ids.
-    package func vocabularyJSON() -> [UInt8] { vocabularyText.bytes }
+    package func vocabularyJSON() -> [UInt8] { Array(vocabularyText.text.utf8) }
 
     private var vocabularyText: JSONText {
         .object(

@@ -3,13 +3,13 @@ import Collectives
 import DataParallel
 
 /// An error that all ranks know of: one of them says it, and all leave in good order with its exit code.
-public struct AgreedError: ExitCoded, Equatable {
+package struct AgreedError: ExitCoded, Equatable {
     /// The line to print.
-    public let description: String
+    package let description: String
     /// The exit code of every rank.
-    public let exitCode: ExitCode
+    package let exitCode: ExitCode
     /// The rank that prints it.
-    public let speaker: Int
+    package let speaker: Int
 
     package init(description: String, exitCode: ExitCode, speaker: Int) {
         self.description = description

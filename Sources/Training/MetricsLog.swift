@@ -2,27 +2,27 @@ import Basics
 import Glibc
 
 /// One optimizer step's numbers: a line of `metrics.jsonl`.
-public struct StepMetrics: Equatable, Sendable {
+package struct StepMetrics: Equatable, Sendable {
     /// From 1.
-    public var step: Int
+    package var step: Int
     /// From 1.
-    public var epoch: Int
+    package var epoch: Int
     /// The rate after the step's advance, as in the log line.
-    public var learningRate: Double
+    package var learningRate: Double
     /// Mean over all ranks' tokens of the step, nats.
-    public var trainLoss: Double
+    package var trainLoss: Double
     /// Global L2 norm before clipping.
-    public var gradientNorm: Double
+    package var gradientNorm: Double
     /// Tokens trained on since the run began, this step's included.
-    public var tokens: Int
+    package var tokens: Int
     /// Over all ranks, this step alone.
-    public var tokensPerSecond: Double
+    package var tokensPerSecond: Double
     /// Milliseconds of this step.
-    public var stepMilliseconds: Double
+    package var stepMilliseconds: Double
     /// On steps that evaluated.
-    public var validationLoss: Double?
+    package var validationLoss: Double?
 
-    public init(
+    package init(
         step: Int, epoch: Int, learningRate: Double, trainLoss: Double, gradientNorm: Double, tokens: Int,
         tokensPerSecond: Double, stepMilliseconds: Double, validationLoss: Double?
     ) {
@@ -38,7 +38,7 @@ public struct StepMetrics: Equatable, Sendable {
     }
 
     /// The line, without its newline. Numbers keep all their digits; one that is not finite becomes null.
-    public var json: String {
+    package var json: String {
         var fields: [(String, JSONText)] = [
             ("step", .number(step)), ("epoch", .number(epoch)), ("lr", .number(learningRate)),
             ("train_loss", .number(trainLoss)), ("grad_norm", .number(gradientNorm)), ("tokens", .number(tokens)),

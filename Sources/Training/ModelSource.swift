@@ -39,7 +39,9 @@ struct ModelSource {
         tokenizerFile = found?.json
         tokenizerHash = try found.map { try SHA256.hash($0.json) }
         modelTokenizer = try past.map {
-            .init(checkpoint == nil ? "--init-from '\($0.shown)'" : $0.lastComponent?.string ?? "", try own?.tokenizer.identity())
+            .init(
+                checkpoint == nil ? "--init-from '\($0.shown)'" : $0.lastComponent?.string ?? "",
+                try own?.tokenizer.identity())
         }
         let description =
             try weights?.description
@@ -113,7 +115,7 @@ extension TrainingConfiguration {
 
 extension HuggingFaceModelFiles {
     /// Reads all weights into an arena.
-    public func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
+    package func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
         for parameter in layout.parameters {
             try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws(CheckpointError) in
                 try read(parameter.name, into: &values)

@@ -142,7 +142,7 @@ extension ResumePoint {
                     reporter.warning("--\(row.name) changes at this resume: \(saved) → \(own)")
                 }
             } else if !row.read(&configuration, saved) {
-                throw .badInput("\(name) was saved with \(row.name) '\(saved)', expected \(row.expected)")
+                throw .badInput("\(name) was saved with \(row.name) '\(saved)', expected \(row.form.expected)")
             }
         }
         guard contradictions.isEmpty else {

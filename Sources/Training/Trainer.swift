@@ -10,9 +10,9 @@ import Transformer
 /// The training loop. Every rank runs the same one; read it from top to bottom.
 ///
 /// `Trainer` does not know how many ranks there are beyond what its communicator says, nor what carries their messages.
-public final class Trainer {
+package final class Trainer {
     /// How a run ended without an error.
-    public enum Outcome: Sendable {
+    package enum Outcome: Sendable {
         /// All steps are done and saved.
         case finished
         /// Somebody asked it to stop; the state is saved, and the same command goes on with it.
@@ -29,7 +29,7 @@ public final class Trainer {
     let gradients: Buffer<Float>
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
-    public internal(set) var step: Int
+    package internal(set) var step: Int
     var validation = ValidationRecord()
     /// The newest step's numbers, while its evaluation is still to come.
     var unevaluated: StepMetrics?
@@ -79,7 +79,7 @@ public final class Trainer {
     package var plannedBytes: Int { setup.memoryPlan.total }
 
     /// Trains until the last step or until somebody asks it to stop.
-    public func run() throws -> Outcome {
+    package func run() throws -> Outcome {
         let outcome = try makeSteps()
         try endTrace()
         return outcome

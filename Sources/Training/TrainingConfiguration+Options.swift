@@ -143,7 +143,7 @@ extension TrainingConfiguration: OptionSettings {
 extension OptionValue<TrainingConfiguration.Resume> {
     fileprivate static var resume: OptionValue {
         OptionValue(
-            placeholder: "auto|never|path", expected: "auto, never or a checkpoint directory", isPath: true,
+            OptionForm(placeholder: "auto|never|path", expected: "auto, never or a checkpoint directory", isPath: true),
             read: { text in
                 switch text {
                 case "": nil

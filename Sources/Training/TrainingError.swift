@@ -1,13 +1,13 @@
 import Basics
 
 /// An error of a training run that a user can cause or must know of, as one line and an exit code.
-public struct TrainingError: ExitCoded, Equatable {
+package struct TrainingError: ExitCoded, Equatable {
     /// What happened, which value, what was expected, what to do.
-    public let description: String
+    package let description: String
     /// The process's exit code.
-    public let exitCode: ExitCode
+    package let exitCode: ExitCode
 
-    public init(_ exitCode: ExitCode, _ description: String) {
+    package init(_ exitCode: ExitCode, _ description: String) {
         self.exitCode = exitCode
         self.description = description
     }

@@ -1,21 +1,21 @@
 import Basics
 
 /// The shape of a GPT-2 model: pre-norm, learned positions, tied embeddings, tanh GELU.
-public struct GPTConfiguration: Codable, Equatable, Sendable {
+package struct GPTConfiguration: Codable, Equatable, Sendable {
     /// Number of token ids, V.
-    public var vocabularySize: Int
+    package var vocabularySize: Int
     /// Tokens that a position can look back on, its own included, T.
-    public var contextLength: Int
+    package var contextLength: Int
     /// Width of the residual stream, C.
-    public var embeddingSize: Int
+    package var embeddingSize: Int
     /// Number of blocks, L.
-    public var layerCount: Int
+    package var layerCount: Int
     /// Attention heads, H; must divide the embedding size.
-    public var headCount: Int
+    package var headCount: Int
 
     /// Checks the shape.
     /// - Throws: `GPTConfigurationError` naming the value and what was expected.
-    public init(
+    package init(
         vocabularySize: Int, contextLength: Int, embeddingSize: Int, layerCount: Int, headCount: Int
     ) throws(GPTConfigurationError) {
         self.vocabularySize = vocabularySize
@@ -27,7 +27,7 @@ public struct GPTConfiguration: Codable, Equatable, Sendable {
     }
 
     /// The width of one attention head, D.
-    public var headSize: Int { embeddingSize / headCount }
+    package var headSize: Int { embeddingSize / headCount }
 
     /// The largest number of parameters that is accepted: 2³¹ of them are 34 GB of training state.
     static let parameterLimit = 1 << 31
@@ -65,24 +65,24 @@ public struct GPTConfiguration: Codable, Equatable, Sendable {
     }
 
     /// Number of parameters; the head shares the token embedding's.
-    public var parameterCount: Int {
+    package var parameterCount: Int {
         let c = embeddingSize
         return vocabularySize * c + contextLength * c + layerCount * (12 * c * c + 13 * c) + 2 * c
     }
 
     /// Floating-point operations of forward and backward a token: 6 × parameters without the position embedding
     /// + 12 · layers · width · context (nanoGPT's formula, after the PaLM paper's appendix B).
-    public var flopsPerToken: Double {
+    package var flopsPerToken: Double {
         6 * Double(parameterCount - contextLength * embeddingSize)
             + 12 * Double(layerCount) * Double(embeddingSize) * Double(contextLength)
     }
 }
 
 /// A model shape that cannot be.
-public struct GPTConfigurationError: ExitCoded, Equatable {
+package struct GPTConfigurationError: ExitCoded, Equatable {
     /// One line: which value, what was expected.
-    public let description: String
-    public var exitCode: ExitCode { .usage }
+    package let description: String
+    package var exitCode: ExitCode { .usage }
 
     init(_ description: String) { self.description = description }
 }

@@ -5,7 +5,7 @@ import Kernels
 /// Continues a text token by token, keeping the keys and values of what it has seen. fp32, one sequence.
 ///
 /// When the context is full the older half is forgotten and the newer half is read again from position 0.
-public final class Generator {
+package final class Generator {
     private let configuration: GPTConfiguration
     private let layout: ParameterLayout
     private let weights: Buffer<Float>
@@ -15,9 +15,9 @@ public final class Generator {
     private let caches: [(keys: Buffer<Float>, values: Buffer<Float>)]
     private var seen: [Int32] = []
     /// How many of the tokens that were read it has forgotten.
-    public private(set) var forgottenCount = 0
+    package private(set) var forgottenCount = 0
     /// How many it can have before it.
-    public var contextLength: Int { configuration.contextLength }
+    package var contextLength: Int { configuration.contextLength }
 
     // One row each.
     private let residual: Buffer<Float>
@@ -63,7 +63,7 @@ public final class Generator {
 
     /// Reads one more token and returns the logits [V] of what comes after it.
     /// - Throws: `KernelError` when oneDNN fails.
-    public func logits(after token: Int32) throws(KernelError) -> [Float] {
+    package func logits(after token: Int32) throws(KernelError) -> [Float] {
         precondition(token >= 0 && token < configuration.vocabularySize, "token \(token) outside the vocabulary")
         if seen.count == configuration.contextLength {
             let kept = seen.suffix(configuration.contextLength / 2)

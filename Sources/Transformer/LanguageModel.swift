@@ -3,7 +3,7 @@ import Kernels
 /// What `Trainer` needs of a model: weights in one arena, losses, and gradients in one arena.
 ///
 /// A model is planned for one micro-batch shape; a step then allocates nothing.
-public protocol LanguageModel: AnyObject {
+package protocol LanguageModel: AnyObject {
     /// The model's shape.
     var configuration: GPTConfiguration { get }
     /// Where each tensor lies in `weights` and in a gradient arena.
@@ -44,7 +44,7 @@ public protocol LanguageModel: AnyObject {
 }
 
 /// Sees the tensors of a step in the order in which they are computed.
-public protocol ActivationObserver: AnyObject {
+package protocol ActivationObserver: AnyObject {
     /// `layer` names the module, `tensor` what of it: `activation` or `gradient`.
     func observe(layer: String, tensor: String, _ statistics: TensorStatistics) throws
 }

@@ -3,7 +3,7 @@ import Kernels
 
 extension ParameterLayout {
     /// Fills an arena with the weights of a new model. A function of the seed alone.
-    public func initialize(_ weights: Buffer<Float>, seed: UInt64) {
+    package func initialize(_ weights: Buffer<Float>, seed: UInt64) {
         precondition(weights.count == count, "an arena of \(weights.count) elements for a layout of \(count)")
         // Not the seed itself: streams whose starts are small multiples of each other would be one stream, shifted.
         var seeds = SplitMix64(seed: seed)
@@ -28,13 +28,13 @@ extension ParameterLayout {
 }
 
 /// Steele, Lea & Flood 2014: 64 bits of state, enough for initial weights and sampling.
-public struct SplitMix64: RandomNumberGenerator, Sendable {
+package struct SplitMix64: RandomNumberGenerator, Sendable {
     private var state: UInt64
 
     /// Starts a stream; equal seeds give equal streams.
-    public init(seed: UInt64) { state = seed }
+    package init(seed: UInt64) { state = seed }
 
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         state &+= 0x9e37_79b9_7f4a_7c15
         var z = state
         z = (z ^ (z >> 30)) &* 0xbf58_476d_1ce4_e5b9
@@ -43,7 +43,7 @@ public struct SplitMix64: RandomNumberGenerator, Sendable {
     }
 
     /// A number in 0 ..< 1.
-    public mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func nextUnit() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     /// Two independent normal deviates (Box & Muller 1958).
     mutating func nextNormalPair() -> (Float, Float) {

@@ -3,37 +3,37 @@
 /// Tensors stand in forward order under Hugging Face's names and in its layout: weights of linear layers are
 /// [in, out]. The backward pass completes the gradients from the end to the start, the token embedding (offset 0)
 /// last. Tensors start on multiples of 16 elements; the elements between them are zero for ever.
-public struct ParameterLayout: Sendable, Equatable {
+package struct ParameterLayout: Sendable, Equatable {
     /// One tensor.
-    public struct Parameter: Sendable, Equatable {
+    package struct Parameter: Sendable, Equatable {
         /// Hugging Face's name, such as `transformer.h.0.attn.c_attn.weight`.
-        public let name: String
+        package let name: String
         /// Rows and columns, or the length of a vector.
-        public let shape: [Int]
+        package let shape: [Int]
         /// The first element's place in the arenas.
-        public let offset: Int
+        package let offset: Int
         /// How its values are drawn for a new model.
-        public let initialization: Initialization
+        package let initialization: Initialization
 
         /// Number of elements.
-        public var count: Int { shape.reduce(1, *) }
+        package var count: Int { shape.reduce(1, *) }
         /// The tensor's elements in the arenas.
-        public var range: Range<Int> { offset..<offset + count }
+        package var range: Range<Int> { offset..<offset + count }
         /// Whether weight decay applies: to tensors of two or more dimensions.
-        public var decays: Bool { shape.count >= 2 }
+        package var decays: Bool { shape.count >= 2 }
     }
 
     /// How a tensor of a new model is filled.
-    public enum Initialization: Sendable, Equatable {
+    package enum Initialization: Sendable, Equatable {
         case zeros
         case ones
         case normal(standardDeviation: Float)
     }
 
     /// All tensors in arena order.
-    public let parameters: [Parameter]
+    package let parameters: [Parameter]
     /// Elements of an arena.
-    public let count: Int
+    package let count: Int
     /// The tensors of the model by role.
     let tokenEmbedding: Int
     let positionEmbedding: Int
@@ -61,7 +61,7 @@ public struct ParameterLayout: Sendable, Equatable {
     }
 
     /// The layout of a GPT-2 of this shape.
-    public init(_ configuration: GPTConfiguration) {
+    package init(_ configuration: GPTConfiguration) {
         let c = configuration.embeddingSize
         // GPT-2 scales what is added to the residual stream by the number of additions.
         let residual = 0.02 / (2 * Float(configuration.layerCount)).squareRoot()
@@ -88,7 +88,7 @@ public struct ParameterLayout: Sendable, Equatable {
     }
 
     /// Neighbouring tensors that all decay or all do not, merged: AdamW runs once over each.
-    public var decayRanges: [(range: Range<Int>, decays: Bool)] {
+    package var decayRanges: [(range: Range<Int>, decays: Bool)] {
         var ranges: [(range: Range<Int>, decays: Bool)] = []
         for (index, parameter) in parameters.enumerated() {
             let end = index + 1 < parameters.count ? parameters[index + 1].offset : count

@@ -1,22 +1,22 @@
 import Glibc
 
 /// Draws the next token from logits.
-public struct Sampler: Sendable {
+package struct Sampler: Sendable {
     /// Divides the logits: below 1 the likely becomes likelier; 0 always takes the likeliest.
-    public let temperature: Double
+    package let temperature: Double
     /// Only this many of the likeliest tokens can be drawn; nil for all.
-    public let topK: Int?
+    package let topK: Int?
     private var random: SplitMix64
 
     /// Equal seeds draw equal tokens from equal logits.
-    public init(temperature: Double, topK: Int?, seed: UInt64) {
+    package init(temperature: Double, topK: Int?, seed: UInt64) {
         self.temperature = temperature
         self.topK = topK
         random = SplitMix64(seed: seed)
     }
 
     /// The next token's id. Of equal logits the smaller id counts as the likelier.
-    public mutating func next(_ logits: [Float]) -> Int32 {
+    package mutating func next(_ logits: [Float]) -> Int32 {
         precondition(!logits.isEmpty, "no logits to draw from")
         let order = logits.indices.sorted { (logits[$1], $0) < (logits[$0], $1) }
         guard temperature > 0 else { return Int32(order[0]) }

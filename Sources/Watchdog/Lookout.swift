@@ -20,9 +20,13 @@ package struct Lookout {
     }
 
     package private(set) var rank: Int
+    private let host: String
+    /// Whether there are no other ranks at all.
+    private let isAlone: Bool
     /// Seconds without progress that a step may take, before more is known; 0: no limit.
     private let stepLimit: Double
-    private var peers: [Peer]
+    /// All ranks, this one among them; empty before they have met.
+    private var peers: [Peer] = []
     /// Seconds that this watch has been awake: whatever stopped this process stopped its clock.
     private var awake = 0.0
     private var lastClock: Double?
@@ -35,11 +39,13 @@ package struct Lookout {
     private var alarmedAt: Double?
     private var sent: UInt64 = 0
 
-    /// A watch that knows of no other rank.
-    package init(rank: Int, host: String, stepLimit: Double) {
+    /// A watch that knows of no other rank yet.
+    /// - Parameter isAlone: whether there is no other one.
+    package init(rank: Int, host: String, isAlone: Bool, stepLimit: Double) {
         self.rank = rank
+        self.host = host
+        self.isAlone = isAlone
         self.stepLimit = stepLimit
-        peers = [Peer(host: host)]
     }
 
     /// From now on others may be heard.
@@ -48,10 +54,10 @@ package struct Lookout {
         peers = hosts.map { Peer(host: $0, heardAt: awake) }
     }
 
-    package var worldSize: Int { peers.count }
+    package var worldSize: Int { max(1, peers.count) }
 
     /// Seconds between two heartbeats from one rank to the same other one: at most 64 are sent in a second.
-    package var period: Double { max(stepLimit > 0 ? min(1, stepLimit / 6) : 1, Double(peers.count - 1) / 64) }
+    package var period: Double { max(stepLimit > 0 ? min(1, stepLimit / 6) : 1, Double(worldSize - 1) / 64) }
 
     /// Seconds without a heartbeat after which a rank counts as silent.
     private var patience: Double { max(2, 3 * period) }
@@ -152,6 +158,8 @@ package struct Lookout {
             what = "no word for \(seconds) s from \(list(silent, "last seen")), while \(waits)"
         } else if !stuck.isEmpty {
             what = "no progress for \(Int(idle)) s on \(list(stuck, "stuck"))"
+        } else if peers.isEmpty {
+            what = "\(waits) for \(Int(idle)) s, and does not know yet for whom"
         } else if !unheard.isEmpty {
             what = "\(waits) for \(Int(idle)) s, and nothing was ever heard from \(list(unheard, ""))"
         } else {
@@ -160,8 +168,8 @@ package struct Lookout {
         return what + Self.advice + "; where it is only slow, give a larger --step-timeout"
     }
 
-    private func name(_ rank: Int) -> String {
-        peers.count > 1 ? "rank \(rank) on \(peers[rank].host)" : "this process"
+    private func name(_ other: Int) -> String {
+        isAlone ? "this process" : "rank \(other) on \(other == rank ? host : peers[other].host)"
     }
 
     private func list(_ ranks: [Int], _ verb: String) -> String {

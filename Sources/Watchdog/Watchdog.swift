@@ -52,14 +52,17 @@ package final class Watchdog: Sendable {
     ///
     /// - Parameters:
     ///   - rank: as the launcher says, until `join`.
+    ///   - ranks: how many it says that there are.
     ///   - stepTimeout: seconds without progress in a step; 0: no limits.
     ///   - hasLauncher: whether the parent process must stay.
     ///   - end: ends the process, after saying a line unless it is nil.
     package init(
-        rank: Int, stepTimeout: Double, hasLauncher: Bool,
+        rank: Int, ranks: Int, stepTimeout: Double, hasLauncher: Bool,
         end: @escaping @Sendable (String?) -> Void = Watchdog.endProcess
     ) {
-        shared = Mutex(Shared(lookout: Lookout(rank: rank, host: "this host", stepLimit: stepTimeout)))
+        shared = Mutex(
+            Shared(
+                lookout: Lookout(rank: rank, host: currentHostName(), isAlone: ranks == 1, stepLimit: stepTimeout)))
         parent = hasLauncher ? getppid() : nil
         self.end = end
         // Without a thread there is no watch; the run itself does not need it.

@@ -38,7 +38,7 @@ enum ConfigurationFile {
                 throw TrainingError(.usage, "\(path): \(name) has no value; give one, or leave the line out")
             }
             // YAML allows 1_000 for 1000; a name stays as it is.
-            let isNumber = isPlain && TrainingConfiguration.option(name)?.isNumber == true
+            let isNumber = isPlain && TrainingConfiguration.option(name)?.form.isNumber == true
             let text = isNumber ? scalar.string.replacingOccurrences(of: "_", with: "") : scalar.string
             try configuration.set(name, text, source: path)
         }

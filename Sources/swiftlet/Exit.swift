@@ -82,7 +82,8 @@ extension ParsableCommand {
         let environment = MPICommunicator.launcherEnvironment()
         let isLaunched = MPICommunicator.isLaunchedByMPI(environment: environment)
         let watchdog = Watchdog(
-            rank: Exit.launcherRank, stepTimeout: Double(stepTimeout), hasLauncher: isLaunched)
+            rank: Exit.launcherRank, ranks: MPICommunicator.launcherWorldSize(environment: environment) ?? 1,
+            stepTimeout: Double(stepTimeout), hasLauncher: isLaunched)
         let communicator: any Communicator =
             isLaunched
             ? try StopRequest.holdingBack { try MPICommunicator(environment: environment) } : SingleProcess()

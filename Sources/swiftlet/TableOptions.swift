@@ -22,7 +22,7 @@ struct TableOptions<Settings: OptionSettings, let section: Int>: ParsableArgumen
         let values = try decoder.container(keyedBy: Key.self)
         for row in Self.rows {
             let key = Key(stringValue: row.name)
-            if row.placeholder == nil {
+            if row.form.placeholder == nil {
                 if try values.decodeIfPresent(Bool.self, forKey: key) ?? false { given.append((row.name, "true")) }
             } else {
                 given += (try values.decodeIfPresent([String].self, forKey: key) ?? []).map { (row.name, $0) }
@@ -43,9 +43,9 @@ extension CommandOption {
     fileprivate var argument: Any {
         let text = [help, fallback.map { "(default: \($0))" }].compactMap { $0 }.joined(separator: " ")
         let shown = ArgumentHelp(
-            "\(text)", valueName: placeholder, visibility: successor == nil ? .default : .private)
-        if placeholder == nil { return Flag<Bool>(wrappedValue: false, name: .customLong(name), help: shown) }
-        let completion: CompletionKind? = isPath ? .file() : words.isEmpty ? nil : .list(words)
+            "\(text)", valueName: form.placeholder, visibility: successor == nil ? .default : .private)
+        if form.placeholder == nil { return Flag<Bool>(wrappedValue: false, name: .customLong(name), help: shown) }
+        let completion: CompletionKind? = form.isPath ? .file() : form.words.isEmpty ? nil : .list(form.words)
         return Option<[String]>(
             wrappedValue: [], name: .customLong(name), parsing: .unconditionalSingleValue, help: shown,
             completion: completion)

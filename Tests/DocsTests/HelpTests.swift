@@ -19,7 +19,7 @@ import Training
                 #expect(!help.contains("--\(row.name) "), "--\(row.name) is no option any more")
                 continue
             }
-            let value = row.placeholder.map { " <\($0)>" } ?? ""
+            let value = row.form.placeholder.map { " <\($0)>" } ?? ""
             #expect(help.contains("--\(row.name)\(value) \(row.help)"), "--\(row.name)")
             let shown = help.components(separatedBy: "--\(row.name)\(value) \(row.help)").last ?? ""
             let standard = shown.firstMatch(of: /^ \(default: ([^)]*)\)/).map { String($0.1) }
@@ -42,7 +42,7 @@ import Training
             "decay-steps": "a fifth of the steps", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
             "epsilon": "1e-08", "grad-clip": "1.0", "log-interval": "10", "eval-interval": "100",
             "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
-            "resume": "auto", "seed": "1337",
+            "step-timeout": "60", "resume": "auto", "seed": "1337",
         ]
         try check(TrainingConfiguration.self, own.merging(Self.shape) { $1 })
     }

@@ -31,7 +31,9 @@ extension TableChecks {
             let path = try Program.run.get() + "/checkpoints/step-00000006/trainer_state.json"
             let data = try Data(contentsOf: URL(fileURLWithPath: path))
             let state = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-            #expect(Set(table.rows.flatMap { Pages.code(in: $0[0]) }) == Set(state.keys))
+            // What a stop during an evaluation leaves is the one member that a whole run has not.
+            let named = Set(table.rows.flatMap { Pages.code(in: $0[0]) })
+            #expect(named == Set(state.keys).union(["unevaluated_step"]))
         },
         "docs/files.md › Token shards ›  | magic | version | a token": { table in
             #expect(table.rows.count == 2)

@@ -10,7 +10,7 @@ extension EndToEnd {
         static let values = ["0", "-1", "2147483648", "4611686018427387904", "9223372036854775807"]
 
         private static func numbers<Settings: OptionSettings>(of _: Settings.Type) -> [String] {
-            Settings.options.filter(\.isNumber).map { "\(Settings.command) \($0.name)" }
+            Settings.options.filter(\.form.isNumber).map { "\(Settings.command) \($0.name)" }
         }
 
         /// The tables' own; those of `tokenize` by hand.

@@ -82,7 +82,8 @@ private func limitAddressSpace(beyond bytes: Int) throws {
     defer { fclose(file) }
     var line = [CChar](repeating: 0, count: 100)
     try #require(fgets(&line, 100, file) != nil)
-    let pages = try #require(UInt(String(decoding: line.prefix { $0 != 32 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)))
+    let pages = try #require(
+        UInt(String(decoding: line.prefix { $0 != 32 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)))
     var limit = rlimit(rlim_cur: pages * 4096 + UInt(bytes), rlim_max: rlim_t.max)
     try #require(setrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0)
 }

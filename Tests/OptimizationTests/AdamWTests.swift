@@ -42,16 +42,16 @@ import Testing
         let count = 69
         let pool = try Compute(threadCount: 1).pool
         let initial = random.normal(count).map { Float($0) }
-        let weights = Buffer<Float>(count: count)
+        let weights = try Buffer<Float>(count: count)
         weights.set(initial)
-        let copy = Buffer<BFloat16>(count: count)
-        let optimizer = AdamW(Self.constants, ranges: Self.ranges)
+        let copy = try Buffer<BFloat16>(count: count)
+        let optimizer = try AdamW(Self.constants, ranges: Self.ranges)
         optimizer.step = start
         var reference = Reference(
             weights: initial.map(Double.init), first: [Double](repeating: 0, count: count),
             second: [Double](repeating: 0, count: count), step: start)
         for update in 1...4 {
-            let gradients = Buffer<Float>(count: count)
+            let gradients = try Buffer<Float>(count: count)
             gradients.set(random.normal(count, scale: 4).map { Float($0) })
             optimizer.update(
                 weights, gradients: gradients, copy: copy, learningRate: Self.rate, gradientScale: Self.scale,
@@ -69,8 +69,8 @@ import Testing
         }
     }
 
-    @Test func aNewOptimizerKnowsNothing() {
-        let optimizer = AdamW(Self.constants, ranges: Self.ranges)
+    @Test func aNewOptimizerKnowsNothing() throws {
+        let optimizer = try AdamW(Self.constants, ranges: Self.ranges)
         #expect(optimizer.step == 0 && optimizer.hyperparameters == Self.constants)
         #expect(optimizer.firstMoments.count == 69 && optimizer.secondMoments.count == 69)
         #expect(optimizer.firstMoments.array().allSatisfy { $0 == 0 })

@@ -1,11 +1,11 @@
 import Foundation
 
 /// Where the build has put its executables.
-public enum BuildProducts {
+package enum BuildProducts {
     /// The path of an executable of this package, built together with the tests that run now.
     ///
     /// - Throws: `Subprocess.Failure` when it is not there.
-    public static func executable(_ name: String) throws -> String {
+    package static func executable(_ name: String) throws -> String {
         let folder = try directory()
         let path = folder + "/" + name
         guard FileManager.default.isExecutableFile(atPath: path) else {
@@ -15,7 +15,7 @@ public enum BuildProducts {
     }
 
     /// The folder of the running test bundle, which is that of the executables.
-    public static func directory() throws -> String {
+    package static func directory() throws -> String {
         // The test bundle is the running program, or an argument of the one that loads it.
         let candidates =
             [try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")].compactMap { $0 }

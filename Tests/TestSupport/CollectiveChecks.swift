@@ -2,10 +2,10 @@ import Collectives
 
 /// Checks every operation of a communicator against results worked out without it. All ranks call it together; the same
 /// checks run on threads and under mpirun.
-public struct CollectiveChecks {
+package struct CollectiveChecks {
     /// A check that failed on this rank.
-    public struct Failure: Error, CustomStringConvertible, Sendable {
-        public let description: String
+    package struct Failure: Error, CustomStringConvertible, Sendable {
+        package let description: String
     }
 
     private let world: any Communicator
@@ -13,12 +13,12 @@ public struct CollectiveChecks {
     /// Sizes with empty, tiny, uneven and larger than any chunk limit of the tests.
     private var counts: [Int] { [0, 1, size - 1, size, 17, 1000] }
 
-    public init(_ communicator: any Communicator) {
+    package init(_ communicator: any Communicator) {
         world = communicator
     }
 
     /// Runs them all.
-    public func run() throws {
+    package func run() throws {
         try identity()
         try floatSums()
         try doubles()
@@ -187,7 +187,7 @@ public struct CollectiveChecks {
     }
 
     /// The same sum in buckets from the end, `interval` of them between two calls of `advance`.
-    public static func pipelinedSum(
+    package static func pipelinedSum(
         count: Int, bucket: Int, interval: Int, flights: Int = 16, on world: any Communicator
     ) throws -> [Float] {
         let memory = FixedFloats(CanonicalTree.values(count: count, seed: UInt64(world.rank)))
@@ -215,7 +215,7 @@ public struct CollectiveChecks {
     }
 
     /// The exact sum over ranks of `CanonicalTree.values`, seeded with the rank.
-    public static func exactSum(count: Int, on world: any Communicator) throws -> [Float] {
+    package static func exactSum(count: Int, on world: any Communicator) throws -> [Float] {
         // More room than needed, and used twice: what an earlier call left behind must not matter.
         let exact = ExactAllReduce(maximumCount: count + 5, worldSize: world.worldSize)
         var values: [Float] = []

@@ -1,7 +1,7 @@
 /// How far `actual` is from `expected`: the Frobenius norm of the difference over that of `expected`.
 ///
 /// Infinite when the counts differ, a value is not finite, or `expected` is zero and `actual` is not.
-public func relativeError(_ actual: [Double], _ expected: [Double]) -> Double {
+package func relativeError(_ actual: [Double], _ expected: [Double]) -> Double {
     guard actual.count == expected.count else { return .infinity }
     var difference = 0.0
     var norm = 0.0
@@ -15,12 +15,12 @@ public func relativeError(_ actual: [Double], _ expected: [Double]) -> Double {
 }
 
 /// The same for fp32 values.
-public func relativeError(_ actual: [Float], _ expected: [Double]) -> Double {
+package func relativeError(_ actual: [Float], _ expected: [Double]) -> Double {
     relativeError(actual.map(Double.init), expected)
 }
 
 /// The largest difference over the largest magnitude of `expected`; infinite as `relativeError` is.
-public func largestError(_ actual: [Double], _ expected: [Double]) -> Double {
+package func largestError(_ actual: [Double], _ expected: [Double]) -> Double {
     guard actual.count == expected.count else { return .infinity }
     var difference = 0.0
     var largest = 0.0
@@ -33,6 +33,6 @@ public func largestError(_ actual: [Double], _ expected: [Double]) -> Double {
 }
 
 /// The same for fp32 values.
-public func largestError(_ actual: [Float], _ expected: [Double]) -> Double {
+package func largestError(_ actual: [Float], _ expected: [Double]) -> Double {
     largestError(actual.map(Double.init), expected)
 }

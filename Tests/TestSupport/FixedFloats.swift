@@ -1,19 +1,19 @@
 import Collectives
 
 /// Floats at a fixed address, for transfers.
-public final class FixedFloats: ExchangeMemory, @unchecked Sendable {
+package final class FixedFloats: ExchangeMemory, @unchecked Sendable {
     private let storage: UnsafeMutableBufferPointer<Float>
 
-    public init(_ values: [Float]) {
+    package init(_ values: [Float]) {
         storage = .allocate(capacity: values.count)
         _ = storage.initialize(from: values)
     }
 
     deinit { storage.deallocate() }
 
-    public var values: [Float] { Array(storage) }
+    package var values: [Float] { Array(storage) }
 
-    public func withMutableSpan<R, E: Error>(
+    package func withMutableSpan<R, E: Error>(
         _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(E) -> R
     ) throws(E) -> R {
         var span = UnsafeMutableBufferPointer(rebasing: storage[range]).mutableSpan
@@ -23,7 +23,7 @@ public final class FixedFloats: ExchangeMemory, @unchecked Sendable {
 
 extension ExactAllReduce {
     /// One with scratch of its own.
-    public convenience init(maximumCount: Int, worldSize: Int) {
+    package convenience init(maximumCount: Int, worldSize: Int) {
         let count = Self.scratchCount(maximumCount: maximumCount, worldSize: worldSize)
         self.init(
             maximumCount: maximumCount, worldSize: worldSize, scratch: FixedFloats([Float](repeating: 0, count: count)))

@@ -5,12 +5,12 @@ import Foundation
 /// A safetensors file of reference numbers, read whole.
 ///
 /// The fixtures come from the programs in Tests/Reference.
-public struct Golden: Sendable {
+package struct Golden: Sendable {
     private let values: [String: [Double]]
     private let shapes: [String: [Int]]
 
     /// Reads `Tests/TransformerTests/Fixtures/<name>`.
-    public init(_ name: String) throws {
+    package init(_ name: String) throws {
         let file = try SafetensorsFile(path: FilePath(Golden.path(of: name)))
         var values: [String: [Double]] = [:]
         var shapes: [String: [Int]] = [:]
@@ -27,25 +27,25 @@ public struct Golden: Sendable {
     }
 
     /// The names of all tensors.
-    public var names: Set<String> { Set(values.keys) }
+    package var names: Set<String> { Set(values.keys) }
 
     /// A tensor's values, row by row; exact for every type read.
-    public func doubles(_ name: String) throws -> [Double] {
+    package func doubles(_ name: String) throws -> [Double] {
         guard let found = values[name] else { throw GoldenError(description: "no tensor \(name)") }
         return found
     }
 
     /// A tensor's values as fp32.
-    public func floats(_ name: String) throws -> [Float] { try doubles(name).map { Float($0) } }
+    package func floats(_ name: String) throws -> [Float] { try doubles(name).map { Float($0) } }
 
     /// A tensor's values as token ids.
-    public func tokens(_ name: String) throws -> [Int32] { try doubles(name).map { Int32($0) } }
+    package func tokens(_ name: String) throws -> [Int32] { try doubles(name).map { Int32($0) } }
 
     /// A tensor's dimensions.
-    public func shape(_ name: String) -> [Int]? { shapes[name] }
+    package func shape(_ name: String) -> [Int]? { shapes[name] }
 
     /// Where a fixture lies: beside this source file's folder, wherever the tests are started.
-    public static func path(of name: String, sourceFile: String = #filePath) -> String {
+    package static func path(of name: String, sourceFile: String = #filePath) -> String {
         let tests = URL(fileURLWithPath: sourceFile).deletingLastPathComponent().deletingLastPathComponent()
         return tests.appendingPathComponent("TransformerTests/Fixtures/\(name)").path
     }
@@ -64,6 +64,6 @@ public struct Golden: Sendable {
 }
 
 /// A fixture that is not what a test expects.
-public struct GoldenError: Error, CustomStringConvertible {
-    public let description: String
+package struct GoldenError: Error, CustomStringConvertible {
+    package let description: String
 }

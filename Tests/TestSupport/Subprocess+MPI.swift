@@ -4,7 +4,7 @@ extension Subprocess {
     /// Runs a program on several ranks of this machine, more than it has cores if need be, also as root.
     ///
     /// - Throws: `Failure` when there is no mpirun: a multi-rank test that cannot run has failed.
-    public static func mpirun(
+    package static func mpirun(
         ranks: Int, executable: String, arguments: [String] = [], environment: [String: String] = [:],
         launcherArguments: [String] = [], workingDirectory: String? = nil, timeout: Double = 120
     ) throws -> Outcome {
@@ -15,7 +15,7 @@ extension Subprocess {
     }
 
     /// Starts a program on several ranks of this machine and returns at once.
-    public static func startMPI(
+    package static func startMPI(
         ranks: Int, executable: String, arguments: [String] = [], environment: [String: String] = [:],
         launcherArguments: [String] = [], workingDirectory: String? = nil
     ) throws -> Subprocess {
@@ -31,7 +31,7 @@ extension Subprocess {
     }
 
     /// The full path of a program in `path`, or in this process's PATH.
-    public static func find(_ name: String, path: String? = nil) -> String? {
+    package static func find(_ name: String, path: String? = nil) -> String? {
         (path ?? ProcessInfo.processInfo.environment["PATH"] ?? "").split(separator: ":")
             .map { "\($0)/\(name)" }
             .first { FileManager.default.isExecutableFile(atPath: $0) }

@@ -3,31 +3,31 @@ import Glibc
 
 /// Runs a program and collects what it prints. Both pipes are drained all the time, so a chatty program never blocks;
 /// a program that exceeds its time is killed with everything that it started.
-public final class Subprocess: @unchecked Sendable {
+package final class Subprocess: @unchecked Sendable {
     /// What became of a program.
-    public struct Outcome: Sendable, CustomStringConvertible {
+    package struct Outcome: Sendable, CustomStringConvertible {
         /// The exit code, or 128 + the signal that ended the program (as a shell says it).
-        public let status: Int32
+        package let status: Int32
         /// Whether the program was killed because its time was over.
-        public let timedOut: Bool
+        package let timedOut: Bool
         /// All of standard output.
-        public let standardOutput: String
+        package let standardOutput: String
         /// All of standard error.
-        public let standardError: String
+        package let standardError: String
 
         /// For a failed expectation: everything at once.
-        public var description: String {
+        package var description: String {
             "status \(status)\(timedOut ? " (timed out)" : "")\n--- stdout\n\(standardOutput)\n--- stderr\n\(standardError)"
         }
     }
 
     /// A program that could not be run at all.
-    public struct Failure: Error, CustomStringConvertible {
-        public let description: String
+    package struct Failure: Error, CustomStringConvertible {
+        package let description: String
     }
 
     /// The process id, for `descendants`.
-    public let processIdentifier: Int32
+    package let processIdentifier: Int32
     private let ended: Exit
     private let output: Drain
     private let errors: Drain
@@ -38,7 +38,7 @@ public final class Subprocess: @unchecked Sendable {
     ///   - environment: added to this process's environment; an empty value removes the variable.
     ///   - timeout: seconds until the program is killed.
     /// - Throws: `Failure` when it cannot be started.
-    public static func run(
+    package static func run(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:],
         workingDirectory: String? = nil, input: String? = nil, timeout: Double = 60
     ) throws -> Outcome {
@@ -51,7 +51,7 @@ public final class Subprocess: @unchecked Sendable {
     ///
     /// Made of posix_spawn and not of Foundation's `Process`, which takes a program for running as long as anything that
     /// it has started lives.
-    public init(
+    package init(
         _ executable: String, _ arguments: [String] = [], environment: [String: String] = [:],
         workingDirectory: String? = nil, input: String? = nil
     ) throws {
@@ -113,7 +113,7 @@ public final class Subprocess: @unchecked Sendable {
 
     /// Runs `body` while no program is being started. Who writes a program to run it must do so here: a child that has
     /// not come to its own program yet would hold the file open for writing, and nobody may run it then.
-    public static func betweenStarts<Result>(_ body: () throws -> Result) rethrows -> Result {
+    package static func betweenStarts<Result>(_ body: () throws -> Result) rethrows -> Result {
         try startLock.withLock(body)
     }
 
@@ -150,19 +150,19 @@ public final class Subprocess: @unchecked Sendable {
     }
 
     /// What the program has printed up to now.
-    public var standardOutputSoFar: String { output.text }
+    package var standardOutputSoFar: String { output.text }
     /// What the program has printed to standard error up to now.
-    public var standardErrorSoFar: String { errors.text }
+    package var standardErrorSoFar: String { errors.text }
     /// Whether the program has not ended yet.
-    public var isRunning: Bool { !ended.wait(seconds: 0) }
+    package var isRunning: Bool { !ended.wait(seconds: 0) }
 
     /// Sends a signal to the program, unless it has ended.
-    public func signal(_ number: Int32) {
+    package func signal(_ number: Int32) {
         if isRunning { kill(processIdentifier, number) }
     }
 
     /// Waits until standard output contains `text`; false when the program ends or the time is over before.
-    public func waitForOutput(_ text: String, timeout: Double) -> Bool {
+    package func waitForOutput(_ text: String, timeout: Double) -> Bool {
         let deadline = Date(timeIntervalSinceNow: timeout)
         while !output.text.contains(text) {
             guard Date() < deadline, isRunning || !output.isFinished else { return output.text.contains(text) }
@@ -173,7 +173,7 @@ public final class Subprocess: @unchecked Sendable {
 
     /// Waits for the end of the program; when `timeout` seconds are over, kills it and all that it started.
     /// - Parameter grace: seconds between the request to end (SIGTERM) and the kill.
-    public func wait(timeout: Double = 60, grace: Double = 8) -> Outcome {
+    package func wait(timeout: Double = 60, grace: Double = 8) -> Outcome {
         let timedOut = !ended.wait(seconds: timeout)
         if timedOut { end(grace: grace) }
         // A survivor may hold the pipes open: do not wait for it for ever.
@@ -196,7 +196,7 @@ public final class Subprocess: @unchecked Sendable {
     }
 
     /// The processes that this one started, and those that they started.
-    public static func descendants(of parent: Int32) -> [Int32] {
+    package static func descendants(of parent: Int32) -> [Int32] {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         var children: [Int32: [Int32]] = [:]
         for id in entries.compactMap(Int32.init) {
@@ -218,7 +218,7 @@ public final class Subprocess: @unchecked Sendable {
     }
 
     /// Whether a process with this id exists and is not a zombie.
-    public static func isAlive(_ id: Int32) -> Bool {
+    package static func isAlive(_ id: Int32) -> Bool {
         guard let line = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
             let close = line.lastIndex(of: ")")
         else { return false }

@@ -43,7 +43,7 @@ import Training
     /// What `--help` says of a default is the default.
     @Test(arguments: rows.map(\.name)) func theHelpTellsTheDefault(name: String) throws {
         let row = try #require(TrainingConfiguration.option(name))
-        let isFlag = row.placeholder == nil
+        let isFlag = row.form.placeholder == nil
         #expect(row.fallback == nil || !isFlag)
         let standard = Self.defaults[name]
         if let standard, !standard.isEmpty, !isFlag { #expect(row.fallback == standard) }
@@ -76,7 +76,7 @@ import Training
         for (name, value) in Self.values { try? all.set(name, value) }
         #expect(Set(all.comparedOverRanks.map(\.name)) == Set(Self.values.keys).subtracting(places))
         #expect(Set(all.keptInCheckpoints.map(\.name)) == kept)
-        #expect(Set(Self.rows.filter(\.isPath).map(\.name)) == places.subtracting(["progress"]))
+        #expect(Set(Self.rows.filter(\.form.isPath).map(\.name)) == places.subtracting(["progress"]))
     }
 
     @Test(arguments: [

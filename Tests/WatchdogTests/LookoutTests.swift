@@ -26,7 +26,7 @@ private final class Play {
 
     init(ranks: Int, limit: Double, section: Activity.Section = .step, hosts: Int = 1) {
         let names = (0..<ranks).map { "node\($0 * hosts / ranks)" }
-        lookouts = (0..<ranks).map { Lookout(rank: $0, host: names[$0], stepLimit: limit) }
+        lookouts = (0..<ranks).map { Lookout(rank: $0, host: names[$0], isAlone: ranks == 1, stepLimit: limit) }
         if ranks > 1 { for rank in 0..<ranks { lookouts[rank].meet(rank: rank, hosts: names) } }
         states = Array(repeating: Activity.State(section: section, step: 7), count: ranks)
         due = Array(repeating: 0, count: ranks)
@@ -64,7 +64,7 @@ private final class Watch {
     var lookout: Lookout
 
     init(limit: Double, hosts: [String] = ["here"]) {
-        lookout = Lookout(rank: 0, host: "here", stepLimit: limit)
+        lookout = Lookout(rank: 0, host: "here", isAlone: hosts.count == 1, stepLimit: limit)
         if hosts.count > 1 { lookout.meet(rank: 0, hosts: hosts) }
     }
 
@@ -205,6 +205,23 @@ struct LookoutTests {
         }
     }
 
+    /// A rank that hangs in the start of MPI has met nobody.
+    @Test func beforeTheRanksHaveMet() {
+        var lookout = Lookout(rank: 2, host: "node7", isAlone: false, stepLimit: 2)
+        let state = Activity.State(isWaiting: true)
+        for tick in 0..<60 {
+            if case .end(let line) = lookout.look(at: Double(tick) / 4, state) {
+                #expect(tick >= 40 && tick <= 44)
+                #expect(
+                    line?.hasPrefix(
+                        "rank 2 on node7 waits in the start of MPI for 10 s, and does not know yet for whom;")
+                        == true, "\(line ?? "")")
+                return
+            }
+        }
+        Issue.record("nobody noticed")
+    }
+
     @Test func whatWasSeenRaisesTheLimit() {
         let lookout = Watch(limit: 60)
         var state = Activity.State(section: .step, step: 1)
@@ -265,7 +282,7 @@ struct LookoutTests {
 
     /// At any number of ranks, a rank sends at most 64 datagrams a second where the limit is a minute.
     @Test(arguments: [2, 64, 65, 1000, 100_000]) func trafficIsBounded(ranks: Int) {
-        var lookout = Lookout(rank: 0, host: "a", stepLimit: 60)
+        var lookout = Lookout(rank: 0, host: "a", isAlone: false, stepLimit: 60)
         lookout.meet(rank: 0, hosts: Array(repeating: "a", count: ranks))
         #expect(Double(ranks - 1) / lookout.period <= 64)
         #expect(ranks > 65 || lookout.period == 1)

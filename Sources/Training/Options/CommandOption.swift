@@ -30,16 +30,8 @@ package struct CommandOption<Settings: Sendable>: Sendable {
     package var role = OptionRole.rhythm
     /// Whether a command cannot run without it.
     package var isRequired = false
-    /// What stands for the value in `--help`; nil for a flag.
-    package var placeholder: String?
-    /// What a value may be, for messages.
-    package var expected: String
-    /// The words that are possible, where only words are.
-    package var words: [String]
-    /// Whether a configuration file may write 1_000 for 1000.
-    package var isNumber: Bool
-    /// Whether it names a file or a directory.
-    package var isPath: Bool
+    /// What its values are.
+    package var form: OptionForm
     /// The option that took this one's place: the name is still known, to be refused with a word.
     package var successor: String?
     /// Puts a text's value into the settings; false for a text that is no value.
@@ -56,11 +48,10 @@ extension CommandOption {
         as role: OptionRole = .rhythm, required: Bool = false, otherwise: String? = nil, section: Int = 0,
         _ help: String
     ) where Settings: OptionSettings {
-        let standard = value.placeholder == nil || required ? nil : value.write(Settings()[keyPath: path])
+        let standard = value.form.placeholder == nil || required ? nil : value.write(Settings()[keyPath: path])
         self.init(
             name: name, help: help, fallback: otherwise ?? standard, section: section, role: role, isRequired: required,
-            placeholder: value.placeholder, expected: value.expected, words: value.words, isNumber: value.isNumber,
-            isPath: value.isPath,
+            form: value.form,
             read: { settings, text in
                 guard let value = value.read(text) else { return false }
                 settings[keyPath: path] = value
@@ -72,8 +63,8 @@ extension CommandOption {
     /// The name of an option that is no more, with the one in its place and the difference between them.
     package static func renamed(_ name: String, to successor: String, _ difference: String) -> CommandOption {
         CommandOption(
-            name: name, help: difference, placeholder: "value", expected: "", words: [], isNumber: false, isPath: false,
-            successor: successor, read: { _, _ in false }, write: { _ in nil })
+            name: name, help: difference, form: OptionForm(placeholder: "value", expected: ""), successor: successor,
+            read: { _, _ in false }, write: { _ in nil })
     }
 
     /// The same option of settings that these are a part of.
@@ -82,8 +73,7 @@ extension CommandOption {
     ) -> CommandOption<Whole> {
         let (read, write) = (read, write)
         return CommandOption<Whole>(
-            name: name, help: help, fallback: fallback, section: section, isRequired: isRequired,
-            placeholder: placeholder, expected: expected, words: words, isNumber: isNumber, isPath: isPath,
+            name: name, help: help, fallback: fallback, section: section, isRequired: isRequired, form: form,
             successor: successor, read: { read(&$0[keyPath: part], $1) }, write: { write($0[keyPath: part]) })
     }
 }
@@ -129,7 +119,7 @@ extension OptionSettings {
         if let successor = row.successor {
             throw .usage("\(shown) is now \(source == nil ? "--" : "")\(successor): \(row.help)")
         }
-        guard row.read(&self, text) else { throw .usage("\(shown) is '\(text)', expected \(row.expected)") }
+        guard row.read(&self, text) else { throw .usage("\(shown) is '\(text)', expected \(row.form.expected)") }
         namesGiven.insert(name)
     }
 
