@@ -5,28 +5,6 @@ import Kernels
 import TokenData
 import Transformer
 
-/// Where a command finds a model: a checkpoint, a run directory's newest one, or a Hugging Face directory.
-enum ModelDirectory {
-    /// The directory with the weights; a checkpoint is verified first.
-    /// - Throws: `CheckpointError` or `TrainingError` naming the path.
-    static func resolve(_ path: String) throws -> FilePath {
-        let path = try FilePath(argument: path)
-        let checkpoints = CheckpointDirectory(path: path.appending("checkpoints"))
-        if try !checkpoints.list().candidates.isEmpty {
-            guard let newest = try checkpoints.newestVerified().checkpoint else {
-                throw TrainingError.badInput(
-                    "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
-            }
-            return newest.path
-        }
-        // A checkpoint of ours has a manifest and must match it; a directory from elsewhere has none.
-        if try HuggingFaceModelFiles.contents(of: "manifest.json", in: path) != nil {
-            return try Checkpoint(verifying: path).path
-        }
-        return path
-    }
-}
-
 /// `swiftlet evaluate`: the loss of a saved model on a stream.
 package enum ModelEvaluation {
     /// What `evaluate` can be told.
@@ -71,8 +49,9 @@ package enum ModelEvaluation {
         try communicator.agree(on: options.values { $0 != .place })
         let ranks = communicator.localSize
         let (files, evaluator, makeModel) = try communicator.agreeing {
-            let path = try ModelDirectory.resolve(options.checkpoint)
-            let files = try HuggingFaceModelFiles(path: path)
+            let saved = try SavedModel(FilePath(argument: options.checkpoint))
+            saved.warnings.forEach(warn)
+            let (files, path) = (saved.files, saved.files.path)
             let shape = files.description.shape
             let stream = try TokenStream(
                 glob: FilePath(argument: options.data), vocabularySize: shape.vocabularySize)
@@ -175,8 +154,8 @@ package final class TextGeneration {
     /// Loads weights and tokenizer.
     /// - Throws: `CheckpointError`, `TokenDataError` or `TrainingError` naming what is missing.
     package init(checkpoint path: String, threads: Int?) throws {
-        let directory = try ModelDirectory.resolve(path)
-        let files = try HuggingFaceModelFiles(path: directory)
+        let files = try SavedModel(FilePath(argument: path)).files
+        let directory = files.path
         let shape = files.description.shape
         tokenizer = try Tokenizer(path: directory)
         guard tokenizer.vocabularySize <= shape.vocabularySize else {

@@ -113,7 +113,9 @@ extension EndToEnd {
             try JSONSerialization.data(withJSONObject: try #require(parts["vocab"]))
                 .write(to: URL(fileURLWithPath: model + "/vocab.json"))
             try workspace.write("model/merges.txt", merges.map { $0.joined(separator: " ") + "\n" }.joined().utf8)
-            for path in [model, workspace.data] { try FileManager.default.removeItem(atPath: path + "/tokenizer.json") }
+            for path in [model + "/tokenizer.json", model + "/manifest.json", workspace.data + "/tokenizer.json"] {
+                try FileManager.default.removeItem(atPath: path)
+            }
 
             let shape = ["--layers", "", "--heads", "", "--embedding-size", "", "--context-length", "", "--steps", "2"]
             let outcome = try workspace.train("from", ["--init-from", model] + shape)

@@ -63,7 +63,11 @@ extension EndToEnd {
             try started(workspace)
             let path = workspace.data + "/tokenizer.json"
             let text = try String(contentsOfFile: path, encoding: .utf8)
+            // Another blank is no other tokenizer; another name of a token is.
             try workspace.write("data/tokenizer.json", (text + "\n").utf8)
+            #expect(try workspace.train("run", ["--stop-after", "12"]).status == 75)
+            try workspace.write(
+                "data/tokenizer.json", text.replacingOccurrences(of: "<|endoftext|>", with: "<|end|>").utf8)
             let refused = try workspace.train("run")
             #expect(refused.status == 65, "\(refused)")
             #expect(refused.errorLines.first?.contains("--allow-other-tokenizer") == true, "\(refused)")

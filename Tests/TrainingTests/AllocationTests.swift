@@ -43,8 +43,6 @@ import Testing
         "T1: the plan is what is reserved",
         arguments: [
             (1, []), (1, ["precision=bf16", "global-batch=28"]), (2, ["precision=bf16", "threads=2"]),
-            (1, ["layers=1", "heads=3", "embedding-size=51", "context-length=17", "vocab-size=257", "micro-batch=1"]),
-            (2, ["global-batch=56", "vocab-size=40000", "embedding-size=192", "micro-batch=28", "threads=3"]),
             (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]), (2, ["overlap=thread"]),
             (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
             (1, ["micro-batch=64", "global-batch=64", "threads=4"]),
