@@ -38,7 +38,7 @@ SWIFTLET := .build/release/swiftlet
 # both would recompile everything at each change between the two.
 TEST_BUILD := --scratch-path .build/tests -c release
 
-.PHONY: help setup build corpus train test lint bench clean clean-run
+.PHONY: help setup build corpus train test mutants lint bench clean clean-run
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -160,6 +160,9 @@ clean-run: ## remove what `make train` made of NAME: tokens, checkpoints, metric
 test: setup ## every test, the ones under mpirun included
 	@swift build $(TEST_BUILD) --build-tests
 	swift test $(TEST_BUILD) --skip-build
+
+mutants: setup ## wrong code that the tests must notice, one edit after the other (hours); ONLY='M Kernels': a part of them
+	@Tests/Mutants/run $(ONLY)
 
 lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed
 	@swift format lint --strict -r Package.swift Sources Tests

@@ -12,7 +12,7 @@ let kernelSettings: [SwiftSetting] =
     strict + [.unsafeFlags(["-Xcc", "-march=\(cpu)"])]
 
 func library(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
-    .target(name: name, dependencies: dependencies, swiftSettings: settings)
+    .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings)
 }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
@@ -35,7 +35,9 @@ let package = Package(
         .systemLibrary(name: "CLibcrypto", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .systemLibrary(name: "CLinux"),
         .systemLibrary(name: "CInstructions"),
-        .target(name: "CMPI", dependencies: ["COpenMPI"], cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        .target(
+            name: "CMPI", dependencies: ["COpenMPI"], exclude: ["README.md"],
+            cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
 
         // Bottom to top: a module imports nothing that stands below it in this list.
         library("Basics", ["CLinux", "CLibcrypto", .product(name: "SystemPackage", package: "swift-system")]),
@@ -62,6 +64,7 @@ let package = Package(
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
+            exclude: ["README.md"],
             swiftSettings: strict),
 
         // Tests mirror Sources. Two programs of theirs: `collectives-check` runs under mpirun, `allocation-check` counts

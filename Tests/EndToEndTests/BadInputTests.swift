@@ -211,7 +211,7 @@ extension EndToEnd {
         @Test(
             arguments: [
                 (["evaluate", "--checkpoint", "nowhere", "--data", "data/val_*.bin"], 66, "nowhere"),
-                (["evaluate", "--checkpoint", "data", "--data", "data/val_*.bin"], 66, "config.json"),
+                (["evaluate", "--checkpoint", "data", "--data", "data/val_*.bin"], 65, "config.json"),
                 (["evaluate", "--data", "data/val_*.bin"], 64, "--checkpoint"),
                 (["generate", "--checkpoint", "nowhere", "--prompt", "x"], 66, "nowhere"),
                 (["generate", "--checkpoint", "nowhere", "--prompt", "x", "--temperature", "-1"], 64, "--temperature"),

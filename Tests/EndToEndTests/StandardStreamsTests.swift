@@ -86,7 +86,9 @@ extension EndToEnd {
                 workspace.executable, workspace.trainArguments("run", ["--steps", "60", "--progress"]),
                 environment: ["COLUMNS": columns, "TERM": "dumb"], workingDirectory: workspace.path, timeout: 120)
             #expect(outcome.status == 0, "\(outcome)")
-            #expect(!outcome.standardError.contains("\u{1B}") && outcome.standardError.contains("\r█"), "\(outcome)")
+            #expect(!outcome.standardError.contains("\u{1B}"), "\(outcome)")
+            // A fast run is over before the bar has its first full block.
+            #expect(outcome.standardError.contains(/\r[█░]/), "\(outcome)")
             for line in outcome.standardError.split(whereSeparator: \.isNewline)
             where !line.hasPrefix("swiftlet") {
                 #expect(line.count < Int(columns) ?? 80, "\(line)")
