@@ -166,8 +166,8 @@ mutants: setup ## wrong code that the tests must notice, one edit after the othe
 
 lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed
 	@swift format lint --strict -r Package.swift Sources Tests
-	for script in launch/* .ci/run; do bash -n "$$script"; done
-	! command -v shellcheck >/dev/null || shellcheck -x launch/* .ci/run
+	for script in launch/* .ci/run Tests/Mutants/run; do bash -n "$$script"; done
+	! command -v shellcheck >/dev/null || shellcheck -x launch/* .ci/run Tests/Mutants/run
 
 # Ratios between settings of one machine: every round runs each setting once, and the ratio of a round's two values is
 # what the machine's other users disturb least. Printed: the median over the rounds, the least and the greatest. Where

@@ -8,11 +8,12 @@ package struct CorpusOutput: Sendable {
     package let path: FilePath
     /// Whether an earlier corpus there gives way.
     let overwrites: Bool
-    private let fileSystem = LocalFileSystem()
+    let fileSystem: any FileSystem
 
-    package init(path: FilePath, overwrites: Bool = false) {
+    package init(path: FilePath, overwrites: Bool = false, fileSystem: any FileSystem = LocalFileSystem()) {
         self.path = path
         self.overwrites = overwrites
+        self.fileSystem = fileSystem
     }
 
     /// Tells whether another path leads there; nil while it does not exist.
@@ -57,7 +58,7 @@ package struct CorpusOutput: Sendable {
     func spool() throws -> OutputFile {
         try make()
         let path = try partial("input")
-        let file = try OutputFile(creating: path)
+        let file = try OutputFile(creating: path, fileSystem: fileSystem)
         try fileSystem.removeFile(path)
         return file
     }
@@ -65,7 +66,7 @@ package struct CorpusOutput: Sendable {
     /// Writes a file under its hidden name.
     func write(_ name: String, _ contents: [UInt8]) throws {
         let path = try partial(name)
-        let file = try OutputFile(creating: path)
+        let file = try OutputFile(creating: path, fileSystem: fileSystem)
         do {
             try file.append(contents.span.bytes)
             try file.synchronize()

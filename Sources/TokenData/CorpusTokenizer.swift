@@ -54,7 +54,7 @@ package struct CorpusTokenizer: Sendable {
         tokenizer given: Tokenizer?, trainer: BPETrainer, progress: (Phase, Double) -> Void = { _, _ in }
     ) throws -> Summary {
         try output.make()
-        let lock = try DirectoryLock.take(in: output.path)
+        let lock = try DirectoryLock.take(in: output.path, fileSystem: output.fileSystem)
         defer { withExtendedLifetime(lock) {} }
         try output.requireFree(for: given)
         try output.removePartialFiles()
@@ -71,7 +71,8 @@ package struct CorpusTokenizer: Sendable {
         let identity = try tokenizer.identity()
         let writers = ["train", "val"].map {
             TokenShardWriter(
-                directory: output.path, prefix: $0, vocabularySize: tokenizer.vocabularySize, tokenizer: identity)
+                directory: output.path, prefix: $0, vocabularySize: tokenizer.vocabularySize, tokenizer: identity,
+                fileSystem: output.fileSystem)
         }
         let marks = try encode(tokenizer, endOfText, split.segments, to: writers[0], validation: writers[1], progress)
         for writer in writers { try writer.finish() }

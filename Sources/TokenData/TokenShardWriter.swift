@@ -14,7 +14,7 @@ package final class TokenShardWriter {
     private let tokenizer: TokenizerIdentity?
     private let width: Int
     private let shardTokenLimit: Int
-    private let fileSystem = LocalFileSystem()
+    private let fileSystem: any FileSystem
     private var file: OutputFile?
     private var tokensInShard = 0
     private var buffer: [UInt8] = []
@@ -30,7 +30,7 @@ package final class TokenShardWriter {
     ///   - shardTokenLimit: tokens in one file. llm.c's own readers want a file's bytes below 2 GiB.
     package init(
         directory: FilePath, prefix: String, vocabularySize: Int, tokenizer: TokenizerIdentity? = nil,
-        shardTokenLimit: Int = 100_000_000
+        shardTokenLimit: Int = 100_000_000, fileSystem: any FileSystem = LocalFileSystem()
     ) {
         precondition((1...Int(Int32.max)).contains(shardTokenLimit))
         self.directory = directory
@@ -38,6 +38,7 @@ package final class TokenShardWriter {
         self.vocabularySize = vocabularySize
         self.tokenizer = tokenizer
         self.shardTokenLimit = shardTokenLimit
+        self.fileSystem = fileSystem
         width = ShardFormat.width(vocabularySize: vocabularySize)
     }
 
@@ -84,7 +85,7 @@ package final class TokenShardWriter {
 
     private func openShard() throws {
         let path = directory.appending(".\(Self.name(prefix, temporaryPaths.count)).partial")
-        let file = try OutputFile(creating: path)
+        let file = try OutputFile(creating: path, fileSystem: fileSystem)
         temporaryPaths.append(path)
         self.file = file
         tokensInShard = 0

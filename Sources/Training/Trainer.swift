@@ -45,11 +45,14 @@ package final class Trainer {
     package var clock: () -> UInt64 = Timeline.now
 
     /// Sets a run up on this rank: data, model, optimizer, resume. All ranks call it together.
+    /// - Parameter fileSystem: where the run directory is.
     /// - Throws: `AgreedError` on all ranks when any of them fails.
     package init(
-        _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter
+        _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter,
+        fileSystem: any FileSystem = LocalFileSystem()
     ) throws {
-        let setup = try TrainingSetup(configuration, communicator: communicator, reporter: reporter)
+        let setup = try TrainingSetup(
+            configuration, communicator: communicator, reporter: reporter, fileSystem: fileSystem)
         self.configuration = setup.configuration
         self.communicator = communicator
         self.reporter = reporter

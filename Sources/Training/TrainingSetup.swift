@@ -29,7 +29,10 @@ struct TrainingSetup {
     let metricsLog: MetricsLog?
     let dataIdentity: [String]
 
-    init(_ wanted: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter) throws {
+    init(
+        _ wanted: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter,
+        fileSystem: any FileSystem
+    ) throws {
         var configuration = wanted
         let isFirst = communicator.rank == 0
         try communicator.agree(on: [("swiftlet", SwiftletVersion.current)] + configuration.comparedOverRanks)
@@ -48,7 +51,7 @@ struct TrainingSetup {
         // when nothing else can go wrong.
         let path = try FilePath(argument: configuration.runDirectory)
         var directory = try communicator.agreeing {
-            isFirst && LocalFileSystem().exists(path) ? try RunDirectory(path: path) : nil
+            isFirst && fileSystem.exists(path) ? try RunDirectory(path: path, fileSystem: fileSystem) : nil
         }
         let resume = try ResumePoint(
             configuration, directory: directory, communicator: communicator, reporter: reporter)
@@ -92,7 +95,9 @@ struct TrainingSetup {
         for remark in remarks { reporter.line(remark) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
-        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory(path: path) : nil }
+        directory = try communicator.agreeing {
+            isFirst ? try directory ?? RunDirectory(path: path, fileSystem: fileSystem) : nil
+        }
 
         // Threads, precision, memory.
         let requestedThreads = configuration.threads
@@ -124,7 +129,7 @@ struct TrainingSetup {
 
         let step = scheduler.step
         metricsLog = try communicator.agreeing {
-            try directory.map { try MetricsLog(path: $0.metricsPath, keepingThrough: step) }
+            try directory.map { try MetricsLog(path: $0.metricsPath, keepingThrough: step, fileSystem: fileSystem) }
         }
         self.configuration = configuration
         self.source = source

@@ -1,14 +1,11 @@
 import Basics
 import Checkpointing
+import TestSupport
 import Testing
 
 /// The power is cut after every operation of a save and of the removal of the old checkpoint, and the disk keeps
 /// all, nothing, a part or a torn half of what was not put on it.
 @Suite struct PowerCutTests {
-    private static let cuts: [SimulatedDisk.Cut] = SimulatedDisk.Cut.Data.allCases.flatMap { data in
-        [0, 0.3, 0.5, 0.8, 1].map { SimulatedDisk.Cut(share: $0, data: data) }
-    }
-
     private struct Run {
         let disk = SimulatedDisk()
         let checkpoints: CheckpointDirectory
@@ -31,7 +28,7 @@ import Testing
         #expect(count > 60)
         var states = 0
         for place in 0...count {
-            for cut in Self.cuts {
+            for cut in SimulatedDisk.Cut.some {
                 let run = try Run(modernRename: modernRename)
                 run.disk.operationsLeft = place
                 var acknowledged = 0
@@ -57,7 +54,7 @@ import Testing
         let before = whole.disk.operations
         try whole.checkpoints.saveSample(step: 1, value: 9)
         for place in 0...(whole.disk.operations - before) {
-            for cut in Self.cuts {
+            for cut in SimulatedDisk.Cut.some {
                 let run = try Run(modernRename: true)
                 try run.checkpoints.saveSample(step: 1)
                 run.disk.operationsLeft = place

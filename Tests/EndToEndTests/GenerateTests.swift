@@ -9,8 +9,12 @@ extension EndToEnd {
     /// the logit of token v is the first number of v's embedding.
     @Suite(.serialized) struct GenerateTests {
         /// A model directory of this kind; tokens that are not named have the logit 0.
-        private func model(_ workspace: Workspace, _ logits: [Int: Float]) throws -> String {
-            let trained = try workspace.train("run", ["--steps", "1", "--warmup-steps", "0", "--learning-rate", "0"])
+        private func model(_ workspace: Workspace, _ logits: [Int: Float], vocabularySize: Int = 300) throws -> String {
+            let trained = try workspace.train(
+                "run",
+                [
+                    "--steps", "1", "--warmup-steps", "0", "--learning-rate", "0", "--vocab-size", "\(vocabularySize)",
+                ])
             #expect(trained.status == 0, "\(trained)")
             let directory = workspace.file("model")
             try FileManager.default.createDirectory(atPath: directory, withIntermediateDirectories: true)
@@ -83,6 +87,15 @@ extension EndToEnd {
             #expect(Set(texts).count == 3)
             #expect(texts[0] == (try generate(workspace, directory, ["--temperature", "1000", "--top-k", "3"])))
             #expect(texts[0].count == 2 + 200 + 1, "--max-tokens is 200 unless given")
+        }
+
+        /// A model may have more rows than its tokenizer has tokens: those have no text, however likely they are.
+        @Test("M: ids that the tokenizer does not know are never drawn")
+        func idsWithoutText() throws {
+            let workspace = try Workspace()
+            let padded = try model(workspace, [310: 90, 319: 80, id("x"): 30], vocabularySize: 320)
+            let options = ["--max-tokens", "20", "--temperature", "1", "--top-k", "1"]
+            #expect(try generate(workspace, padded, options) == "ab" + String(repeating: "x", count: 20) + "\n")
         }
     }
 }

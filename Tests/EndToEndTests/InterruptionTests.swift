@@ -37,6 +37,18 @@ extension EndToEnd {
             try RunRecord(workspace, "run", step: 300).expectSame(as: Self.whole.get(), "after signal \(signal)")
         }
 
+        /// The others hear of it from the one that was asked.
+        @Test("H3: a signal to one rank alone stops all", arguments: [0, 1])
+        func aSignalToOneRank(rank: Int) throws {
+            let workspace = try Workspace()
+            let process = try workspace.start(workspace.trainArguments("run", Self.long), ranks: 2)
+            #expect(process.waitForOutput("step 25 / 300", timeout: 60))
+            kill(try workspace.ranks(of: process, count: 2)[rank], SIGUSR1)
+            let outcome = process.wait()
+            #expect(outcome.status == 75, "\(outcome)")
+            #expect(outcome.lines.last?.hasPrefix("stopped on request at step ") == true, "\(outcome)")
+        }
+
         /// Who gets which signal.
         struct Request: Sendable, CustomTestStringConvertible {
             let ranks: Int

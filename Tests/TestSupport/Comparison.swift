@@ -36,3 +36,18 @@ package func largestError(_ actual: [Double], _ expected: [Double]) -> Double {
 package func largestError(_ actual: [Float], _ expected: [Double]) -> Double {
     largestError(actual.map(Double.init), expected)
 }
+
+/// How far `actual` is from `expected` in size alone: the factor of `expected` that comes nearest to `actual`, less 1.
+///
+/// Roundings that know nothing of each other leave little of it, so it shows a wrong factor that hides among them.
+package func scaleError(_ actual: [Float], _ expected: [Double]) -> Double {
+    guard actual.count == expected.count else { return .infinity }
+    var product = 0.0
+    var square = 0.0
+    for (a, e) in zip(actual, expected) {
+        product += Double(a) * e
+        square += e * e
+    }
+    let error = (product / square - 1).magnitude
+    return error.isFinite ? error : .infinity
+}

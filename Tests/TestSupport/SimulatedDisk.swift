@@ -5,13 +5,23 @@ import Glibc
 ///
 /// A directory keeps the changes since its last fsync as a list, so that a cut can keep any first part of them; a
 /// file's data since its last fsync can be kept, lost or torn.
-final class SimulatedDisk: FileSystem, @unchecked Sendable {
+package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     /// What a power cut leaves of the changes that were not put on the disk.
-    struct Cut: Sendable {
-        enum Data: CaseIterable, Sendable { case kept, lost, torn }
+    package struct Cut: Sendable {
+        package enum Data: CaseIterable, Sendable { case kept, lost, torn }
         /// How much of each directory's list survives.
-        var share: Double
-        var data: Data
+        package var share: Double
+        package var data: Data
+
+        package init(share: Double, data: Data) {
+            self.share = share
+            self.data = data
+        }
+
+        /// A choice of both.
+        package static let some: [Cut] = Data.allCases.flatMap { data in
+            [0, 0.3, 0.5, 0.8, 1].map { Cut(share: $0, data: data) }
+        }
     }
 
     private final class Node {
@@ -54,13 +64,15 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
     private var open: [Int32: Node] = [:]
     private var nextDescriptor: Int32 = 100
     /// Operations that change something are possible as long as this is above 0.
-    var operationsLeft = Int.max
-    private(set) var operations = 0
+    package var operationsLeft = Int.max
+    package private(set) var operations = 0
     /// Whether renames can swap, and fail when the new name is taken.
-    var hasModernRename = true
+    package var hasModernRename = true
+
+    package init() {}
 
     /// Cuts the power and starts again.
-    func cutPower(_ cut: Cut) {
+    package func cutPower(_ cut: Cut) {
         root.cut(cut)
         open = [:]
         operationsLeft = .max
@@ -95,7 +107,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return node
     }
 
-    func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
         let result: Node
         if let existing = try? node(path) {
             if access == .create { throw fail(.open, path, EEXIST) }
@@ -113,9 +125,9 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return nextDescriptor
     }
 
-    func close(_ descriptor: Int32) throws(FileSystemError) { open[descriptor] = nil }
+    package func close(_ descriptor: Int32) throws(FileSystemError) { open[descriptor] = nil }
 
-    func read(
+    package func read(
         _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int {
         let data = try node(descriptor).data
@@ -126,31 +138,32 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return count
     }
 
-    func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
+    package func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
         let node = try node(descriptor)
         try step("")
-        precondition(offset == nil, "nothing here writes by position")
-        bytes.withUnsafeBytes { node.data += $0 }
+        let start = offset ?? node.data.count
+        precondition(start <= node.data.count, "a file without holes")
+        bytes.withUnsafeBytes { node.data.replaceSubrange(start..<min(node.data.count, start + $0.count), with: $0) }
         return bytes.byteCount
     }
 
-    func synchronize(_ descriptor: Int32) throws(FileSystemError) {
+    package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
         let node = try node(descriptor)
         try step("")
         node.synchronize()
     }
 
-    func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
+    package func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
         let node = try node(descriptor)
         return FileStatus(kind: node.kind, size: node.data.count)
     }
 
-    func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus {
+    package func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus {
         let node = try node(path)
         return FileStatus(kind: node.kind, size: node.data.count)
     }
 
-    func makeDirectory(_ path: FilePath) throws(FileSystemError) {
+    package func makeDirectory(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
         guard parent.entries[name] == nil else { throw fail(.create, path, EEXIST) }
         try step(path)
@@ -158,7 +171,7 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         parent.change { $0[name] = made }
     }
 
-    func rename(_ from: FilePath, to: FilePath, _ mode: RenameMode) throws(FileSystemError) {
+    package func rename(_ from: FilePath, to: FilePath, _ mode: RenameMode) throws(FileSystemError) {
         if mode != .plain, !hasModernRename { throw fail(.rename, from, EINVAL) }
         let (parent, old) = try parent(from)
         let (_, new) = try self.parent(to)
@@ -175,34 +188,36 @@ final class SimulatedDisk: FileSystem, @unchecked Sendable {
         }
     }
 
-    func removeFile(_ path: FilePath) throws(FileSystemError) {
+    package func removeFile(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
         guard try node(path).kind == .file else { throw fail(.remove, path, EISDIR) }
         try step(path)
         parent.change { $0[name] = nil }
     }
 
-    func removeDirectory(_ path: FilePath) throws(FileSystemError) {
+    package func removeDirectory(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
         guard try node(path).entries.isEmpty else { throw fail(.remove, path, ENOTEMPTY) }
         try step(path)
         parent.change { $0[name] = nil }
     }
 
-    func names(in directory: FilePath) throws(FileSystemError) -> [FilePath.Component] {
+    package func names(in directory: FilePath) throws(FileSystemError) -> [FilePath.Component] {
         try node(directory).entries.keys.sorted().compactMap { FilePath.Component($0) }
     }
 
-    func freeBytes(at path: FilePath) throws(FileSystemError) -> Int { 1 << 30 }
+    package func freeBytes(at path: FilePath) throws(FileSystemError) -> Int { 1 << 30 }
 
-    func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool { true }
+    package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool { true }
 
-    func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
+    package func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
         let node = try node(descriptor)
         node.data = Array(node.data.prefix(size))
     }
 
-    func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {}
+    package func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {}
 
-    func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath { throw fail(.examine, path, EINVAL) }
+    package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath {
+        throw fail(.examine, path, EINVAL)
+    }
 }
