@@ -1,3 +1,5 @@
+import Basics
+
 /// Where a run's words go. Rank 0 has one that writes; the others have `SilentReporter`.
 package protocol Reporter: AnyObject {
     /// A line of the log.
@@ -28,4 +30,27 @@ package struct RunProgress: Sendable {
     package var tokensPerSecond: Double
     /// Seconds until the last step at this speed.
     package var secondsLeft: Double
+
+    package init(step: Int, steps: Int, trainLoss: Double, tokensPerSecond: Double, secondsLeft: Double) {
+        self.step = step
+        self.steps = steps
+        self.trainLoss = trainLoss
+        self.tokensPerSecond = tokensPerSecond
+        self.secondsLeft = secondsLeft
+    }
+
+    /// The live display: a bar of 30 blocks, and the numbers.
+    package var text: String {
+        let filled = steps > 0 ? 30 * step / steps : 30
+        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
+        return "\(bar) \(step)/\(steps)  loss \(fixed(trainLoss, 4))  "
+            + "\(fixed(tokensPerSecond, 0)) tok/s  \(timeLeft) left"
+    }
+
+    private var timeLeft: String {
+        guard secondsLeft.isFinite, secondsLeft < 1e7 else { return "?" }
+        let total = Int(secondsLeft.rounded())
+        let (hours, minutes) = (total / 3600, total / 60 % 60)
+        return hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(total % 60) s" : "\(total) s"
+    }
 }

@@ -30,18 +30,6 @@ final class ConsoleReporter: Reporter {
         let now = ContinuousClock.now
         if let lastDrawn, now - lastDrawn < .milliseconds(200) { return }
         lastDrawn = now
-        let width = 30
-        let filled = progress.steps > 0 ? width * progress.step / progress.steps : width
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: width - filled)
-        StandardStreams.showProgress(
-            "\(bar) \(progress.step)/\(progress.steps)  loss \(fixed(progress.trainLoss, 4))  "
-                + "\(fixed(progress.tokensPerSecond, 0)) tok/s  \(duration(progress.secondsLeft)) left")
-    }
-
-    private func duration(_ seconds: Double) -> String {
-        guard seconds.isFinite, seconds < 1e7 else { return "?" }
-        let total = Int(seconds.rounded())
-        let (hours, minutes) = (total / 3600, total / 60 % 60)
-        return hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(total % 60) s" : "\(total) s"
+        StandardStreams.showProgress(progress.text)
     }
 }

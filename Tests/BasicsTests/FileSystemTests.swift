@@ -52,6 +52,16 @@ import Testing
         #expect(FileSystemError(.write, "a", code: code).exitCode == .writeFailed)
     }
 
+    /// A program that is started, mpirun's daemons and the like, must hold none of them open.
+    @Test func filesAreForThisProcessAlone() throws {
+        let path = try directory.file("a")
+        for access in [FileAccess.read(followLinks: true), .stream, .append, .lockFile] {
+            let descriptor = try files.open(path, access)
+            #expect(fcntl(descriptor, F_GETFD) & FD_CLOEXEC != 0, "\(access)")
+            try files.close(descriptor)
+        }
+    }
+
     @Test("W1: no inodes is not no space") func inodes() {
         let error = FileSystemError(.create, "a", code: ENOSPC, lacksInodes: true)
         #expect(error.description.contains("inodes") && !error.description.contains("space"))

@@ -10,6 +10,8 @@ extension EndToEnd {
             for (name, part) in [("a.txt", Workspace.text), ("b.txt", String(Workspace.text.prefix(9999)))] {
                 try workspace.write("text/" + name, part.utf8)
             }
+            try workspace.write("text/empty.txt", "".utf8)
+            try workspace.write("text/packed.gz", [0x1F, 0x8B, 0x08, 0x00])
             let outcome = try workspace.run([
                 "tokenize", "--input", workspace.file("text"), "--output", workspace.file("out"), "--vocab-size", "280",
                 "--val-fraction", "0.25",
@@ -23,6 +25,8 @@ extension EndToEnd {
             let bytes = Workspace.text.utf8.count + 9999
             #expect(outcome.lines.contains("documents   2, \(bytes) bytes"), "\(outcome)")
             #expect(outcome.lines.contains("vocabulary  280 tokens"), "\(outcome)")
+            #expect(outcome.lines.contains { $0.wholeMatch(of: /left out    1 empty, such as .*\/empty.txt/) != nil })
+            #expect(outcome.lines.contains { $0.hasPrefix("left out    1 compressed (unpack them first), such as ") })
             let ratio = String(format: "%.2f", Double(bytes) / Double(train + validation))
             #expect(
                 outcome.lines.contains("tokens      \(train) train, \(validation) validation, \(ratio) bytes a token"),

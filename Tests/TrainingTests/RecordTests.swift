@@ -9,10 +9,11 @@ import Training
 /// What a run writes down about itself, number by number: the fields that no comparison of two runs would miss, because
 /// both would have them wrong.
 @Suite struct RecordTests {
-    /// Steps of 60 sequences over 256 a epoch: every few steps an epoch ends in the middle of one.
-    private func configuration(_ directory: TemporaryDirectory) throws -> TrainingConfiguration {
-        var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: 6)
-        configuration.globalBatch = 60
+    /// Steps of 60 sequences over 256 a epoch: every few steps an epoch ends in the middle of one; of 64, with one.
+    private func configuration(_ directory: TemporaryDirectory, batch: Int = 60) throws -> TrainingConfiguration {
+        var configuration = try Curve.configuration(
+            runDirectory: directory.file("run"), microBatch: batch == 60 ? 6 : 8)
+        configuration.globalBatch = batch
         configuration.shuffle = true
         configuration.steps = 12
         configuration.warmupSteps = 3
@@ -28,22 +29,24 @@ import Training
         }
     }
 
-    @Test("M: epoch, position and tokens of every state and of every line of metrics", arguments: [1, 2])
-    func whereARunStands(ranks: Int) throws {
+    @Test(
+        "M: epoch, position and tokens of every state and of every line of metrics",
+        arguments: [(1, 60), (2, 60), (1, 64), (2, 64)])
+    func whereARunStands(ranks: Int, batch: Int) throws {
         let directory = try TemporaryDirectory()
-        let configuration = try configuration(directory)
+        let configuration = try configuration(directory, batch: batch)
         try train(configuration, ranks: ranks)
         let metrics = try metricsFields(directory.file("run"))
         #expect(metrics.count == 12)
         for (index, state) in try states(directory, 1..<13).enumerated() {
             let step = index + 1
             #expect(state.step == step && state.optimizer.step == step && state.scheduler.step == step)
-            #expect(state.position == 60 * step)
+            #expect(state.position == batch * step)
             // Where the next update begins, from 0; the line is about the last sequence that was used, from 1.
-            #expect(state.epoch == 60 * step / 256, "step \(step)")
-            #expect(metrics[index]["epoch"] == "\((60 * step - 1) / 256 + 1)", "step \(step)")
-            #expect(state.tokensSeen == 60 * step * 16)
-            #expect(metrics[index]["tokens"] == "\(60 * step * 16)")
+            #expect(state.epoch == batch * step / 256, "step \(step)")
+            #expect(metrics[index]["epoch"] == "\((batch * step - 1) / 256 + 1)", "step \(step)")
+            #expect(state.tokensSeen == batch * step * 16)
+            #expect(metrics[index]["tokens"] == "\(batch * step * 16)")
             #expect(metrics[index]["step"] == "\(step)")
             #expect(metrics[index]["lr"] == "\(state.scheduler.nextLearningRate)")
         }
@@ -73,6 +76,31 @@ import Training
         #expect(state.precision == "fp32" && state.reduction == "mpi" && state.threadsPerRank == 2)
         #expect(state.swiftletVersion == SwiftletVersion.current)
         #expect(state.worldSize == nil, "a state does not depend on the number of ranks")
+    }
+
+    /// After one update m = (1 − β₁)g and v = (1 − β₂)g².
+    @Test("M: the optimizer's file has the first moments and the second ones under their names")
+    func moments() throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try configuration(directory)
+        configuration.steps = 1
+        configuration.warmupSteps = 0
+        configuration.beta1 = 0.75
+        configuration.beta2 = 0.5
+        try train(configuration, ranks: 1)
+        let path = FilePath(directory.file("run/checkpoints/step-00000001/optimizer.safetensors"))
+        let file = try SafetensorsFile(path: path)
+        let names = file.tensors.map(\.name).filter { $0.hasPrefix("exp_avg.transformer.") }
+        #expect(names.count == 28 && file.tensors.count == 56)
+        var nonzero = 0
+        for name in names {
+            let second = "exp_avg_sq." + name.dropFirst("exp_avg.".count)
+            let m = try file.floats(#require(file.tensor(name)))
+            let v = try file.floats(#require(file.tensor(second)))
+            nonzero += v.count { $0 > 0 }
+            #expect(zip(m, v).allSatisfy { ($1 - 8 * $0 * $0).magnitude <= 1e-5 * $1 }, "\(name)")
+        }
+        #expect(nonzero > 20_000)
     }
 
     /// The rate rises until the loss does: best, newest and first are three numbers.

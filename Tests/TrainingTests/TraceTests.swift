@@ -12,9 +12,9 @@ import Training
     }
 
     /// Slices by row, (process, thread).
-    private func rows(ranks: Int) throws -> [[Int]: [Slice]] {
+    private func rows(ranks: Int, microBatch: Int = 1) throws -> [[Int]: [Slice]] {
         let directory = try TemporaryDirectory()
-        var configuration = try Curve.configuration(runDirectory: directory.file("run"))
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: microBatch)
         configuration.steps = 6
         configuration.warmupSteps = 1
         configuration.bucketBytes = 4096
@@ -107,5 +107,22 @@ import Training
             #expect(buckets[0] == Set((0..<buckets[0].count).map { "bucket \($0)" }))
             #expect(buckets[0].count > 3)
         }
+    }
+
+    /// One micro-batch on one rank: every piece of work in its order.
+    @Test func theWorkOfAStep() throws {
+        let work = try rows(ranks: 1, microBatch: 4)[[0, 0]]?.filter { $0.category == "work" }.map(\.name)
+        let forward = ["norm", "c_attn", "attention", "attn.c_proj", "norm", "c_fc", "GELU", "mlp.c_proj"]
+        let backward = [
+            "mlp.c_proj dx", "GELU", "mlp.c_proj dw", "reduction", "c_fc dx", "norm", "c_fc dw", "reduction",
+            "attn.c_proj dx", "attn.c_proj dw", "reduction", "attention", "bias gradient", "c_attn dx", "norm",
+            "c_attn dw", "reduction",
+        ]
+        let step =
+            ["data", "embedding"] + forward + forward
+            + ["norm", "lm_head", "cross-entropy", "lm_head dx", "lm_head dw", "norm", "reduction"] + backward
+            + backward
+            + ["embedding", "reduction", "waiting", "waiting", "gradient norm", "optimizer"]
+        #expect(work == step + step + step)
     }
 }

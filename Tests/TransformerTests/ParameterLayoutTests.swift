@@ -97,6 +97,24 @@ import Transformer
         }
     }
 
+    /// The first numbers of four tensors for seed 1337: SplitMix64 and Box & Muller, computed in Python.
+    @Test(arguments: [
+        ("wte.weight", [-0.008_285_696_3, 0.010_159_051, -0.025_209_731, 0.019_509_556]),
+        ("wpe.weight", [-0.035_457_629, -0.000_792_521_3, 0.005_362_797_3, -0.005_517_204_3]),
+        ("h.0.attn.c_attn.weight", [-0.006_003_841_6, 0.001_202_577_3, 0.004_386_738_1, -0.006_476_678_1]),
+        ("h.1.mlp.c_proj.weight", [0.002_211_937_9, -0.003_622_429_9, -0.004_911_332_9, -0.002_621_529_9]),
+    ])
+    func theSameInEveryVersion(name: String, expected: [Double]) throws {
+        let layout = ParameterLayout(
+            try GPTConfiguration(
+                vocabularySize: 50, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2))
+        let weights = try Buffer<Float>(count: layout.count)
+        layout.initialize(weights, seed: 1337)
+        let parameter = try #require(layout.parameters.first { $0.name == "transformer." + name })
+        let values = weights.array(parameter.range)
+        for (value, expected) in zip(values, expected) { #expect((Double(value) - expected).magnitude < 1e-8) }
+    }
+
     /// A function of the seed: the same again for the same one, and nothing in common with another's, not even
     /// shifted. The tensors of one model have nothing in common either.
     @Test func seeds() throws {
