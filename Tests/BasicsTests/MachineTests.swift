@@ -102,7 +102,7 @@ import Testing
             "/proc/self/limits":
                 "Limit      Soft Limit  Hard Limit  Units\nMax address space  unlimited unlimited bytes\n",
         ]).memoryRooms
-        #expect(rooms == [Machine.Room(bytes: 700 << 10, source: "MemAvailable of /proc/meminfo", isShared: true)])
+        #expect(rooms.map(\.bytes) == [700 << 10] && rooms[0].source == "MemAvailable of /proc/meminfo")
 
         let limited = try machine([
             "/proc/self/limits":

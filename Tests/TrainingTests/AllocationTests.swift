@@ -60,7 +60,7 @@ import Testing
         try #require(outcome.status == 0, "\(outcome.standardOutput)\(outcome.standardError)")
         let numbers = outcome.standardOutput.split(separator: " ").compactMap { Int($0.filter(\.isNumber)) }
         try #require(numbers.count == 3, "\(outcome.standardOutput)")
-        #expect(numbers[0] > 1 << 20 && numbers[0] == numbers[1] && numbers[2] == 0, "\(outcome.standardOutput)")
+        #expect(numbers[0] > 1 << 18 && numbers[0] == numbers[1] && numbers[2] == 0, "\(outcome.standardOutput)")
     }
 
     /// Lending a closure to the workers allocates its context, and nothing else does.

@@ -91,6 +91,8 @@ struct AllocationCheck {
             try communicator.barrier()
             return [trainer.plannedBytes, before]
         }
+        // A communication thread lets go of its own a moment later.
+        for _ in 0..<500 where reservedMemory.load(ordering: .relaxed) != 0 { usleep(20_000) }
         let sum = planned.reduce(0) { $0 + $1[0] }
         print("planned \(sum)  reserved \(planned[0][1])  left \(reservedMemory.load(ordering: .relaxed))")
     }
