@@ -109,9 +109,10 @@ import Testing
         let deviation = precision == .bf16 ? 0x1p-7 / 12.0.squareRoot() : 0
         let (values, squares) = (expected.values, expected.squares)
         let errors = zip(actual, values).map { Double($0) - $1 }
-        let worst = errors.indices.map { i in
-            errors[i].magnitude - 6 * deviation * squares[i].squareRoot() - exact * expected.magnitudes[i]
-        }.max() ?? 0
+        let worst =
+            errors.indices.map { i in
+                errors[i].magnitude - 6 * deviation * squares[i].squareRoot() - exact * expected.magnitudes[i]
+            }.max() ?? 0
         #expect(worst <= 0, "an element of the \(comment)", sourceLocation: sourceLocation)
         // All together: the mean of many squares is near its expectation, within 6/√n of few.
         func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
