@@ -40,6 +40,9 @@ package enum AdamWUpdate {
         firstMoments: BufferSlice<Float>, secondMoments: BufferSlice<Float>, copy: BufferSlice<BFloat16>?,
         _ coefficients: Coefficients
     ) {
+        precondition(
+            min(gradients.count, firstMoments.count, secondMoments.count, copy?.count ?? weights.count)
+                >= weights.count, "slices of other counts than \(weights.count)")
         let factors = Factors(coefficients)
         pool.split(weights.count, grain: 4096) { _, range in
             let w = weights.pointer

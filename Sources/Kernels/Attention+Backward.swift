@@ -23,6 +23,10 @@ extension Attention {
         qkvGradient: BufferSlice<E>
     ) {
         let pairs = sequences * heads
+        precondition(
+            min(qkv.count, qkvGradient.count) >= sequences * context * qkvStride
+                && min(output.count, outputGradient.count) >= sequences * context * outputStride
+                && logSumExp.count >= pairs * context, "attention was lent too little memory")
         pool.split(pairs) { thread, range in
             for pair in range {
                 let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))

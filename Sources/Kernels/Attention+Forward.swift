@@ -11,6 +11,9 @@ extension Attention {
     @_specialize(where E == BFloat16)
     package func forward(qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>) {
         let pairs = sequences * heads
+        precondition(
+            qkv.count >= sequences * context * qkvStride && output.count >= sequences * context * outputStride
+                && logSumExp.count >= pairs * context, "attention was lent too little memory")
         pool.split(pairs) { thread, range in
             for pair in range {
                 let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))

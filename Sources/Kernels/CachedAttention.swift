@@ -11,6 +11,9 @@ package enum CachedAttention {
         headSize D: Int, scores: BufferSlice<Float>, output: BufferSlice<Float>
     ) {
         let C = heads * D
+        precondition(
+            qkv.count >= 3 * C && min(keys.count, values.count) >= (position + 1) * C && output.count >= C
+                && scores.count >= (position + 16) / 16 * 16, "attention was lent too little memory")
         (keys.pointer + position * C).update(from: qkv.pointer + C, count: C)
         (values.pointer + position * C).update(from: qkv.pointer + 2 * C, count: C)
         let scale = 1 / Float(D).squareRoot()

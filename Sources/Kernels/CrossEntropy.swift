@@ -18,11 +18,13 @@ package enum CrossEntropy {
         losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
     ) {
         let padded = (V + 15) / 16 * 16
+        requireRoom(pool, logits.count, rowStride, targets.count, losses.count, V, scratch.count)
         pool.split(targets.count) { thread, rows in
             let powers = scratch.pointer + thread * padded
             for r in rows {
                 let row = logits.pointer + r * rowStride
                 let target = Int(targets.pointer[r])
+                precondition((0..<V).contains(target), "token \(target) of \(V)")
                 let targetLogit = row[target].float
                 let (largest, total) = exponentials(of: row, V, into: powers)
                 losses.pointer[r] = log(total) + largest - targetLogit
@@ -44,13 +46,24 @@ package enum CrossEntropy {
         losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
     ) {
         let padded = (V + 15) / 16 * 16
+        requireRoom(pool, logits.count, rowStride, targets.count, losses.count, V, scratch.count)
         pool.split(targets.count) { thread, rows in
             for r in rows {
                 let row = logits.pointer + r * rowStride
+                let target = Int(targets.pointer[r])
+                precondition((0..<V).contains(target), "token \(target) of \(V)")
                 let (largest, total) = exponentials(of: row, V, into: scratch.pointer + thread * padded)
-                losses.pointer[r] = log(total) + largest - row[Int(targets.pointer[r])].float
+                losses.pointer[r] = log(total) + largest - row[target].float
             }
         }
+    }
+
+    private static func requireRoom(
+        _ pool: ThreadPool, _ logits: Int, _ rowStride: Int, _ rows: Int, _ losses: Int, _ V: Int, _ scratch: Int
+    ) {
+        precondition(
+            rowStride >= V && logits >= rows * rowStride && losses >= rows
+                && scratch >= pool.threadCount * ((V + 15) / 16 * 16), "too little memory for [\(rows), \(V)]")
     }
 
     /// Writes e^(x − largest) and returns the largest x and the sum of the powers.

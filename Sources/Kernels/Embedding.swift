@@ -10,9 +10,15 @@ package enum Embedding {
         _ pool: ThreadPool, tokens: BufferSlice<Int32>, tokenTable: BufferSlice<Float>,
         positionTable: BufferSlice<Float>, output: BufferSlice<Float>, context T: Int, columns C: Int
     ) {
+        let V = tokenTable.count / C
+        precondition(
+            output.count >= tokens.count * C && positionTable.count >= min(T, tokens.count) * C,
+            "too little memory for [\(tokens.count), \(C)]")
         pool.split(tokens.count) { _, rows in
             for n in rows {
-                let token = tokenTable.pointer + Int(tokens.pointer[n]) * C
+                let id = Int(tokens.pointer[n])
+                precondition((0..<V).contains(id), "token \(id) of \(V)")
+                let token = tokenTable.pointer + id * C
                 let position = positionTable.pointer + n % T * C
                 let y = output.pointer + n * C
                 for c in stride(from: 0, to: C, by: 16) {
@@ -35,10 +41,15 @@ package enum Embedding {
         tokenGradient: BufferSlice<Float>, positionGradient: BufferSlice<Float>, context T: Int, columns C: Int
     ) {
         let N = tokens.count
+        let V = tokenGradient.count / C
+        precondition(
+            gradient.count >= N * C && positionGradient.count >= min(T, N) * C, "too little memory for [\(N), \(C)]")
         positionGradient.buffer.zero(positionGradient.range)
         pool.split(C, grain: 16) { _, columns in
             for n in 0..<N {
-                let token = tokenGradient.pointer + Int(tokens.pointer[n]) * C
+                let id = Int(tokens.pointer[n])
+                precondition((0..<V).contains(id), "token \(id) of \(V)")
+                let token = tokenGradient.pointer + id * C
                 let position = positionGradient.pointer + n % T * C
                 let g = gradient.pointer + n * C
                 for c in stride(from: columns.lowerBound, to: columns.upperBound, by: 16) {

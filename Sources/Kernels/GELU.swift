@@ -11,6 +11,7 @@ package enum GELU {
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package static func forward<E: ActivationElement>(_ pool: ThreadPool, _ x: BufferSlice<E>, into y: BufferSlice<E>) {
+        precondition(y.count >= x.count, "room for \(y.count) results of \(x.count)")
         pool.split(x.count, grain: 1024) { _, range in
             let full = range.lowerBound + range.count / 16 * 16
             for i in stride(from: range.lowerBound, to: full, by: 16) {
@@ -31,6 +32,8 @@ package enum GELU {
         biasGradient: BufferSlice<Float>, partials: Partials, columns H: Int
     ) {
         let N = x.count / H
+        precondition(
+            min(gradient.count, y.count) >= N * H && biasGradient.count >= H, "too little memory for [\(N), \(H)]")
         partials.requireRoom(rows: N, columns: H)
         pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
             for chunk in Partials.chunks(of: rows) {

@@ -20,6 +20,9 @@ package enum LayerNorm {
         mean: BufferSlice<Float>, rstd: BufferSlice<Float>, columns C: Int
     ) {
         let N = mean.count
+        precondition(
+            min(residual.count, branch?.count ?? N * C, sum.count, output.count) >= N * C && rstd.count >= N
+                && min(weight.count, bias.count) >= C, "a norm of [\(N), \(C)] was lent too little memory")
         let w = weight.pointer
         let b = bias.pointer
         pool.split(N, grain: 8) { _, rows in
@@ -85,6 +88,11 @@ package enum LayerNorm {
         branchBiasGradient: BufferSlice<Float>?, partials: Partials, columns C: Int
     ) {
         let N = mean.count
+        precondition(
+            min(outputGradient.count, x.count, residualGradient.count, branchGradient?.count ?? N * C, output.count)
+                >= N * C && rstd.count >= N && min(weight.count, bias.count, weightGradient.count) >= C
+                && min(biasGradient.count, branchBiasGradient?.count ?? C) >= C,
+            "a norm of [\(N), \(C)] was lent too little memory")
         let w = weight.pointer
         let b = bias.pointer
         partials.requireRoom(rows: N, columns: 3 * C)

@@ -24,7 +24,8 @@ package final class Matmul: @unchecked Sendable {
     package let inner: Int
     private let workspace: Workspace
     private let layout: Layout
-    private let strides: (a: Int, b: Int)
+    private let strides: (a: Int, b: Int, c: Int)
+    private let hasBias: Bool
     /// Where b is packed; nil for a product that oneDNN computes from plain operands.
     private let operand: PackedOperand?
     private let parts: [Part]
@@ -67,7 +68,8 @@ package final class Matmul: @unchecked Sendable {
             aStride: aStride ?? (layout == .aTransposed ? rows : inner), aTransposed: layout == .aTransposed,
             bStride: bStride ?? (layout == .bTransposed ? inner : columns), bTransposed: layout == .bTransposed,
             cStride: cStride ?? columns, input: input, output: output, bias: bias, accumulates: accumulates)
-        strides = (shape.aStride, shape.bStride)
+        strides = (shape.aStride, shape.bStride, shape.cStride)
+        hasBias = bias
 
         if rows >= Self.leastPackedRows(layout),
             let parts = try Self.packedParts(workspace, shape, rows: rows, layout, strides: strides)
@@ -84,7 +86,7 @@ package final class Matmul: @unchecked Sendable {
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
     private static func packedParts(
-        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int)
+        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int, c: Int)
     ) throws(KernelError) -> [Part]? {
         var shape = shape
         let rowBytes = shape.k * shape.input.byteCount
@@ -150,6 +152,18 @@ package final class Matmul: @unchecked Sendable {
         _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
         reusingOperand: Bool = false
     ) {
+        // Rows of all three are `stride` apart, the last one without what lies behind it.
+        func extent(_ rows: Int, _ columns: Int, _ stride: Int) -> Int { (rows - 1) * stride + columns }
+        precondition(
+            a.count
+                >= (layout == .aTransposed ? extent(inner, rows, strides.a) : extent(rows, inner, strides.a))
+                && (reusingOperand && operand != nil
+                    || b.count
+                        >= (layout == .bTransposed
+                            ? extent(columns, inner, strides.b) : extent(inner, columns, strides.b)))
+                && c.count >= extent(rows, columns, strides.c) && (bias?.count ?? columns) >= columns,
+            "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
+        precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
         let aStart = UnsafeRawPointer(a.pointer)
         let cStart = UnsafeMutableRawPointer(c.pointer)
         if let operand, !reusingOperand {

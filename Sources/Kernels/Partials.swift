@@ -59,6 +59,7 @@ package enum ColumnSum {
         _ pool: ThreadPool, _ x: BufferSlice<E>, rows N: Int, columns C: Int, partials: Partials,
         into target: BufferSlice<Float>
     ) {
+        precondition(x.count >= N * C && target.count >= C, "too little memory for [\(N), \(C)]")
         partials.requireRoom(rows: N, columns: C)
         pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
             for chunk in Partials.chunks(of: rows) {

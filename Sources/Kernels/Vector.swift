@@ -2,6 +2,7 @@
 package enum Vector {
     /// `target` += `source` over a range of both.
     package static func add(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+        requireRange(range, source.count, target.count)
         let s = source.base
         let t = target.base
         for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
@@ -12,6 +13,7 @@ package enum Vector {
 
     /// `sum` = `a` + `b`; may be the same memory as either.
     package static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
+        precondition(min(a.count, b.count) >= sum.count, "too few elements for a sum of \(sum.count)")
         for i in stride(from: 0, to: sum.count, by: 16) {
             let left = sum.count - i
             Float.store(
@@ -22,7 +24,12 @@ package enum Vector {
 
     /// Copies a range of `source` to the same range of `target`.
     package static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
+        requireRange(range, source.count, target.count)
         (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)
+    }
+
+    private static func requireRange(_ range: Range<Int>, _ a: Int, _ b: Int) {
+        precondition(range.lowerBound >= 0 && range.upperBound <= min(a, b), "range \(range) of \(a) and \(b) elements")
     }
 
     /// `target` = `source`, rounded.
@@ -31,6 +38,7 @@ package enum Vector {
     package static func round<E: ActivationElement>(
         _ pool: ThreadPool, _ source: BufferSlice<Float>, into target: BufferSlice<E>
     ) {
+        precondition(target.count >= source.count, "room for \(target.count) of \(source.count) elements")
         pool.split(source.count, grain: 4096) { _, range in
             for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
                 let left = range.upperBound - i

@@ -59,7 +59,6 @@ import Testing
         let outputGradient = try Operand(random.normal(N * C), E.self)
         let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D)
         let expected = reference.forward(qkv.values)
-        let gradient = reference.backward(qkv.values, expected, outputGradient: outputGradient.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
             let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
             let output = try Buffer<E>(count: N * C)
@@ -75,28 +74,56 @@ import Testing
             return ["output": output.floats, "logSumExp": logSumExp.array(), "gradient": qkvGradient.floats]
         }
         expectClose(results["logSumExp"], expected.logSumExp, scaled: 2e-6, "log-sum-exp of \(shape)")
-        // fp32: sums of up to T products, and powers whose argument's error grows with the scores.
-        // bf16: the output and each probability are rounded (2⁻⁸ at most, independent of each other), and in the
-        // backward pass the score gradients too, which are differences of larger numbers.
-        let exact = growth > 0 ? 2e-5 : 1e-6
-        let limit = E.precision == .fp32 ? exact : 0x1p-8
-        #expect(relativeError(results["output"] ?? [], expected.output) < limit)
+        // fp32: a power's own error of 2e-7, and that of its argument: scores and log-sum-exp of up to 10 (or 80), each
+        // off by 2⁻²⁴ of itself; sums of up to 600 products lose less.
+        let exact = growth > 0 ? 2e-5 : 2e-6
+        let output = try #require(results["output"])
+        let all = reference.roundedOutput(qkv.values, expected)
+        expectRounded(output, all, scale: all.scales[0], E.precision, exact: exact, "output of \(shape)")
+        // The kernel's own output is what its backward pass is given.
+        let gradient = reference.backward(
+            qkv.values, expected, output: output.map(Double.init), outputGradient: outputGradient.values)
         for part in 0..<3 {
-            let columns = { (i: Int) in i / C % 3 == part }
-            let actual = (results["gradient"] ?? []).enumerated().filter { columns($0.offset) }.map(\.element)
-            let wanted = gradient.enumerated().filter { columns($0.offset) }.map(\.element)
-            // With one token the softmax is constant: queries and keys have no gradient but rounding.
-            if T == 1, part < 2 {
-                #expect(actual.allSatisfy { $0.magnitude < (E.precision == .fp32 ? 1e-5 : 0.1) })
-            } else {
-                // Score gradients of a row add up to zero, so where all keys are large in one element, that element of
-                // the query's gradient is what is left of large numbers: rounded to bf16, some 3 % of it is noise.
-                let cancels = growth > 0 && part == 0 && E.precision == .bf16
-                #expect(
-                    relativeError(actual, wanted) < (cancels ? 0x1p-4 : 2 * limit),
-                    "gradient of \(["q", "k", "v"][part])")
+            func third<Value>(_ values: [Value]) -> [Value] {
+                values.indices.filter { $0 / C % 3 == part }.map { values[$0] }
             }
+            expectRounded(
+                third(try #require(results["gradient"])),
+                .init(
+                    values: third(gradient.values), squares: third(gradient.squares),
+                    magnitudes: third(gradient.magnitudes)),
+                scale: gradient.scales[part], E.precision, exact: exact,
+                "gradient of \(["q", "k", "v"][part]), \(shape)")
         }
+    }
+
+    /// Expects of numbers whose terms were rounded to bf16 no more error than that explains.
+    ///
+    /// A rounding to 8 bits is off by at most half a unit in the last place, 2⁻⁸ of the number, as often up as down: its
+    /// standard deviation is a unit's /√12, at most 2⁻⁷/√12 of the number. Roundings are independent of each other, so
+    /// the squares of their errors add up; six standard deviations are never met. In fp32 what is left is `exact` of the
+    /// terms' magnitudes.
+    private func expectRounded(
+        _ actual: [Float], _ expected: ReferenceAttention.Rounded, scale: Double, _ precision: Precision, exact: Double,
+        _ comment: String, sourceLocation: SourceLocation = #_sourceLocation
+    ) {
+        let deviation = precision == .bf16 ? 0x1p-7 / 12.0.squareRoot() : 0
+        let (values, squares) = (expected.values, expected.squares)
+        let errors = zip(actual, values).map { Double($0) - $1 }
+        let worst =
+            errors.indices.map { i in
+                errors[i].magnitude - 6 * deviation * squares[i].squareRoot() - exact * expected.magnitudes[i]
+            }.max() ?? 0
+        #expect(worst <= 0, "an element of the \(comment)", sourceLocation: sourceLocation)
+        // All together: the mean of many squares is near its expectation, within 6/√n of few.
+        func norm(_ x: [Double]) -> Double { x.reduce(0) { $0 + $1 * $1 }.squareRoot() }
+        let few = 1 + 6 / Double(errors.count).squareRoot()
+        let limit = deviation * squares.reduce(0, +).squareRoot() * few + exact * norm(expected.magnitudes)
+        #expect(norm(errors) <= limit, "all of the \(comment)", sourceLocation: sourceLocation)
+        // A common factor of all elements, which no single one shows.
+        let along = zip(errors, values).reduce(0) { $0 + $1.0 * $1.1 }
+        let chance = 6 * deviation * scale.squareRoot() + exact * norm(expected.magnitudes) * norm(values)
+        #expect(along.magnitude <= chance, "the scale of the \(comment)", sourceLocation: sourceLocation)
     }
 
     /// The forward pass alone, planned without a backward pass, has the same bits.

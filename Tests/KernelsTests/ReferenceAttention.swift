@@ -53,34 +53,111 @@ struct ReferenceAttention {
         return result
     }
 
-    /// The gradient of `qkv`.
-    func backward(_ qkv: [Double], _ forward: Forward, outputGradient: [Double]) -> [Double] {
-        let T = context
-        var result = [Double](repeating: 0, count: qkv.count)
+    /// A kernel's result, and what its own roundings may do to it.
+    struct Rounded {
+        var values: [Double]
+        /// For each element, the squares of the terms that were rounded once to bf16 before they were added up.
+        var squares: [Double]
+        /// For each element, the terms' magnitudes, of which fp32 loses its share.
+        var magnitudes: [Double]
+        /// For a third of the elements each (q, k and v; or one number for all): the variance of Σ error · value, in units
+        /// of one rounding's. A rounded term is part of many elements, so their errors are not independent.
+        var scales: [Double] = []
+    }
+
+    /// The output, of which the probabilities were rounded.
+    func roundedOutput(_ qkv: [Double], _ forward: Forward) -> Rounded {
+        var result = Rounded(
+            values: forward.output, squares: forward.output.map { $0 * $0 },
+            magnitudes: forward.output.map(\.magnitude), scales: [forward.output.reduce(0) { $0 + $1 * $1 * $1 * $1 }])
         for b in 0..<sequences {
             for h in 0..<heads {
-                for t in 0..<T {
-                    let row = ((b * heads + h) * T + t) * T
-                    let dy = (b * T + t) * width + h * headSize
-                    // Of the probabilities, then of the scores.
-                    var gradient = [Double](repeating: 0, count: t + 1)
-                    var mean = 0.0
+                for t in 0..<context {
                     for s in 0...t {
-                        let p = forward.probabilities[row + s]
+                        let p = forward.probabilities[((b * heads + h) * context + t) * context + s]
+                        var sum = 0.0
                         for d in 0..<headSize {
-                            gradient[s] += outputGradient[dy + d] * qkv[place(2, b, h, s, d)]
-                            result[place(2, b, h, s, d)] += p * outputGradient[dy + d]
+                            let place = (b * context + t) * width + h * headSize + d
+                            let term = p * qkv[self.place(2, b, h, s, d)]
+                            result.squares[place] += term * term
+                            result.magnitudes[place] += term.magnitude
+                            sum += term * forward.output[place]
                         }
-                        mean += p * gradient[s]
-                    }
-                    for s in 0...t {
-                        let ds = forward.probabilities[row + s] * (gradient[s] - mean) / Double(headSize).squareRoot()
-                        for d in 0..<headSize {
-                            result[place(0, b, h, t, d)] += ds * qkv[place(1, b, h, s, d)]
-                            result[place(1, b, h, s, d)] += ds * qkv[place(0, b, h, t, d)]
-                        }
+                        result.scales[0] += sum * sum
                     }
                 }
+            }
+        }
+        return result
+    }
+
+    /// The gradient of `qkv` from an output that was rounded, as the kernel's was. Probabilities and score gradients are
+    /// rounded before they are used, and the result.
+    func backward(
+        _ qkv: [Double], _ forward: Forward, output: [Double], outputGradient: [Double]
+    ) -> Rounded {
+        let T = context
+        let zeros = [Double](repeating: 0, count: qkv.count)
+        var result = Rounded(values: zeros, squares: zeros, magnitudes: zeros, scales: [0, 0, 0])
+        var scoreGradients = [Double](repeating: 0, count: forward.probabilities.count)
+        func add(_ term: Double, _ magnitude: Double, at place: Int) {
+            result.values[place] += term
+            result.squares[place] += term * term
+            result.magnitudes[place] += magnitude
+        }
+        func forEach(_ body: (_ b: Int, _ h: Int, _ t: Int, _ row: Int, _ dy: Int) -> Void) {
+            for b in 0..<sequences {
+                for h in 0..<heads {
+                    for t in 0..<T { body(b, h, t, ((b * heads + h) * T + t) * T, (b * T + t) * width + h * headSize) }
+                }
+            }
+        }
+        forEach { b, h, t, row, dy in
+            var mean = (sum: 0.0, magnitude: 0.0)
+            for d in 0..<headSize {
+                let term = outputGradient[dy + d] * output[dy + d]
+                mean.sum += term
+                mean.magnitude += term.magnitude
+            }
+            for s in 0...t {
+                // Of the probability, then of the score.
+                var gradient = (sum: 0.0, magnitude: 0.0)
+                let p = forward.probabilities[row + s]
+                for d in 0..<headSize {
+                    let term = outputGradient[dy + d] * qkv[place(2, b, h, s, d)]
+                    gradient.sum += term
+                    gradient.magnitude += term.magnitude
+                    add(p * outputGradient[dy + d], (p * outputGradient[dy + d]).magnitude, at: place(2, b, h, s, d))
+                }
+                let root = Double(headSize).squareRoot()
+                let ds = p * (gradient.sum - mean.sum) / root
+                let magnitude = p * (gradient.magnitude + mean.magnitude) / root
+                scoreGradients[row + s] = ds
+                for d in 0..<headSize {
+                    let (q, k) = (qkv[place(0, b, h, t, d)], qkv[place(1, b, h, s, d)])
+                    add(ds * k, magnitude * k.magnitude, at: place(0, b, h, t, d))
+                    add(ds * q, magnitude * q.magnitude, at: place(1, b, h, s, d))
+                }
+            }
+        }
+        // The result is rounded too.
+        for i in result.values.indices { result.squares[i] += result.values[i] * result.values[i] }
+        for i in result.values.indices {
+            let square = result.values[i] * result.values[i]
+            result.scales[i / width % 3] += square * square
+        }
+        forEach { b, h, t, row, dy in
+            for s in 0...t {
+                var sums = (q: 0.0, k: 0.0, v: 0.0)
+                for d in 0..<headSize {
+                    sums.q += qkv[place(1, b, h, s, d)] * result.values[place(0, b, h, t, d)]
+                    sums.k += qkv[place(0, b, h, t, d)] * result.values[place(1, b, h, s, d)]
+                    sums.v += outputGradient[dy + d] * result.values[place(2, b, h, s, d)]
+                }
+                let (ds, p) = (scoreGradients[row + s], forward.probabilities[row + s])
+                result.scales[0] += ds * ds * sums.q * sums.q
+                result.scales[1] += ds * ds * sums.k * sums.k
+                result.scales[2] += p * p * sums.v * sums.v
             }
         }
         return result
