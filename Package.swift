@@ -39,7 +39,7 @@ let package = Package(
             name: "CMPI", dependencies: ["COpenMPI"], exclude: ["README.md"],
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
 
-        // Bottom to top: a module imports nothing that stands below it in this list.
+        // Bottom to top: a module imports only modules that stand before it in this list.
         library("Basics", ["CLinux", "CLibcrypto", .product(name: "SystemPackage", package: "swift-system")]),
         library("Collectives", ["Basics"]),
         library("MPICollectives", ["Collectives", "Basics", "CMPI"]),

@@ -49,12 +49,13 @@ package struct FileSystemError: ExitCoded, Equatable {
     /// The same error with the path that its descriptor belongs to.
     package func at(_ path: FilePath) -> FileSystemError { FileSystemError(self, at: path) }
 
-    /// 66 for what cannot be read, 73 for what cannot be made, 74 for a failed write, 65 for a wrong file.
+    /// 66 for what cannot be read, 73 for what cannot be made, 74 for a failed write, a full disk among them, 65 for a
+    /// wrong file.
     package var exitCode: ExitCode {
         if code == 0 { return .badInput }
         switch operation {
         case .open, .read, .examine, .list: return .missingInput
-        case .create, .lock: return .cannotCreate
+        case .create, .lock: return isOutOfSpace ? .writeFailed : .cannotCreate
         case .write, .rename, .remove, .synchronize: return .writeFailed
         }
     }

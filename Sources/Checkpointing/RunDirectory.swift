@@ -44,8 +44,11 @@ package final class RunDirectory: Sendable {
         } catch let error as DirectoryLock.InUse {
             throw CheckpointError(.inUse, "the run directory \(error)")
         } catch {
+            // A full disk is 74 wherever a run meets it: room may be made, and another try is worth it.
+            let isFull = (error as? FileSystemError)?.isOutOfSpace == true
             throw CheckpointError(
-                .cannotCreate, "the run directory \(path.shown) cannot be used: \(error); or choose another --run-dir")
+                isFull ? .notCommitted : .cannotCreate,
+                "the run directory \(path.shown) cannot be used: \(error); or choose another --run-dir")
         }
     }
 
@@ -54,7 +57,7 @@ package final class RunDirectory: Sendable {
         do throws(FileSystemError) {
             try fileSystem.replaceFile(configurationPath, with: bytes)
         } catch {
-            throw CheckpointError(.cannotCreate, "\(error)")
+            throw CheckpointError(error.isOutOfSpace ? .notCommitted : .cannotCreate, "\(error)")
         }
     }
 

@@ -20,7 +20,21 @@ extension MPICommunicator {
 
     /// This process's rank as the launcher counts, for messages before MPI runs; nil without a launcher.
     package static func launcherRank(environment: [String: String]) -> Int? {
-        firstNumber(rankNames, in: environment)
+        firstNumber(rankNames + ["SLURM_PROCID"], in: environment)
+    }
+
+    /// What is wrong when srun started several tasks but gave none of them a PMI: each would be rank 0 of 1. Nil
+    /// elsewhere; the shell of a batch job is in no step.
+    package static func lonelyTasks(environment: [String: String]) -> CollectiveError? {
+        guard !isLaunchedByMPI(environment: environment),
+            let tasks = firstNumber(["SLURM_STEP_NUM_TASKS"], in: environment), tasks > 1
+        else { return nil }
+        return CollectiveError(
+            operation: "start", rank: launcherRank(environment: environment) ?? 0, code: 0,
+            reason:
+                "srun started \(tasks) tasks that cannot see each other; start with launch/slurm or mpirun, or with "
+                + "srun --mpi=pmix where Slurm and the MPI library have it",
+            exitCode: .ranksDisagree)
     }
 
     /// What is wrong when the launcher and the library see different worlds; nil when they agree.

@@ -80,6 +80,11 @@ extension ParsableCommand {
     /// - Parameter stepTimeout: seconds without progress in a step; 0: no limits.
     func withCommunicator(stepTimeout: Int = 60, _ body: (any Communicator) throws -> Void) throws {
         let environment = MPICommunicator.launcherEnvironment()
+        if let lonely = MPICommunicator.lonelyTasks(environment: environment) {
+            // One of them speaks.
+            if Exit.launcherRank == 0 { throw lonely }
+            throw ArgumentParser.ExitCode(lonely.exitCode.rawValue)
+        }
         let isLaunched = MPICommunicator.isLaunchedByMPI(environment: environment)
         let watchdog = Watchdog(
             rank: Exit.launcherRank, ranks: MPICommunicator.launcherWorldSize(environment: environment) ?? 1,

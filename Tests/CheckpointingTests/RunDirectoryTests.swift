@@ -109,6 +109,21 @@ import Testing
         #expect(error.exitCode == .cannotCreate && error.message.contains(systemErrorText(EIO)))
     }
 
+    @Test("P4: a start on a full disk is 74, as a failed save is") func fullDisk() throws {
+        let count = FaultyFileSystem()
+        try RunDirectory(path: path, fileSystem: count).writeConfiguration([1])
+        var codes: Set<ExitCode> = []
+        for place in 0..<count.count {
+            do {
+                let files = FaultyFileSystem(.error(ENOSPC), at: place)
+                try RunDirectory(path: path, fileSystem: files).writeConfiguration([1])
+            } catch {
+                codes.insert(error.exitCode)
+            }
+        }
+        #expect(codes == [.writeFailed])
+    }
+
     @Test("P4: what a killed save left behind goes before the room is tried") func sweepsFirst() throws {
         _ = try RunDirectory(path: path)
         let leftover = path + "checkpoints/step-00000010.tmp-0123456789abcdef"

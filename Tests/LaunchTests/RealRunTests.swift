@@ -193,6 +193,19 @@ import Testing
         #expect(masks[0] != masks[1] || masks[0] == [all], "\(masks)")
     }
 
+    @Test("L6: srun without a PMI is refused, by one task in one line", arguments: [0, 1]) func lonelyTasks(task: Int)
+        throws
+    {
+        let place = try Place()
+        let outcome = try Subprocess.run(
+            place.executable, place.train(), environment: ["SLURM_PROCID": "\(task)", "SLURM_STEP_NUM_TASKS": "2"],
+            workingDirectory: place.path)
+        #expect(outcome.status == 78, "\(outcome)")
+        let lines = outcome.standardError.split(separator: "\n")
+        #expect(lines.count == (task == 0 ? 1 : 0), "\(outcome)")
+        #expect(lines.allSatisfy { $0.contains("srun started 2 tasks that cannot see each other") })
+    }
+
     private func allowed() throws -> String {
         let status = try String(contentsOfFile: "/proc/self/status", encoding: .utf8)
         return String(try #require(status.firstMatch(of: /Cpus_allowed_list:\s+(\S+)/)).1)

@@ -1,3 +1,4 @@
+import Basics
 import MPICollectives
 import Testing
 
@@ -51,9 +52,24 @@ struct LauncherTests {
         #expect(problem(["PMI_SIZE": "2", "PMI_RANK": "0"], 1)?.contains("mpiexec started 2") == true)
     }
 
+    @Test func `L6: tasks of srun that cannot see each other are no runs of one rank each`() {
+        func code(_ environment: [String: String]) -> ExitCode? {
+            MPICommunicator.lonelyTasks(environment: environment)?.exitCode
+        }
+        let step = ["SLURM_NTASKS": "2", "SLURM_PROCID": "1", "SLURM_STEP_NUM_TASKS": "2"]
+        #expect(code(step) == .ranksDisagree)
+        #expect(code(step.merging(["PMIX_RANK": "1"]) { $1 }) == nil)
+        #expect(code(step.merging(["OMPI_COMM_WORLD_RANK": "1"]) { $1 }) == nil)
+        // The shell of a batch job, and an interactive one.
+        #expect(code(["SLURM_NTASKS": "8", "SLURM_PROCID": "0"]) == nil)
+        #expect(code(["SLURM_NTASKS": "8", "SLURM_PROCID": "0", "SLURM_STEP_NUM_TASKS": "1"]) == nil)
+        #expect(code([:]) == nil)
+    }
+
     @Test func `The launcher's rank is known before MPI runs`() {
         #expect(MPICommunicator.launcherRank(environment: [:]) == nil)
         #expect(MPICommunicator.launcherRank(environment: ["OMPI_COMM_WORLD_RANK": "2", "PMIX_RANK": "2"]) == 2)
         #expect(MPICommunicator.launcherRank(environment: ["PMI_RANK": "5"]) == 5)
+        #expect(MPICommunicator.launcherRank(environment: ["SLURM_PROCID": "3"]) == 3)
     }
 }
