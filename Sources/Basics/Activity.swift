@@ -7,7 +7,7 @@ import Synchronization
 package enum Activity {
     /// A part of a run that has a limit of its own.
     package enum Section: UInt8, CaseIterable, Sendable {
-        case start, setup, step, evaluation, save, end
+        case start, setup, firstStep, step, evaluation, save, end
     }
 
     /// What the watchdog sees at one moment.

@@ -139,7 +139,7 @@ package final class Trainer {
 
     /// One optimizer step: every micro-batch's gradient, one reduction, one update.
     package func trainingStep() throws -> StepMetrics {
-        Activity.enter(.step, step: step + 1)
+        Activity.enter(step == setup.scheduler.step ? .firstStep : .step, step: step + 1)
         let start = clock()
         let plan = setup.loader.plan
         let tokens = plan.globalBatch * model.configuration.contextLength

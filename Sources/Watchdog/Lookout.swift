@@ -67,7 +67,7 @@ package struct Lookout {
     package func limit(of section: Activity.Section) -> Double {
         let factor =
             switch section {
-            case .start, .setup: 5.0
+            case .start, .setup, .firstStep: 5.0
             case .save: 10.0
             case .step, .evaluation, .end: 1.0
             }
@@ -130,7 +130,14 @@ package struct Lookout {
         let limit = limit(of: own.section)
         if silent.isEmpty { return isOverdue && others { isFresh($0) && $0.newest?.isOverdue == false }.isEmpty }
         // The newest word may be as old as a period when a rank falls silent. As long as this one goes on, nobody is missed.
-        return idle >= limit / 4 && silent.contains { awake - peers[$0].heardAt >= limit + period }
+        return idle >= limit / 4
+            && silent.contains { awake - peers[$0].heardAt >= max(limit, launchersPatience(for: $0)) + period }
+    }
+
+    /// Seconds in which the launcher itself should notice that a whole host is gone (launch/common.sh asks it to look).
+    /// Were a rank to end before that, the launcher would try to reach that host first, and not end.
+    private func launchersPatience(for other: Int) -> Double {
+        peers.contains { $0.host == peers[other].host && isFresh($0) } || peers[other].host == host ? 0 : 20
     }
 
     private func isFresh(_ peer: Peer) -> Bool { peer.newest != nil && awake - peer.heardAt < patience }
@@ -184,7 +191,7 @@ package struct Lookout {
         switch state.section {
         case .start: "in the start of MPI"
         case .setup: "in the setup"
-        case .step: "in step \(state.step)" + (state.bucket >= 0 ? ", bucket \(state.bucket)" : "")
+        case .firstStep, .step: "in step \(state.step)" + (state.bucket >= 0 ? ", bucket \(state.bucket)" : "")
         case .evaluation: "in the evaluation after step \(state.step)"
         case .save: "in the save after step \(state.step)"
         case .end: "at the end, after step \(state.step)"
