@@ -85,8 +85,10 @@ package struct CorpusOutput: Sendable {
         try fileSystem.rename(path.appending(".\(name).partial"), to: path.appending(name), .plain)
     }
 
-    /// Puts the folder on the disk.
-    func synchronize() throws { try fileSystem.synchronizeDirectory(path) }
+    /// Puts the folder on the disk; returns a warning where its file system cannot do that.
+    func synchronize() throws -> String? {
+        try fileSystem.synchronizeDirectory(path).map { "\($0): a power cut may lose the new corpus" }
+    }
 
     /// A hidden name, at which nothing is.
     private func partial(_ name: String) throws -> FilePath {
@@ -100,8 +102,11 @@ package struct CorpusOutput: Sendable {
     }
 
     /// Removes the files of an earlier corpus, `tokenizer.json` first: without it the folder does not count as whole.
-    func removeOldCorpus() throws {
-        for name in try corpusFiles() { try fileSystem.removeFile(path.appending(name)) }
+    /// Returns how many there were.
+    func removeOldCorpus() throws -> Int {
+        let names = try corpusFiles()
+        for name in names { try fileSystem.removeFile(path.appending(name)) }
+        return names.count
     }
 
     /// Removes what a run that was killed has left.

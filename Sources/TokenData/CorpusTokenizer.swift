@@ -13,6 +13,8 @@ package struct CorpusTokenizer: Sendable {
         package let trainTokens: Int, validationTokens: Int
         /// How often the text itself holds `<|endoftext|>`.
         package let marksInText: Int
+        /// Files of an earlier corpus that gave way.
+        package let replacedFiles: Int
         /// The shards.
         package let trainPaths: [FilePath], validationPaths: [FilePath]
         /// What the user should know of: one line each.
@@ -77,14 +79,15 @@ package struct CorpusTokenizer: Sendable {
         let marks = try encode(tokenizer, endOfText, split.segments, to: writers[0], validation: writers[1], progress)
         for writer in writers { try writer.finish() }
 
-        try output.removeOldCorpus()
+        let replaced = try output.removeOldCorpus()
         let paths = try writers.map { try $0.publish() }
         try output.publish("tokenizer.json")
-        try output.synchronize()
+        let unsynchronized = try output.synchronize()
         return Summary(
             tokenizer: tokenizer, trainTokens: writers[0].tokenCount, validationTokens: writers[1].tokenCount,
-            marksInText: marks, trainPaths: paths[0], validationPaths: paths[1],
-            warnings: [lock.warning].compactMap { $0 } + warnings(split, validationTokens: writers[1].tokenCount))
+            marksInText: marks, replacedFiles: replaced, trainPaths: paths[0], validationPaths: paths[1],
+            warnings: [lock.warning, unsynchronized].compactMap { $0 }
+                + warnings(split, validationTokens: writers[1].tokenCount))
     }
 
     private func warnings(_ split: CorpusSplit, validationTokens: Int) -> [String] {

@@ -27,7 +27,7 @@ struct DocumentSurvey {
             let isLast = bytes.count < length
             if byteCount == 0 {
                 notText = Self.formats.first { bytes.starts(with: $0.start) }?.name
-                script = WritingSystem.dominant(in: bytes.prefix(1 << 14))
+                script = WritingSystem.dominant(in: Array(bytes.prefix(1 << 12)))
             }
             if bytes.contains(0), notText == nil { notText = "binary (they hold NUL bytes)" }
             if notText != nil { return }
@@ -67,18 +67,18 @@ enum WritingSystem {
     ]
 
     /// The one that most letters are of; nil for text without letters.
-    static func dominant(in bytes: ArraySlice<UInt8>) -> String? {
-        let text = Array(bytes)
-        var counts: [String: Int] = [:]
+    static func dominant(in text: [UInt8]) -> String? {
+        var counts = [Int](repeating: 0, count: ends.count)
         var index = 0
         while index < text.count {
             let (point, length) = UTF8Scalar.decode(text.span, at: index)
             index += length
-            guard Int(point) < ScalarClass.table.count, ScalarClass.table[Int(point)] == ScalarClass.letter else {
-                continue
-            }
-            counts[ends.first { point < $0.end }?.name ?? "other", default: 0] += 1
+            guard Int(point) < ScalarClass.table.count, ScalarClass.table[Int(point)] == ScalarClass.letter,
+                let system = ends.firstIndex(where: { point < $0.end })
+            else { continue }
+            counts[system] += 1
         }
-        return counts.max { ($0.value, $1.key) < ($1.value, $0.key) }?.key
+        guard let most = counts.max(), most > 0 else { return nil }
+        return counts.firstIndex(of: most).map { ends[$0].name }
     }
 }

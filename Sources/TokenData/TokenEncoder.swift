@@ -90,7 +90,9 @@ package struct AddedTokenMatcher: Sendable {
 
     /// The first one at or after `start`.
     func first(in text: Span<UInt8>, from start: Int) -> (range: Range<Int>, id: Int32)? {
-        for index in start..<text.count where firstBytes[Int(text[index])] {
+        precondition(start >= 0 && start <= text.count)
+        let firstBytes = firstBytes.span
+        for index in start..<text.count where firstBytes[unchecked: Int(text[unchecked: index])] {
             for token in tokens where matches(token.content, text, index) {
                 return (index..<index + token.content.count, token.id)
             }

@@ -80,6 +80,9 @@ struct TokenizeCommand: ParsableCommand {
         if summary.validationTokens == 0, valFraction > 0 {
             lines.append("validation  none: the text is too short to divide")
         }
+        if summary.replacedFiles > 0 {
+            lines.append("replaced    \(summary.replacedFiles) files of the corpus that was there")
+        }
         lines.append("time        \(fixed(time / .seconds(1), 2)) s")
         let shards = [("train", summary.trainPaths), ("val", summary.validationPaths)].filter { !$0.1.isEmpty }
         lines.append("shards      " + shards.map { "\(output)/\($0)_*.bin (\($1.count))" }.joined(separator: ", "))

@@ -195,7 +195,8 @@ extension EndToEnd {
             #expect(refused.status == 73, "\(refused)")
             #expect(refused.standardError.contains("tokenizer.json, …, val_000000.bin"), "\(refused)")
             #expect(try Data(contentsOf: URL(fileURLWithPath: workspace.data + "/train_000000.bin")) == before)
-            #expect(try workspace.run(arguments + ["--overwrite"]).status == 0)
+            let meant = try workspace.run(arguments + ["--overwrite"])
+            #expect(meant.status == 0 && meant.standardOutput.contains("\nreplaced    3 files"), "\(meant)")
             #expect(try Data(contentsOf: URL(fileURLWithPath: workspace.data + "/train_000000.bin")) != before)
             // Nothing is made for input that is not there.
             let missing = try workspace.run(["tokenize", "--input", "nowhere", "--output", workspace.file("new")])
