@@ -59,7 +59,10 @@ package enum ModelEvaluation {
                 let own = try saved.tokenizer()?.tokenizer.identity()
                 let allowOther = options.allowOtherTokenizer
                 try TokenizerIdentity.requireSame(
-                    [.init("the model in '\(saved.path.shown)'", own), stream.tokenizer("--data", allowOther: allowOther)],
+                    [
+                        .init("the model in '\(saved.path.shown)'", own),
+                        stream.tokenizer("--data", allowOther: allowOther),
+                    ],
                     allowOther: allowOther
                 ).forEach(warn)
             }

@@ -65,9 +65,10 @@ struct ModelSource {
                 headCount: configuration.heads)
         }
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
+            let folder = (beside == nil ? past?.path : nil) ?? data
             let advice = initial == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
             throw TrainingError.usage(
-                "the tokenizer in \(((beside == nil ? past?.path : nil) ?? data).shown) has \(tokenizer.vocabularySize) tokens, the model "
+                "the tokenizer in \(folder.shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
     }
