@@ -69,15 +69,18 @@ package struct SavedModel: Sendable {
         case .checkpoint(let path):
             try self.init(Checkpoint(verifying: path, fileSystem: fileSystem))
         case .model(let path):
-            (checkpoint, warnings) = (nil, [])
-            files = try HuggingFaceModelFiles(path: path, fileSystem: fileSystem)
+            try self.init(nil, HuggingFaceModelFiles(path: path, fileSystem: fileSystem), [])
         }
     }
 
     /// The model of a verified checkpoint; throws `.invalid` where its weights do not fit its shape.
     package init(_ checkpoint: Checkpoint, warnings: [String] = []) throws(CheckpointError) {
-        files = try HuggingFaceModelFiles(checkpoint)
+        try self.init(checkpoint, HuggingFaceModelFiles(checkpoint), warnings)
+    }
+
+    private init(_ checkpoint: Checkpoint?, _ files: HuggingFaceModelFiles, _ warnings: [String]) {
         self.checkpoint = checkpoint
+        self.files = files
         self.warnings = warnings
     }
 
