@@ -65,21 +65,32 @@ package struct SavedModel: Sendable {
                         .invalid,
                         "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
             }
-            warnings = found.warnings
-            checkpoint = newest
-            files = try HuggingFaceModelFiles(newest)
+            try self.init(newest, warnings: found.warnings)
         case .checkpoint(let path):
-            let verified = try Checkpoint(verifying: path, fileSystem: fileSystem)
-            warnings = []
-            checkpoint = verified
-            files = try HuggingFaceModelFiles(verified)
+            try self.init(Checkpoint(verifying: path, fileSystem: fileSystem))
         case .model(let path):
-            warnings = []
-            checkpoint = nil
-            files = try HuggingFaceModelFiles(path: path, fileSystem: fileSystem)
+            try self.init(nil, HuggingFaceModelFiles(path: path, fileSystem: fileSystem), [])
         }
+    }
+
+    /// The model of a verified checkpoint; throws `.invalid` where its weights do not fit its shape.
+    package init(_ checkpoint: Checkpoint, warnings: [String] = []) throws(CheckpointError) {
+        try self.init(checkpoint, HuggingFaceModelFiles(checkpoint), warnings)
+    }
+
+    private init(_ checkpoint: Checkpoint?, _ files: HuggingFaceModelFiles, _ warnings: [String]) {
+        self.checkpoint = checkpoint
+        self.files = files
+        self.warnings = warnings
     }
 
     /// The directory that it was found in.
     package var path: FilePath { files.path }
+
+    /// The bytes of a further file of the model, such as `tokenizer.json`, or nil when it has none. Of a checkpoint only
+    /// what was verified counts.
+    package func contents(of name: String) throws(CheckpointError) -> [UInt8]? {
+        guard let checkpoint else { return try HuggingFaceModelFiles.contents(of: name, in: path) }
+        return try checkpoint.contents(of: name)
+    }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 
 /// Checks that all ranks run the same thing and hold the same weights.
@@ -40,7 +41,7 @@ package enum RankAgreement {
         try communicator.allReduce(&span, .maximum)
         guard ends[0] != ~ends[1] else { return }
 
-        let gathered = try communicator.gather(encode(fingerprints.map(hexadecimal)), root: 0)
+        let gathered = try communicator.gather(encode(fingerprints.map { "0x" + hexadecimal($0) }), root: 0)
         let verdict = try communicator.broadcast(message: weightVerdict(gathered.map(decode), names, step))
         throw RankDisagreement(exitCode: 80, description: verdict)
     }
@@ -93,11 +94,6 @@ package enum RankAgreement {
             state ^= state >> 29
         }
         return state
-    }
-
-    private static func hexadecimal(_ value: UInt64) -> String {
-        let digits = String(value, radix: 16)
-        return "0x" + String(repeating: "0", count: 16 - digits.count) + digits
     }
 
     // Strings as bytes: each one after its length in four bytes, lowest first.

@@ -31,19 +31,24 @@ extension Tokenizer {
     ///
     /// - Throws: as `init(path:)`.
     package static func inFolder(_ folder: FilePath) throws -> (tokenizer: Tokenizer, json: [UInt8])? {
+        try inFolder(folder) { try contents(folder.appending($0)) }
+    }
+
+    /// The same of a folder whose files are read by `contents`, which gives nil for one that is not there.
+    package static func inFolder(
+        _ folder: FilePath, contents: @escaping (String) throws -> [UInt8]?
+    ) throws -> (tokenizer: Tokenizer, json: [UInt8])? {
         let tokenizer: Tokenizer
         var json: [UInt8]?
-        if let text = try contents(folder.appending("tokenizer.json")) {
+        if let text = try contents("tokenizer.json") {
             tokenizer = try TokenizerFile(text, path: folder.appending("tokenizer.json")).tokenizer()
             json = text
-        } else if let vocabulary = try contents(folder.appending("vocab.json")),
-            let merges = try contents(folder.appending("merges.txt"))
-        {
+        } else if let vocabulary = try contents("vocab.json"), let merges = try contents("merges.txt") {
             tokenizer = try Tokenizer(vocabulary: vocabulary, merges: merges, folder: folder)
         } else {
             return nil
         }
-        try TokenizerNotes(folder: folder, tokenizer: tokenizer).check()
+        try TokenizerNotes(folder: folder, tokenizer: tokenizer, contents: contents).check()
         return (tokenizer, json ?? tokenizer.tokenizerJSON())
     }
 
@@ -88,6 +93,7 @@ extension Tokenizer {
 struct TokenizerNotes {
     let folder: FilePath
     let tokenizer: Tokenizer
+    let contents: (String) throws -> [UInt8]?
 
     private static let tokenNames = [
         "bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token",
@@ -121,7 +127,7 @@ struct TokenizerNotes {
     }
 
     private func read(_ name: String, _ body: (JSON, String) throws -> Void) throws {
-        guard let text = try Tokenizer.contents(folder.appending(name)) else { return }
+        guard let text = try contents(name) else { return }
         do {
             try body(JSON(text), name)
         } catch let error as JSONError {

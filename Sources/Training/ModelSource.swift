@@ -14,8 +14,9 @@ struct ModelSource {
     let tokenizerFile: [UInt8]?
     /// SHA-256 of `tokenizerFile`.
     let tokenizerHash: String?
-    /// The id that ends a text, for `config.json`.
-    let endOfText: Int?
+    /// The ids that begin and end a text, for `config.json`.
+    private let beginOfText: Int?
+    private let endOfText: Int?
     /// What the tokenizer calls that id.
     let endOfTextName: String?
     /// What the model was trained with so far; nil at the start of a model without a past.
@@ -28,29 +29,27 @@ struct ModelSource {
     ///   - data: the folder of the training data.
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
-        let initial = try configuration.initFrom.map { try FilePath(argument: $0) }
-        let weights = resumes ? nil : try initial.map { try SavedModel($0).files }
-        self.weights = weights
+        let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel(FilePath(argument: $0)) }
+        weights = initial?.files
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
-        let past = checkpoint?.path ?? weights?.path
-        let own = try past.flatMap { try Tokenizer.inFolder($0) }
+        let past = try checkpoint.map { try SavedModel($0) } ?? initial
+        let own = try past?.tokenizer()
         let beside = checkpoint == nil || own == nil ? try Tokenizer.inFolder(data) : nil
         let found = beside ?? own
         tokenizerFile = found?.json
         tokenizerHash = try found.map { try SHA256.hash($0.json) }
         modelTokenizer = try past.map {
             .init(
-                checkpoint == nil ? "--init-from '\($0.shown)'" : $0.lastComponent?.string ?? "",
+                checkpoint == nil ? "--init-from '\($0.path.shown)'" : $0.path.lastComponent?.string ?? "",
                 try own?.tokenizer.identity())
         }
-        let description =
-            try weights?.description
-            ?? checkpoint?.contents(of: Checkpoint.FileName.configuration).map {
-                try GPT2ModelDescription(configurationJSON: $0, file: Checkpoint.FileName.configuration)
-            }
         let tokenizer = found?.tokenizer
-        endOfText = tokenizer?.endOfTextID.map(Int.init) ?? description?.endTokenID
-        endOfTextName = tokenizer?.endOfTextID.map { String(decoding: tokenizer?.bytes(of: $0) ?? [], as: UTF8.self) }
+        // What the model says of itself holds: its own end of a text may be another token than ours.
+        let ownEnd = tokenizer?.endOfTextID.map(Int.init)
+        endOfText = past?.files.description.endTokenID ?? ownEnd
+        beginOfText = past?.files.description.beginTokenID ?? endOfText
+        let name = endOfText.flatMap { Int32(exactly: $0) }.flatMap { tokenizer?.bytes(of: $0) } ?? []
+        endOfTextName = name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
 
         if let weights {
             shape = weights.description.shape
@@ -66,9 +65,10 @@ struct ModelSource {
                 headCount: configuration.heads)
         }
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
-            let advice = weights == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
+            let folder = (beside == nil ? past?.path : nil) ?? data
+            let advice = initial == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
             throw TrainingError.usage(
-                "the tokenizer in \((beside == nil ? past ?? data : data).shown) has \(tokenizer.vocabularySize) tokens, the model only "
+                "the tokenizer in \(folder.shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
     }
@@ -87,7 +87,7 @@ struct ModelSource {
 
     /// The model as Hugging Face's files describe it.
     var description: GPT2ModelDescription {
-        GPT2ModelDescription(shape: shape, beginTokenID: endOfText, endTokenID: endOfText)
+        GPT2ModelDescription(shape: shape, beginTokenID: beginOfText, endTokenID: endOfText)
     }
 }
 

@@ -150,11 +150,12 @@ struct Inspection {
             describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
         } else if json["model"] != nil {
             lines += try TokenizerSummary(path: path).lines
-        } else if let options = json.members, options.allSatisfy({ $0.value.kind == .string }), !options.isEmpty {
-            lines.append("options \(path.shown)")
-            for (name, value) in options {
+        } else if let settings = json.members, !settings.isEmpty {
+            // The options of a run, or what Hugging Face keeps beside a model.
+            lines.append("settings \(path.shown)")
+            for (name, value) in settings {
                 lines.append(
-                    "  --\(printable(String(decoding: name, as: UTF8.self))) \(printable(value.string ?? ""))")
+                    "  \(printable(String(decoding: name, as: UTF8.self)))  \(printable(value.string ?? value.source))")
             }
         } else {
             throw CheckpointError(

@@ -66,6 +66,71 @@ extension EndToEnd {
             }
         }
 
+        @Test("S8: the end of a text is what config.json says, and a run from there keeps it")
+        func endOfTextOfTheModel() throws {
+            let workspace = try Workspace()
+            let directory = try model(workspace, [0: 30, id("x"): 60])
+            let path = directory + "/config.json"
+            let text = try String(contentsOfFile: path, encoding: .utf8)
+                .replacing("\"eos_token_id\": 0", with: "\"eos_token_id\": \(id("x"))")
+                .replacing("\"bos_token_id\": 0", with: "\"bos_token_id\": \(id("y"))")
+            try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+            #expect(try generate(workspace, directory, ["--max-tokens", "20"]) == "ab\n")
+
+            let train = ["--init-from", directory, "--steps", "4", "--warmup-steps", "0"]
+            #expect(try workspace.train("second", train + ["--stop-after", "2"]).status == 75)
+            // The resume has the checkpoint alone.
+            try FileManager.default.removeItem(atPath: directory)
+            #expect(try workspace.train("second", ["--steps", "4", "--warmup-steps", "0"]).status == 0)
+            for step in [2, 4] {
+                for name in ["config.json", "generation_config.json"] {
+                    let file = workspace.checkpoint("second", step) + "/" + name
+                    let text = try String(contentsOfFile: file, encoding: .utf8)
+                    #expect(
+                        text.contains("\"eos_token_id\": \(id("x"))") && text.contains("\"bos_token_id\": \(id("y"))"))
+                }
+                let names = try String(
+                    contentsOfFile: workspace.checkpoint("second", step) + "/tokenizer_config.json", encoding: .utf8)
+                #expect(names.contains("\"eos_token\": \"x\""))
+            }
+        }
+
+        @Test("S8: an init directory with vocab.json and merges.txt gives checkpoints with the tokenizer")
+        func twoFiles() throws {
+            let workspace = try Workspace()
+            let directory = try model(workspace, [:])
+            let json = try JSON(Array(Data(contentsOf: URL(fileURLWithPath: directory + "/tokenizer.json"))))
+            let vocabulary = try #require(json["model"]?["vocab"])
+            let merges = try #require(json["model"]?["merges"]?.elements)
+            let lines = merges.map { pair in
+                pair.elements?.compactMap(\.string).joined(separator: " ") ?? pair.string ?? ""
+            }
+            try workspace.write(
+                "model/vocab.json",
+                JSONText.object(
+                    (vocabulary.members ?? []).map {
+                        (String(decoding: $0.name, as: UTF8.self), .number($0.value.int ?? 0))
+                    }
+                ).text.utf8)
+            try workspace.write("model/merges.txt", ("#version: 0.2\n" + lines.joined(separator: "\n") + "\n").utf8)
+            try FileManager.default.removeItem(atPath: directory + "/tokenizer.json")
+            // The shards have no tokenizer beside them.
+            for name in try FileManager.default.contentsOfDirectory(atPath: workspace.data) where name.hasSuffix(".bin")
+            {
+                try workspace.write("bare/" + name, Data(contentsOf: URL(fileURLWithPath: workspace.data + "/" + name)))
+            }
+            let bare = ["--train-data", workspace.file("bare/train_*.bin"), "--val-data", ""]
+            let trained = try workspace.train(
+                "second", ["--init-from", directory, "--steps", "2", "--warmup-steps", "0"] + bare)
+            #expect(trained.status == 0, "\(trained)")
+            #expect(try generate(workspace, workspace.file("second"), ["--max-tokens", "2"]).hasPrefix("ab"))
+            // S15: later checkpoints have it too.
+            #expect(
+                try workspace.train("second", ["--steps", "4", "--extend-schedule", "--warmup-steps", "0"] + bare)
+                    .status == 0)
+            #expect(FileManager.default.fileExists(atPath: workspace.checkpoint("second", 4) + "/tokenizer.json"))
+        }
+
         /// Hot enough that all kept tokens are about equally likely.
         @Test("M: --top-k, --temperature and --seed do what they say")
         func sampling() throws {

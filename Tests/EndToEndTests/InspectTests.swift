@@ -63,8 +63,10 @@ extension EndToEnd {
                 (checkpoint + "/manifest.json", ["checkpoint \(checkpoint)  verifies"]),
                 (checkpoint + "/config.json", ["GPT-2 model", "layers 2  heads 2"]),
                 (checkpoint + "/tokenizer.json", ["tokenizer ", "vocabulary 300"]),
+                (checkpoint + "/generation_config.json", ["settings ", "transformers_version"]),
+                (checkpoint + "/tokenizer_config.json", ["settings ", "GPT2TokenizerFast"]),
                 (checkpoint + "/model.safetensors", ["tensors 28"]),
-                (workspace.file("run/config.json"), ["options ", "--layers 2", "--steps 200"]),
+                (workspace.file("run/config.json"), ["settings ", "  layers  2", "  steps  200"]),
                 (workspace.file("run/metrics.jsonl"), ["verifies", "steps 1 to 200  train loss "]),
                 (workspace.file("data/train_000000.bin"), ["verifies", "tokens "]),
             ] {

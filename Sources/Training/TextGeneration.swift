@@ -1,0 +1,113 @@
+import Basics
+import Checkpointing
+import Kernels
+import TokenData
+import Transformer
+
+/// `swiftlet generate`: a saved model that continues texts.
+package final class TextGeneration {
+    /// What `generate` can be told.
+    package struct Options: OptionSettings {
+        package var checkpoint = ""
+        package var prompt = ""
+        package var maxTokens = 200
+        package var temperature = 0.8
+        package var topK = 50
+        package var seed: UInt64 = 1
+        /// Nil: the allowed cores.
+        package var threads: Int?
+        package var namesGiven: Set<String> = []
+
+        package init() {}
+
+        package static let command = "generate"
+        package static let options: [CommandOption<Options>] = [
+            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, modelHelp),
+            .init("prompt", \.prompt, .text, required: true, "The text to continue."),
+            .init("max-tokens", \.maxTokens, .whole(0...1_000_000), "Tokens to add."),
+            .init(
+                "temperature", \.temperature, .real(0...Double.greatestFiniteMagnitude),
+                "Below 1: likelier tokens become likelier still; 0: always the likeliest."),
+            .init(
+                "top-k", \.topK, .whole(0...GPTConfiguration.vocabularySizes.upperBound),
+                "Draw from this many of the likeliest tokens; 0: from all."),
+            .init("seed", \.seed, .whole(0...UInt64.max), "Equal seeds give equal texts."),
+            .init(
+                "threads", \.threads, .optional(.whole(ThreadPlan.counts), or: "auto"),
+                "Threads; auto: the allowed cores."),
+        ]
+    }
+
+    /// Lines for the user about newer checkpoints that do not verify.
+    private let warnings: [String]
+    /// The id that ends a text.
+    private let endOfText: Int?
+    private let tokenizer: Tokenizer
+    private let generator: Generator
+
+    /// Loads weights and tokenizer.
+    /// - Throws: `CheckpointError`, `TokenDataError` or `TrainingError` naming what is missing.
+    package init(checkpoint path: String, threads: Int?) throws {
+        let saved = try SavedModel(FilePath(argument: path))
+        let files = saved.files
+        let shape = files.description.shape
+        guard let found = try saved.tokenizer() else {
+            throw TrainingError(
+                .missingInput,
+                "\(saved.path.shown) holds neither tokenizer.json nor vocab.json with merges.txt, so its ids mean no text; "
+                    + "put the tokenizer there that its data was made with")
+        }
+        tokenizer = found.tokenizer
+        guard tokenizer.vocabularySize <= shape.vocabularySize else {
+            throw TrainingError.badInput(
+                "the tokenizer in \(saved.path.shown) has \(tokenizer.vocabularySize) tokens, the model "
+                    + "\(shape.vocabularySize)")
+        }
+        endOfText = files.description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
+        warnings = saved.warnings
+        let compute = try Compute(threadCount: ThreadPlan(requested: threads, ranksOnHost: 1).threads)
+        let layout = ParameterLayout(shape)
+        func make(_ memory: Memory, _ fill: (Buffer<Float>) throws -> Void = { _ in }) throws -> Generator {
+            let weights: Buffer<Float> = try memory.buffer(.weights, layout.count)
+            try fill(weights)
+            return try Generator(shape, weights: weights, compute: compute, memory: memory)
+        }
+        _ = try MemoryPlan(ranks: 1) { _, memory in _ = try make(memory) }
+        generator = try make(Memory()) { try files.read(into: $0, layout: layout) }
+    }
+
+    /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
+    /// - Parameter warn: takes a line for the user.
+    /// - Throws: `TrainingError` for an empty prompt; what `write` throws.
+    package func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void) throws {
+        warnings.forEach(warn)
+        let prompt = CommandLineText.bytes(of: options.prompt)
+        var sampler = Sampler(
+            temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
+        var tokens = tokenizer.encode(prompt)
+        // A model that learned on documents knows their beginning; so an empty prompt starts one.
+        if tokens.isEmpty, let start = tokenizer.endOfTextID { tokens = [start] }
+        guard !tokens.isEmpty else {
+            throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text")
+        }
+        var logits: [Float] = []
+        for token in tokens { logits = try generator.logits(after: token) }
+        if generator.forgottenCount > 0 {
+            let kept = tokens.dropFirst(generator.forgottenCount)
+            warn(
+                "the prompt has \(tokens.count) tokens, the model's context \(generator.contextLength): its first "
+                    + "\(generator.forgottenCount) are not seen; what is seen begins with '"
+                    + "\(oneLine(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))'")
+        }
+        try write(prompt)
+        for _ in 0..<options.maxTokens {
+            // Ids that the tokenizer does not know have no text.
+            let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))
+            if Int(next) == endOfText { return }
+            try write(Array(tokenizer.bytes(of: next)))
+            logits = try generator.logits(after: next)
+        }
+    }
+}
+
+private func oneLine(_ text: String) -> String { text.filter { !$0.isNewline } }
