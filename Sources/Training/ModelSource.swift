@@ -28,7 +28,7 @@ struct ModelSource {
     ///   - data: the folder of the training data.
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
-        let initial = try configuration.initFrom.map { try FilePath(argument: $0) }
+        let initial = configuration.initFrom
         let weights = resumes ? nil : try initial.map { try SavedModel($0).files }
         self.weights = weights
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
@@ -54,7 +54,7 @@ struct ModelSource {
 
         if let weights {
             shape = weights.description.shape
-            try configuration.requireNoContradiction(to: shape, of: configuration.initFrom ?? "")
+            try configuration.requireNoContradiction(to: shape, of: initial ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw TrainingError.usage(
@@ -102,13 +102,13 @@ extension TrainingConfiguration {
     }
 
     /// Checks that no option that was given says another shape than the model in `directory` has.
-    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: String) throws(TrainingError) {
+    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: FilePath) throws(TrainingError) {
         var adopted = self
         adopted.adopt(shape)
         for row in Self.options where isGiven(row) {
             guard let own = row.write(self), let found = row.write(adopted), own != found else { continue }
             throw .usage(
-                "--\(row.name) \(own) contradicts \(found) in \(directory); leave the option out or use another model")
+                "--\(row.name) \(own) contradicts \(found) in \(directory.shown); leave the option out or use another model")
         }
     }
 }

@@ -41,12 +41,12 @@ struct TrainingSetup {
 
         // What cannot be written at the end is better known now.
         if let path = configuration.trace {
-            try communicator.agreeing { if isFirst { try TraceFile.write([], to: FilePath(argument: path)) } }
+            try communicator.agreeing { if isFirst { try TraceFile.write([], to: path) } }
         }
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
         // when nothing else can go wrong.
-        let path = try FilePath(argument: configuration.runDirectory)
+        let path = configuration.runDirectory
         var directory = try communicator.agreeing {
             isFirst && LocalFileSystem().exists(path) ? try RunDirectory(path: path) : nil
         }
@@ -59,8 +59,8 @@ struct TrainingSetup {
         let (training, validation) = try communicator.agreeing {
             // Missing data is the first thing to say, before what would have been found beside it.
             (
-                try TokenStream(glob: FilePath(argument: completed.trainData)),
-                try completed.validationData.map { try TokenStream(glob: FilePath(argument: $0)) }
+                try TokenStream(glob: completed.trainData),
+                try completed.validationData.map { try TokenStream(glob: $0) }
             )
         }
         dataIdentity = [try Self.identity("training data", training, on: communicator)]
@@ -92,7 +92,6 @@ struct TrainingSetup {
         for remark in remarks { reporter.line(remark) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
-        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory(path: path) : nil }
 
         // Threads, precision, memory.
         let requestedThreads = configuration.threads
@@ -117,6 +116,7 @@ struct TrainingSetup {
             }
         }
         parts = try communicator.agreeing { try makeParts(loader.plan, Memory()) }
+        directory = try communicator.agreeing { isFirst ? try directory ?? RunDirectory(path: path) : nil }
 
         // Rank 0's weights are everyone's.
         try resume.fill(
@@ -135,9 +135,8 @@ struct TrainingSetup {
         try communicator.agreeing { try directory?.writeConfiguration(decided.json) }
         if let warning = metricsLog?.warning { reporter.warning(warning) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
-        if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
-            reporter.warning(
-                "threads change at this resume: \(saved) → \(threadPlan.threads); give --threads \(saved) to keep them")
+        if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads {
+            reporter.warning("threads change at this resume: \(saved) → \(threadPlan.threads)")
         }
         announce(reporter, communicator: communicator)
     }
