@@ -21,8 +21,8 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     package init(count: Int) throws(KernelError) {
         self.count = count
         byteCount = Self.byteCount(count)
-        base = try Self.map(byteCount).bindMemory(to: Element.self, capacity: count)
-        isReserved = true
+        isReserved = count > 0
+        base = isReserved ? try Self.map(byteCount).bindMemory(to: Element.self, capacity: count) : Self.nowhere
         reservedMemory.add(byteCount, ordering: .relaxed)
     }
 
@@ -30,13 +30,18 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     init(planned count: Int) {
         self.count = count
         byteCount = Self.byteCount(count)
-        base = UnsafeMutablePointer(bitPattern: MemoryLayout<Element>.alignment) ?? .allocate(capacity: 0)
+        base = Self.nowhere
         isReserved = false
+    }
+
+    /// An address that is aligned and holds nothing.
+    private static var nowhere: UnsafeMutablePointer<Element> {
+        UnsafeMutablePointer(bitPattern: 64) ?? .allocate(capacity: 0)
     }
 
     private static func byteCount(_ count: Int) -> Int {
         precondition(count >= 0, "a buffer cannot have \(count) elements")
-        let bytes = saturatingSum(max(1, saturatingProduct(count, MemoryLayout<Element>.stride)), pageSize - 1)
+        let bytes = saturatingSum(saturatingProduct(count, MemoryLayout<Element>.stride), pageSize - 1)
         return bytes == .max ? .max : bytes / pageSize * pageSize
     }
 

@@ -61,6 +61,15 @@ package struct MemoryPlan {
                 + "\(ranks > 1 ? " for each" : ""); \(advice)")
     }
 
+    /// Where a limit on address space leaves less than the program itself takes, an allocation could fail anywhere.
+    /// - Throws: `TrainingError` (64).
+    package static func requireRoomForProgram(machine: Machine = Machine()) throws(TrainingError) {
+        guard let room = machine.memoryRooms.first(where: { !$0.isShared }), room.bytes < margin else { return }
+        throw .usage(
+            "\(room.source) leaves \(memoryText(room.bytes)) of memory, and the program itself takes \(memoryText(margin)); "
+                + "raise that limit")
+    }
+
     /// A line for the log.
     package var text: String {
         let available = room.map { "; \(source) leaves \(memoryText($0))" } ?? ""

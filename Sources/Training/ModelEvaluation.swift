@@ -9,8 +9,8 @@ import Transformer
 package enum ModelEvaluation {
     /// What `evaluate` can be told.
     package struct Options: OptionSettings {
-        package var checkpoint = ""
-        package var data = ""
+        package var checkpoint: FilePath = ""
+        package var data: FilePath = ""
         /// Nil: all.
         package var sequences: Int?
         package var microBatch = 8
@@ -23,7 +23,7 @@ package enum ModelEvaluation {
 
         package static let command = "evaluate"
         package static let options: [CommandOption<Options>] = [
-            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, modelHelp),
+            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, SavedModel.help),
             .init("data", \.data, .path, as: .place, required: true, "Token shards: a path or a quoted pattern."),
             .init(
                 "sequences", \.sequences, .optional(.whole(Evaluator.counts), or: "all"),
@@ -49,11 +49,11 @@ package enum ModelEvaluation {
         try communicator.agree(on: options.values { $0 != .place })
         let ranks = communicator.localSize
         let (files, evaluator, makeModel) = try communicator.agreeing {
-            let saved = try SavedModel(FilePath(argument: options.checkpoint))
+            let saved = try SavedModel(options.checkpoint)
             let files = saved.files
             let shape = files.description.shape
             let stream = try TokenStream(
-                glob: FilePath(argument: options.data), vocabularySize: shape.vocabularySize)
+                glob: options.data, vocabularySize: shape.vocabularySize)
             if communicator.rank == 0 {
                 saved.warnings.forEach(warn)
                 let own = try saved.tokenizer()?.tokenizer.identity()
@@ -105,6 +105,8 @@ extension SavedModel {
     func tokenizer() throws -> (tokenizer: Tokenizer, json: [UInt8])? {
         try Tokenizer.inFolder(path) { try contents(of: $0) }
     }
+    /// What `--checkpoint` takes.
+    static let help = "Checkpoint, run directory (its newest checkpoint) or Hugging Face model directory."
 }
 
 /// The largest size from 1 to below `limit` that fits, where all smaller ones do too.
@@ -116,6 +118,3 @@ private func largestSize(below limit: Int, _ fits: (Int) throws -> Bool) rethrow
     }
     return fitting > 0 ? fitting : nil
 }
-
-/// What `--checkpoint` takes.
-let modelHelp = "Checkpoint, run directory (its newest checkpoint) or Hugging Face model directory."

@@ -17,7 +17,7 @@ struct ModelSource {
     /// The ids that begin and end a text, for `config.json`.
     private let beginOfText: Int?
     private let endOfText: Int?
-    /// What the tokenizer calls that id.
+    /// What the tokenizer calls the token that ends a text, where it is one of its added tokens.
     let endOfTextName: String?
     /// What the model was trained with so far; nil at the start of a model without a past.
     private let modelTokenizer: TokenizerIdentity.Origin?
@@ -29,7 +29,7 @@ struct ModelSource {
     ///   - data: the folder of the training data.
     /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
-        let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel(FilePath(argument: $0)) }
+        let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel($0) }
         weights = initial?.files
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
         let past = try checkpoint.map { try SavedModel($0) } ?? initial
@@ -48,12 +48,13 @@ struct ModelSource {
         let ownEnd = tokenizer?.endOfTextID.map(Int.init)
         endOfText = past?.files.description.endTokenID ?? ownEnd
         beginOfText = past?.files.description.beginTokenID ?? endOfText
-        let name = endOfText.flatMap { Int32(exactly: $0) }.flatMap { tokenizer?.bytes(of: $0) } ?? []
-        endOfTextName = name.isEmpty ? nil : String(decoding: name, as: UTF8.self)
+        // A tokenizer can name an added token alone.
+        let end = tokenizer?.addedTokens.first { [endOfText] in Int($0.id) == endOfText }
+        endOfTextName = end.map { String(decoding: $0.content, as: UTF8.self) }
 
         if let weights {
             shape = weights.description.shape
-            try configuration.requireNoContradiction(to: shape, of: configuration.initFrom ?? "")
+            try configuration.requireNoContradiction(to: shape, of: initial?.path ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw TrainingError.usage(
@@ -102,13 +103,14 @@ extension TrainingConfiguration {
     }
 
     /// Checks that no option that was given says another shape than the model in `directory` has.
-    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: String) throws(TrainingError) {
+    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: FilePath) throws(TrainingError) {
         var adopted = self
         adopted.adopt(shape)
         for row in Self.options where isGiven(row) {
             guard let own = row.write(self), let found = row.write(adopted), own != found else { continue }
             throw .usage(
-                "--\(row.name) \(own) contradicts \(found) in \(directory); leave the option out or use another model")
+                "--\(row.name) \(own) contradicts \(found) in \(directory.shown); leave the option out or use another model"
+            )
         }
     }
 }

@@ -54,18 +54,19 @@ struct ResumePoint {
         for warning in directory?.warnings ?? [] { reporter.warning(warning) }
         switch configuration.resume {
         case .path(let path):
-            let model = try SavedModel(FilePath(argument: path))
+            let model = try SavedModel(path)
             for warning in model.warnings { reporter.warning(warning) }
             guard let checkpoint = model.checkpoint else {
                 throw TrainingError.badInput(
-                    "--resume \(path) is a model without the state of a run; start a new run from it with --init-from")
+                    "--resume \(path.shown) is a model without the state of a run; start a new run from it with --init-from"
+                )
             }
             // Later ones would be of another course of the run, and the next automatic resume would take them.
             let newest = try directory?.checkpoints.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {
                 throw TrainingError(
                     73,
-                    "--resume \(path) goes back to step \(checkpoint.state.step), but \(configuration.runDirectory) holds "
+                    "--resume \(path.shown) goes back to step \(checkpoint.state.step), but \(configuration.runDirectory.shown) holds "
                         + "\(newest.name); choose another --run-dir, or remove the later checkpoints")
             }
             return checkpoint
@@ -74,14 +75,15 @@ struct ResumePoint {
             for warning in warnings { reporter.warning(warning) }
             guard checkpoint != nil || warnings.isEmpty else {
                 throw TrainingError.badInput(
-                    "no checkpoint of \(configuration.runDirectory) verifies; choose another --run-dir to start anew")
+                    "no checkpoint of \(configuration.runDirectory.shown) verifies; choose another --run-dir to start anew"
+                )
             }
             return checkpoint
         case .never:
             if let newest = try directory?.checkpoints.list().candidates.first {
                 throw TrainingError(
                     73,
-                    "--resume never, but \(configuration.runDirectory) holds checkpoints up to \(newest.name), which "
+                    "--resume never, but \(configuration.runDirectory.shown) holds checkpoints up to \(newest.name), which "
                         + "would mix with the new run's; choose another --run-dir or remove this one")
             }
             return nil
@@ -151,9 +153,6 @@ extension ResumePoint {
                     + "with the checkpoint's, or choose another --run-dir")
         }
         configuration.complete(from: state.scheduler.schedule)
-        if let threads = configuration.threads, threads != state.threadsPerRank {
-            reporter.warning("--threads changes at this resume: \(state.threadsPerRank) → \(threads)")
-        }
     }
 
     /// Checks that the checkpoint's tensors are the model's, and that the data is what they were trained on.

@@ -8,7 +8,7 @@ import Transformer
 package final class TextGeneration {
     /// What `generate` can be told.
     package struct Options: OptionSettings {
-        package var checkpoint = ""
+        package var checkpoint: FilePath = ""
         package var prompt = ""
         package var maxTokens = 200
         package var temperature = 0.8
@@ -22,7 +22,7 @@ package final class TextGeneration {
 
         package static let command = "generate"
         package static let options: [CommandOption<Options>] = [
-            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, modelHelp),
+            .init("checkpoint", \.checkpoint, .path, as: .place, required: true, SavedModel.help),
             .init("prompt", \.prompt, .text, required: true, "The text to continue."),
             .init("max-tokens", \.maxTokens, .whole(0...1_000_000), "Tokens to add."),
             .init(
@@ -38,17 +38,21 @@ package final class TextGeneration {
         ]
     }
 
-    /// Lines for the user about newer checkpoints that do not verify.
-    private let warnings: [String]
+    private let options: Options
+    private let warn: (String) -> Void
     /// The id that ends a text.
     private let endOfText: Int?
     private let tokenizer: Tokenizer
     private let generator: Generator
 
     /// Loads weights and tokenizer.
+    /// - Parameter warn: takes a line for the user.
     /// - Throws: `CheckpointError`, `TokenDataError` or `TrainingError` naming what is missing.
-    package init(checkpoint path: String, threads: Int?) throws {
-        let saved = try SavedModel(FilePath(argument: path))
+    package init(_ options: Options, warn: @escaping (String) -> Void) throws {
+        self.options = options
+        self.warn = warn
+        let saved = try SavedModel(options.checkpoint)
+        saved.warnings.forEach(warn)
         let files = saved.files
         let shape = files.description.shape
         guard let found = try saved.tokenizer() else {
@@ -64,8 +68,7 @@ package final class TextGeneration {
                     + "\(shape.vocabularySize)")
         }
         endOfText = files.description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
-        warnings = saved.warnings
-        let compute = try Compute(threadCount: ThreadPlan(requested: threads, ranksOnHost: 1).threads)
+        let compute = try Compute(threadCount: ThreadPlan(requested: options.threads, ranksOnHost: 1).threads)
         let layout = ParameterLayout(shape)
         func make(_ memory: Memory, _ fill: (Buffer<Float>) throws -> Void = { _ in }) throws -> Generator {
             let weights: Buffer<Float> = try memory.buffer(.weights, layout.count)
@@ -77,13 +80,11 @@ package final class TextGeneration {
     }
 
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
-    /// - Parameter warn: takes a line for the user.
     /// - Throws: `TrainingError` for an empty prompt; what `write` throws.
-    package func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void) throws {
-        warnings.forEach(warn)
-        let prompt = CommandLineText.bytes(of: options.prompt)
+    package func run(write: ([UInt8]) throws -> Void) throws {
         var sampler = Sampler(
             temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
+        let prompt = CommandLineText.bytes(of: options.prompt)
         var tokens = tokenizer.encode(prompt)
         // A model that learned on documents knows their beginning; so an empty prompt starts one.
         if tokens.isEmpty, let start = tokenizer.endOfTextID { tokens = [start] }
@@ -96,8 +97,8 @@ package final class TextGeneration {
             let kept = tokens.dropFirst(generator.forgottenCount)
             warn(
                 "the prompt has \(tokens.count) tokens, the model's context \(generator.contextLength): its first "
-                    + "\(generator.forgottenCount) are not seen; what is seen begins with '"
-                    + "\(oneLine(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))'")
+                    + "\(generator.forgottenCount) are not seen; what is seen begins with "
+                    + quoted(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))
         }
         try write(prompt)
         for _ in 0..<options.maxTokens {
@@ -109,5 +110,3 @@ package final class TextGeneration {
         }
     }
 }
-
-private func oneLine(_ text: String) -> String { text.filter { !$0.isNewline } }

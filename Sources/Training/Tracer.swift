@@ -9,13 +9,13 @@ final class Tracer {
     private static let stepCount = 3
     /// What is recorded.
     let timeline = Timeline()
-    private let path: String
+    private let path: FilePath
     private let firstStep: Int
     private var origin: UInt64?
     private var isWritten = false
 
     /// - Parameter step: the newest step before the run, `steps` its last one.
-    init(path: String, step: Int, steps: Int) {
+    init(path: FilePath, step: Int, steps: Int) {
         self.path = path
         firstStep = max(step + 1, min(step + 3, steps - Self.stepCount + 1))
     }
@@ -39,7 +39,7 @@ final class Tracer {
         let all = try communicator.gather(Array(own.utf8), root: 0)
         try communicator.agreeing {
             if communicator.rank == 0 {
-                try TraceFile.write(all.map { String(decoding: $0, as: UTF8.self) }, to: FilePath(argument: path))
+                try TraceFile.write(all.map { String(decoding: $0, as: UTF8.self) }, to: path)
             }
         }
         return true

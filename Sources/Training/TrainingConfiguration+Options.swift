@@ -1,3 +1,4 @@
+import Basics
 import DataParallel
 import Kernels
 import Optimization
@@ -149,14 +150,14 @@ extension OptionValue<TrainingConfiguration.Resume> {
                 case "": nil
                 case "auto": .auto
                 case "never": .never
-                default: .path(text)
+                default: (try? FilePath(argument: text)).map { .path($0) }
                 }
             },
             write: { resume in
                 switch resume {
                 case .auto: "auto"
                 case .never: "never"
-                case .path(let path): path
+                case .path(let path): CommandLineText.decoding(path.bytes)
                 }
             })
     }

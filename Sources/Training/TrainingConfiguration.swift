@@ -1,3 +1,4 @@
+import Basics
 import DataParallel
 import Kernels
 import Optimization
@@ -11,13 +12,13 @@ package struct TrainingConfiguration: Equatable, Sendable {
         /// A fresh start.
         case never
         /// This checkpoint.
-        case path(String)
+        case path(FilePath)
     }
 
     // Data and output
-    package var trainData = ""
-    package var validationData: String?
-    package var runDirectory = ""
+    package var trainData: FilePath = ""
+    package var validationData: FilePath?
+    package var runDirectory: FilePath = ""
 
     // Model
     package var layers = 6
@@ -27,7 +28,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
     /// Nil: the size of the tokenizer beside the training data.
     package var vocabularySize: Int?
     /// A Hugging Face model directory to take shape and weights from.
-    package var initFrom: String?
+    package var initFrom: FilePath?
 
     // Batch, in sequences
     package var microBatch = 8
@@ -81,7 +82,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
 
     // Debug and display
     package var debug = false
-    package var trace: String?
+    package var trace: FilePath?
     package var progress = false
 
     // A measured setting that no option changes, but `swiftlet bench` compares.

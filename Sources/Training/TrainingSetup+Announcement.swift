@@ -40,7 +40,7 @@ extension TrainingSetup {
         reporter.line("checkpoint: \(bytes / 1_000_000) MB each, \(configuration.keep) kept")
         if let free = runDirectory?.freeBytes, free < 2 * bytes {
             reporter.warning(
-                "only \(free / 1_000_000) MB are free in \(configuration.runDirectory), two checkpoints need "
+                "only \(free / 1_000_000) MB are free in \(configuration.runDirectory.shown), two checkpoints need "
                     + "\(2 * bytes / 1_000_000) MB; make room or choose another --run-dir")
         }
     }

@@ -44,12 +44,12 @@ struct TrainingSetup {
 
         // What cannot be written at the end is better known now.
         if let path = configuration.trace {
-            try communicator.agreeing { if isFirst { try TraceFile.write([], to: FilePath(argument: path)) } }
+            try communicator.agreeing { if isFirst { try TraceFile.write([], to: path) } }
         }
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
         // when nothing else can go wrong.
-        let path = try FilePath(argument: configuration.runDirectory)
+        let path = configuration.runDirectory
         var directory = try communicator.agreeing {
             isFirst && fileSystem.exists(path) ? try RunDirectory(path: path, fileSystem: fileSystem) : nil
         }
@@ -62,8 +62,8 @@ struct TrainingSetup {
         let (training, validation) = try communicator.agreeing {
             // Missing data is the first thing to say, before what would have been found beside it.
             (
-                try TokenStream(glob: FilePath(argument: completed.trainData)),
-                try completed.validationData.map { try TokenStream(glob: FilePath(argument: $0)) }
+                try TokenStream(glob: completed.trainData),
+                try completed.validationData.map { try TokenStream(glob: $0) }
             )
         }
         dataIdentity = [try Self.identity("training data", training, on: communicator)]
@@ -95,9 +95,6 @@ struct TrainingSetup {
         for remark in remarks { reporter.line(remark) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
-        directory = try communicator.agreeing {
-            isFirst ? try directory ?? RunDirectory(path: path, fileSystem: fileSystem) : nil
-        }
 
         // Threads, precision, memory.
         let requestedThreads = configuration.threads
@@ -122,6 +119,9 @@ struct TrainingSetup {
             }
         }
         parts = try communicator.agreeing { try makeParts(loader.plan, Memory()) }
+        directory = try communicator.agreeing {
+            isFirst ? try directory ?? RunDirectory(path: path, fileSystem: fileSystem) : nil
+        }
 
         // Rank 0's weights are everyone's.
         try resume.fill(

@@ -1,5 +1,4 @@
 import Basics
-import Foundation
 import Training
 import Yams
 
@@ -9,14 +8,14 @@ enum ConfigurationFile {
     private static let sizeLimit = 1 << 20
 
     /// Applies a file to a configuration.
-    /// - Throws: `TrainingError`: 66 when it cannot be read, 65 when it is no mapping of options to values, 64 for an
-    ///   unknown option or a bad value.
-    static func apply(_ path: String, to configuration: inout TrainingConfiguration) throws {
+    /// - Throws: `FileSystemError` when it cannot be read (66, 65); `TrainingError`: 65 when it is no mapping of options to
+    ///   values, 64 for an unknown option or a bad value.
+    static func apply(_ file: String, to configuration: inout TrainingConfiguration) throws {
+        let text = try text(of: FilePath(argument: file))
+        let path = printable(file)
         let root: Node?
         do {
-            root = try compose(yaml: try text(of: path))
-        } catch let error as TrainingError {
-            throw error
+            root = try compose(yaml: text)
         } catch YamlError.duplicatedKeysInMapping(let keys, _) {
             let names = keys.map { "\($0)" }.joined(separator: ", ")
             throw TrainingError(.badInput, "\(path): \(names) stands there more than once; give each option once")
@@ -39,28 +38,15 @@ enum ConfigurationFile {
             }
             // YAML allows 1_000 for 1000; a name stays as it is.
             let isNumber = isPlain && TrainingConfiguration.option(name)?.form.isNumber == true
-            let text = isNumber ? scalar.string.replacingOccurrences(of: "_", with: "") : scalar.string
-            try configuration.set(name, text, source: path)
+            try configuration.set(
+                name, isNumber ? scalar.string.filter { $0 != "_" } : scalar.string, source: path)
         }
     }
 
-    private static func text(of path: String) throws(TrainingError) -> String {
-        var isDirectory: ObjCBool = false
-        guard FileManager.default.fileExists(atPath: path, isDirectory: &isDirectory) else {
-            throw TrainingError(.missingInput, "--config \(path) is not there; give a YAML file")
-        }
-        guard !isDirectory.boolValue else {
-            throw TrainingError(.missingInput, "--config \(path) is a directory; give a YAML file")
-        }
-        guard let data = FileManager.default.contents(atPath: path) else {
-            throw TrainingError(.missingInput, "--config \(path) cannot be read; check its permissions")
-        }
-        guard data.count <= sizeLimit else {
-            throw TrainingError(
-                .badInput, "\(path) has \(data.count) bytes, expected a configuration of at most \(sizeLimit)")
-        }
-        guard let text = String(validating: data, as: UTF8.self) else {
-            throw TrainingError(.badInput, "\(path) is not UTF-8; save it as UTF-8")
+    private static func text(of path: FilePath) throws -> String {
+        let bytes = try InputFile(path).contents(limit: sizeLimit)
+        guard let text = String(validating: bytes, as: UTF8.self) else {
+            throw TrainingError(.badInput, "\(path.shown) is not UTF-8; save it as UTF-8")
         }
         return text.hasPrefix("\u{FEFF}") ? String(text.unicodeScalars.dropFirst()) : text
     }

@@ -14,9 +14,8 @@ struct GenerateCommand: ParsableCommand {
     func run() throws {
         var options = TextGeneration.Options()
         try options.apply(given.given)
-        let generation = try TextGeneration(checkpoint: options.checkpoint, threads: options.threads)
-        let warnings = ConsoleReporter(alwaysLive: false)
-        try generation.run(options, warn: warnings.warning, write: StandardStreams.write)
+        let generation = try TextGeneration(options, warn: ConsoleReporter(alwaysLive: false).warning)
+        try generation.run(write: StandardStreams.write)
         try StandardStreams.print("")
     }
 }

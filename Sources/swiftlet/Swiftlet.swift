@@ -25,6 +25,7 @@ struct Swiftlet: ParsableCommand {
             // Before anything else: a vector instruction that this CPU lacks would end the process with a signal.
             try requireProcessor()
             var command = try parseAsRoot(CommandLineText.arguments())
+            try MemoryPlan.requireRoomForProgram()
             try command.run()
         } catch {
             Exit.beforeMPI(error)

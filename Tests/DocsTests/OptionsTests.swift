@@ -45,7 +45,7 @@ import Testing
                 let name = String(word.dropFirst(2).split(separator: "=")[0])
                 #expect(own[words[place]]?.contains(name) == true, "\(word) in '\(command)'")
             }
-            for word in words[..<place] where word.hasPrefix("--") {
+            for word in words[..<place] where word.hasPrefix("--") && word != "--" {
                 #expect(foreign.contains(String(word.dropFirst(2))), "\(word) in '\(command)'")
             }
         }

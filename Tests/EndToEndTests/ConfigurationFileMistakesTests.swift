@@ -82,7 +82,8 @@ extension EndToEnd {
         @Test(
             "W1: what is no file is told as what it is",
             arguments: [
-                ("data", 66, "is a directory"), ("none.yaml", 66, "none.yaml"), ("secret.yaml", 66, "cannot be read"),
+                ("data", 65, "is a directory"), ("none.yaml", 66, "none.yaml"),
+                ("secret.yaml", 66, "check the permissions"),
             ])
         func whatIsNoFile(path: String, code: Int32, says: String) throws {
             let workspace = try Workspace()

@@ -81,7 +81,8 @@ extension EndToEnd {
             #expect(try workspace.train("second", train + ["--stop-after", "2"]).status == 75)
             // The resume has the checkpoint alone.
             try FileManager.default.removeItem(atPath: directory)
-            #expect(try workspace.train("second", ["--steps", "4", "--warmup-steps", "0"]).status == 0)
+            let resumed = try workspace.train("second", ["--steps", "4", "--warmup-steps", "0"])
+            #expect(resumed.status == 0, "\(resumed)")
             for step in [2, 4] {
                 for name in ["config.json", "generation_config.json"] {
                     let file = workspace.checkpoint("second", step) + "/" + name
@@ -91,7 +92,8 @@ extension EndToEnd {
                 }
                 let names = try String(
                     contentsOfFile: workspace.checkpoint("second", step) + "/tokenizer_config.json", encoding: .utf8)
-                #expect(names.contains("\"eos_token\": \"x\""))
+                // Named there, `x` would become an added token, and texts other ids.
+                #expect(!names.contains("eos_token"))
             }
         }
 

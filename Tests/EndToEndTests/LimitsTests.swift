@@ -55,7 +55,7 @@ extension EndToEnd {
             for (index, arguments) in commands.enumerated() {
                 var refused = 0
                 var ran = 0
-                for megabytes in stride(from: 190, through: 1000, by: index == 0 ? 60 : 180) {
+                for megabytes in stride(from: 130, through: 940, by: index == 0 ? 45 : 180) {
                     try? FileManager.default.removeItem(atPath: workspace.file("run"))
                     let outcome = try limited(workspace, arguments, megabytes: megabytes)
                     switch outcome.status {

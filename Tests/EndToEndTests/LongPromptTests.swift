@@ -20,7 +20,7 @@ extension EndToEnd {
             let line = cut.warningLines.first ?? ""
             #expect(
                 line.contains("the prompt has 33 tokens, the model's context 32: its first 16 are not seen"), "\(cut)")
-            #expect(line.contains("begins with '@@@@@@@@'"), "\(cut)")
+            #expect(line.contains("begins with \"@@@@@@@@\""), "\(cut)")
             #expect(cut.standardOutput.hasPrefix(prompt))
         }
     }

@@ -46,6 +46,13 @@ import Testing
             (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]), (2, ["overlap=thread"]),
             (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
             (1, ["micro-batch=64", "global-batch=64", "threads=4"]),
+            (
+                1,
+                [
+                    "layers=1", "heads=3", "embedding-size=51", "context-length=17", "vocab-size=257", "micro-batch=1",
+                    "global-batch=1",
+                ]
+            ),
         ])
     func thePlanIsWhatIsReserved(ranks: Int, options: [String]) throws {
         guard Compute.hasFastBFloat16 || !options.contains("precision=bf16") else { return }

@@ -108,7 +108,7 @@ import Training
     func bestAndNewest(ranks: Int) throws {
         let directory = try TemporaryDirectory()
         var configuration = try configuration(directory)
-        configuration.validationData = Curve.tokens
+        configuration.validationData = FilePath(Curve.tokens)
         configuration.evalInterval = 1
         configuration.learningRate = 0.4
         configuration.warmupSteps = 12

@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Testing
 import Training
@@ -18,7 +19,7 @@ import Training
         configuration.steps = 6
         configuration.warmupSteps = 1
         configuration.bucketBytes = 4096
-        configuration.trace = directory.file("trace.json")
+        configuration.trace = FilePath(directory.file("trace.json"))
         try train(configuration, ranks: ranks)
         let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("trace.json")))
         let events = try #require(try JSONSerialization.jsonObject(with: data) as? [[String: Any]])
@@ -41,7 +42,7 @@ import Training
         configuration.steps = steps
         configuration.warmupSteps = 1
         configuration.stopAfter = stopAfter
-        configuration.trace = directory.file("trace.json")
+        configuration.trace = FilePath(directory.file("trace.json"))
         let reporter = RecordingReporter()
         try train(configuration, ranks: 2, reporter: reporter)
         let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("trace.json")))
@@ -66,7 +67,7 @@ import Training
     func aTraceThatCannotBeWritten() throws {
         let directory = try TemporaryDirectory()
         var configuration = try Curve.configuration(runDirectory: directory.file("run"))
-        configuration.trace = directory.file("nowhere/trace.json")
+        configuration.trace = FilePath(directory.file("nowhere/trace.json"))
         let error = #expect(throws: AgreedError.self) { try train(configuration, ranks: 1) }
         #expect(error?.exitCode == 73)
         #expect(!FileManager.default.fileExists(atPath: directory.file("run")))

@@ -41,9 +41,9 @@ enum Curve {
 
     static func configuration(runDirectory: String, microBatch: Int = 1) throws -> TrainingConfiguration {
         var configuration = TrainingConfiguration()
-        configuration.trainData = tokens
-        configuration.runDirectory = runDirectory
-        configuration.initFrom = directory
+        configuration.trainData = FilePath(tokens)
+        configuration.runDirectory = FilePath(runDirectory)
+        configuration.initFrom = FilePath(directory)
         configuration.microBatch = microBatch
         configuration.globalBatch = 4
         configuration.steps = steps

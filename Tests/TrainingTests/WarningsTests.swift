@@ -16,7 +16,7 @@ import Training
         change(&configuration)
         let final = configuration
         let reporter = RecordingReporter()
-        let disk = FaultyFileSystem(room: room.map { room in { room } })
+        let disk: any FileSystem = room.map { bytes in FaultyFileSystem(room: { bytes }) } ?? LocalFileSystem()
         _ = try ThreadWorld.run(worldSize: ranks) { communicator in
             let voice: any Reporter = communicator.rank == 0 ? reporter : SilentReporter()
             return try Trainer(final, communicator: communicator, reporter: voice, fileSystem: disk).run()

@@ -81,8 +81,8 @@ package struct Benchmark {
         configuration.globalBatch = try communicator.agreeing {
             try globalBatch(options, ranks: communicator.worldSize)
         }
-        configuration.trainData = folder.appendingPathComponent("train_000000.bin").path
-        configuration.runDirectory = folder.appendingPathComponent("run").path
+        configuration.trainData = FilePath(folder.appendingPathComponent("train_000000.bin").path)
+        configuration.runDirectory = FilePath(folder.appendingPathComponent("run").path)
         configuration.steps = 1_000_000
         configuration.bucketBytes = options.bucketKiB.map { $0 << 10 }
         let (context, vocabulary) = (configuration.contextLength, configuration.vocabularySize ?? 8192)

@@ -1,3 +1,5 @@
+import Basics
+
 /// What can be said of an option's values without knowing their type.
 package struct OptionForm: Sendable {
     /// What stands for the value in `--help`, such as `n`; nil for a flag, which has none.
@@ -53,14 +55,17 @@ extension OptionValue where Value == Double {
     }
 }
 
-extension OptionValue where Value == String {
+extension OptionValue where Value == FilePath {
     /// A path or a pattern of paths.
     package static var path: OptionValue {
-        OptionValue(
-            OptionForm(placeholder: "path", expected: "a path", isPath: true), read: { $0.isEmpty ? nil : $0 },
-            write: { $0 })
+        let expected = "a path, in which only a ~ alone or before / stands for a home directory, yours"
+        return OptionValue(
+            OptionForm(placeholder: "path", expected: expected, isPath: true),
+            read: { try? FilePath(argument: $0) }, write: { CommandLineText.decoding($0.bytes) })
     }
+}
 
+extension OptionValue where Value == String {
     /// Any text, the empty one included.
     package static var text: OptionValue {
         OptionValue(OptionForm(placeholder: "text", expected: "a text"), read: { $0 }, write: { $0 })
