@@ -1,22 +1,27 @@
 import Glibc
 
-/// What a training step does. `swiftlet bench` adds the pieces of work up, `train --trace` draws all of them.
-package enum Phase: UInt8, CaseIterable, Sendable {
+/// What a training step does. `StepPart` says how each piece of work is shown.
+package enum Phase: Hashable, Sendable {
     // What holds pieces of work.
     case step, forward, head, backward, update, layer
     // Pieces of work.
-    case data, embedding, norm, activation, biasGradient
-    case attentionForward, attentionBackward
-    case queryKeyValueForward, queryKeyValueInputGradient, queryKeyValueWeightGradient
-    case attentionProjectionForward, attentionProjectionInputGradient, attentionProjectionWeightGradient
-    case expansionForward, expansionInputGradient, expansionWeightGradient
-    case contractionForward, contractionInputGradient, contractionWeightGradient
-    case headForward, headInputGradient, headWeightGradient
-    case crossEntropy
+    case data, embedding, norm, activation, biasGradient, attentionForward, attentionBackward, crossEntropy
     case reduction, waiting, gradientNorm, optimizer
+    case product(MatrixProduct, Direction)
     /// A part of a reduction.
     case bucket
-    case evaluation, checkpoint
+
+    /// Which of a product's three a matrix product is: y = x · w, dx = dy · wᵀ or dw = xᵀ · dy.
+    package enum Direction: CaseIterable, Sendable { case forward, inputGradient, weightGradient }
+}
+
+/// The linear layers of a model, by the names of their weights.
+package enum MatrixProduct: String, CaseIterable, Sendable {
+    case queryKeyValue = "c_attn"
+    case attentionProjection = "attn.c_proj"
+    case expansion = "c_fc"
+    case contraction = "mlp.c_proj"
+    case head = "lm_head"
 }
 
 /// A recording of what one rank did when. Recording costs two clock readings an event and no allocation.

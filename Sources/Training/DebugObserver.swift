@@ -4,7 +4,7 @@ import Transformer
 
 /// `--debug`: the mean, spread and largest value of every layer's output and of its gradient, and an error that names the
 /// first layer with a value that is not finite.
-final class DebugObserver: ActivationObserver {
+final class DebugObserver {
     /// Whether tensors of this step are shown; non-finite values are looked for in every step.
     var shows = false
     /// The step under way, from 1.
@@ -13,7 +13,7 @@ final class DebugObserver: ActivationObserver {
 
     init(reporter: any Reporter) { self.reporter = reporter }
 
-    func observe(layer: String, tensor: String, _ statistics: TensorStatistics) throws {
+    func observe(_ layer: String, _ tensor: String, _ statistics: TensorStatistics) throws {
         guard statistics.nonFiniteCount == 0 else {
             throw TrainingError(
                 79,

@@ -69,14 +69,9 @@ package final class TextGeneration {
         }
         endOfText = files.description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
         let compute = try Compute(threadCount: ThreadPlan(requested: options.threads, ranksOnHost: 1).threads)
-        let layout = ParameterLayout(shape)
-        func make(_ memory: Memory, _ fill: (Buffer<Float>) throws -> Void = { _ in }) throws -> Generator {
-            let weights: Buffer<Float> = try memory.buffer(.weights, layout.count)
-            try fill(weights)
-            return try Generator(shape, weights: weights, compute: compute, memory: memory)
-        }
-        _ = try MemoryPlan(ranks: 1) { _, memory in _ = try make(memory) }
-        generator = try make(Memory()) { try files.read(into: $0, layout: layout) }
+        _ = try MemoryPlan(ranks: 1) { _, memory in _ = try Generator(shape, compute: compute, memory: memory) }
+        generator = try Generator(shape, compute: compute)
+        try files.read(into: generator.weights, layout: generator.layout)
     }
 
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.

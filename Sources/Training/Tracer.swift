@@ -45,3 +45,55 @@ final class Tracer {
         return true
     }
 }
+
+/// A timeline in Chrome's trace-event format: open it in Perfetto or chrome://tracing.
+///
+/// One row a rank. Slices lie inside one another: step, phase, layer, piece of work; in a reduction, a slice for what was
+/// done for each bucket.
+enum TraceFile {
+    /// The events of one rank as lines of JSON, times in microseconds from `origin`.
+    static func lines(_ events: [Timeline.Event], rank: Int, origin: UInt64) -> String {
+        // What holds other slices comes before them, though it ends after them.
+        let ordered = events.sorted { ($0.start, $1.end) < ($1.start, $0.end) }
+        return ordered.map { event in
+            let start = Double(event.start &- origin) / 1000
+            let duration = Double(event.end &- event.start) / 1000
+            let (name, category, index) = event.description
+            var members: [(String, JSONText)] = [
+                ("name", .string(name)), ("cat", .string(category)), ("ph", "X"), ("pid", .number(rank)),
+                ("tid", .number(0)), ("ts", .number(start)), ("dur", .number(duration)),
+            ]
+            if let index { members.append(("args", .object([(index, .number(event.index))]))) }
+            return JSONText.object(members).text
+        }.joined(separator: ",\n")
+    }
+
+    /// Writes the ranks' lines as one file.
+    static func write(_ ranks: [String], to path: FilePath) throws(FileSystemError) {
+        let names = ranks.indices.map { rank in
+            JSONText.object([
+                ("name", "process_name"), ("ph", "M"), ("pid", .number(rank)),
+                ("args", .object([("name", .string("rank \(rank)"))])),
+            ]).text
+        }
+        let text = "[\n" + (names + ranks.filter { !$0.isEmpty }).joined(separator: ",\n") + "\n]\n"
+        try LocalFileSystem().replaceFile(path, with: Array(text.utf8))
+    }
+}
+
+extension Timeline.Event {
+    /// The slice's name, its category, and what its index counts.
+    fileprivate var description: (name: String, category: String, index: String?) {
+        switch phase {
+        case .step: ("step \(index)", "step", "step")
+        case .layer: ("h.\(index)", "layer", "layer")
+        case .bucket: ("bucket \(index)", "bucket", "bucket")
+        default:
+            if let work = StepPart.workNames[phase] {
+                (work, "work", index >= 0 ? "layer" : nil)
+            } else {
+                ("\(phase)", "phase", nil)
+            }
+        }
+    }
+}

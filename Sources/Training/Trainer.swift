@@ -69,7 +69,7 @@ package final class Trainer {
         squareSums = setup.parts.squareSums
         reducer = setup.parts.reducer
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
-        model.observer = observer
+        model.observer = observer?.observe
         tracer = configuration.trace.map {
             Tracer(path: $0, step: setup.scheduler.step, steps: setup.configuration.steps)
         }
@@ -204,16 +204,11 @@ package final class Trainer {
         }
         // A validation loss is said at the step that it is of.
         if step % configuration.logInterval == 0 || step == configuration.steps || metrics.validationLoss != nil {
-            let line = LogLine(
-                metrics: metrics, steps: configuration.steps, mixedPrecision: model.precision == .bf16,
-                tokensPerSecond: speed.takeMean())
-            reporter.line(line.text)
+            reporter.line(
+                metrics.logLine(
+                    of: configuration.steps, mixedPrecision: model.precision == .bf16, meanSpeed: speed.takeMean()))
         }
-        reporter.progress(
-            RunProgress(
-                step: step, steps: configuration.steps, trainLoss: metrics.trainLoss,
-                tokensPerSecond: metrics.tokensPerSecond,
-                secondsLeft: Double(configuration.steps - step) * metrics.stepMilliseconds / 1000))
+        reporter.progress(metrics, of: configuration.steps)
     }
 
     /// Writes what was traced, or says that nothing was.

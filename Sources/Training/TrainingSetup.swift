@@ -195,7 +195,7 @@ struct TrainingSetup {
             choice = wanted
         } else {
             let measured = try communicator.fromRankZero {
-                let choice = try PrecisionChoice.measure(compute, width: width)
+                let choice = try PrecisionChoice(compute, width: width)
                 reporter.line(choice.reason)
                 return Array(choice.precision.rawValue.utf8)
             }

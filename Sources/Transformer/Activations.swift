@@ -71,19 +71,15 @@ final class Activations<E: ActivationElement> {
         func statistics() throws(KernelError) -> NormStatistics {
             NormStatistics(mean: try buffer(1), rstd: try buffer(1))
         }
-        // Without a backward pass all blocks can share one block's memory.
-        var blocks: [Block] = []
-        for layer in 0..<configuration.layerCount {
-            if !training, layer > 0 {
-                blocks.append(blocks[0])
-                continue
-            }
-            blocks.append(
-                Block(
-                    residual: try buffer(c), middle: try buffer(c), queryKeyValue: try buffer(3 * c),
-                    attention: try buffer(c), logSumExp: try buffer(configuration.headCount), hidden: try buffer(4 * c),
-                    norm1: try statistics(), norm2: try statistics()))
+        func block() throws(KernelError) -> Block {
+            Block(
+                residual: try buffer(c), middle: try buffer(c), queryKeyValue: try buffer(3 * c),
+                attention: try buffer(c), logSumExp: try buffer(configuration.headCount), hidden: try buffer(4 * c),
+                norm1: try statistics(), norm2: try statistics())
         }
+        // Without a backward pass all blocks can share one block's memory.
+        var blocks = [try block()]
+        for _ in 1..<configuration.layerCount { blocks.append(training ? try block() : blocks[0]) }
         self.blocks = blocks
         finalResidual = try buffer(c)
         finalNorm = try statistics()
@@ -94,38 +90,13 @@ final class Activations<E: ActivationElement> {
         powers = try memory.buffer(.scratch, threads, (configuration.vocabularySize + 15) / 16 * 16)
         let kept = training ? rows : 0
         residualGradient = try buffer(c, rows: kept)
-        if let same = residualGradient as? Buffer<E> {
-            branchGradient = same
-        } else {
-            branchGradient = try buffer(c, rows: kept)
-        }
-        let head = HeadShape(configuration, rows: rows)
-        let logitCount = head.blockRows * head.stride
+        let same = residualGradient as? Buffer<E>
+        branchGradient = if let same { same } else { try buffer(c, rows: kept) }
+        let logitCount = (Products.headBlocks(rows: rows).first?.count ?? 0) * configuration.vocabularySize
         let wideCount = saturatingProduct(kept, 4 * c)
         let wide: Buffer<E> = try memory.buffer(.logits, max(logitCount, wideCount))
         logits = wide[0..<logitCount]
         wideGradient = wide[0..<wideCount]
         partials = try Partials(rows: training ? rows : 1, columns: 4 * c, memory: memory)
-    }
-}
-
-/// How the language-model head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.
-struct HeadShape {
-    /// Rows of all blocks but the last.
-    let blockRows: Int
-    /// Elements from one row of logits to the next.
-    let stride: Int
-    private let rows: Int
-
-    /// The blocks, as ranges of rows.
-    var blocks: [Range<Int>] {
-        Swift.stride(from: 0, to: rows, by: blockRows).map { $0..<min($0 + blockRows, rows) }
-    }
-
-    init(_ configuration: GPTConfiguration, rows: Int) {
-        let half = (rows / 2 + 63) / 64 * 64
-        blockRows = min(rows, max(64, min(512, half)))
-        stride = configuration.vocabularySize
-        self.rows = rows
     }
 }

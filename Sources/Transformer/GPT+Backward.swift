@@ -26,7 +26,7 @@ extension GPT {
                 pool, tokens: inputs.all, gradient: a.residualGradient.all,
                 tokenGradient: tensor(layout.tokenEmbedding, of: gradients),
                 positionGradient: tensor(layout.positionEmbedding, of: gradients),
-                context: configuration.contextLength, columns: width)
+                context: context, columns: width)
         }
         try complete(downTo: layout.tokenEmbedding, &end, completed)
     }
@@ -49,8 +49,7 @@ extension GPT {
         let block = a.blocks[layer]
         try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
         inputGradient(
-            products.contraction, .contractionInputGradient, slots.contraction, a.branchGradient.all,
-            into: a.wideGradient, layer: layer)
+            products.contraction, slots.contraction, a.branchGradient.all, into: a.wideGradient, layer: layer)
         timed(.activation, layer: layer) {
             GELU.backward(
                 pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
@@ -58,29 +57,26 @@ extension GPT {
         }
         try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient)
         weightGradient(
-            products.contraction, .contractionWeightGradient, slots.contraction, a.activated.all,
-            a.branchGradient.all, gradients, layer: layer)
+            products.contraction, slots.contraction, a.activated.all, a.branchGradient.all, gradients, layer: layer)
         try complete(downTo: slots.contraction.weight, &end, completed)
 
         inputGradient(
-            products.expansion, .expansionInputGradient, slots.expansion, a.wideGradient,
-            into: a.normedGradient.all, layer: layer)
+            products.expansion, slots.expansion, a.wideGradient, into: a.normedGradient.all, layer: layer)
         try observe("h.\(layer).ln_2", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
         weightGradient(
-            products.expansion, .expansionWeightGradient, slots.expansion, a.normed.all, a.wideGradient,
-            gradients, layer: layer)
+            products.expansion, slots.expansion, a.normed.all, a.wideGradient, gradients, layer: layer)
         try complete(downTo: slots.norm2.weight, &end, completed)
 
         try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
         inputGradient(
-            products.attentionProjection, .attentionProjectionInputGradient, slots.attentionProjection,
-            a.branchGradient.all, into: a.normedGradient.all, layer: layer)
+            products.attentionProjection, slots.attentionProjection, a.branchGradient.all, into: a.normedGradient.all,
+            layer: layer)
         try observe("h.\(layer).attn", "gradient", a.normedGradient.all)
         weightGradient(
-            products.attentionProjection, .attentionProjectionWeightGradient, slots.attentionProjection,
-            block.attention.all, a.branchGradient.all, gradients, layer: layer)
+            products.attentionProjection, slots.attentionProjection, block.attention.all, a.branchGradient.all,
+            gradients, layer: layer)
         try complete(downTo: slots.attentionProjection.weight, &end, completed)
 
         let qkvGradient = a.wideGradient[0..<inputs.count * 3 * width]
@@ -96,21 +92,19 @@ extension GPT {
                 into: tensor(slots.queryKeyValue.bias, of: gradients))
         }
         inputGradient(
-            products.queryKeyValue, .queryKeyValueInputGradient, slots.queryKeyValue, qkvGradient,
-            into: a.normedGradient.all, layer: layer)
+            products.queryKeyValue, slots.queryKeyValue, qkvGradient, into: a.normedGradient.all, layer: layer)
         try observe("h.\(layer).ln_1", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm1, x: block.residual, block.norm1, gradients,
             feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)
         weightGradient(
-            products.queryKeyValue, .queryKeyValueWeightGradient, slots.queryKeyValue, a.normed.all, qkvGradient,
-            gradients, layer: layer)
+            products.queryKeyValue, slots.queryKeyValue, a.normed.all, qkvGradient, gradients, layer: layer)
         try complete(downTo: slots.norm1.weight, &end, completed)
     }
 
     private func backwardNorm(
-        _ slots: ParameterLayout.NormSlots, x: Buffer<Float>, _ statistics: Activations<E>.NormStatistics,
-        _ gradients: Buffer<Float>, overwrites: Bool = false, feeding linear: ParameterLayout.LinearSlots?, layer: Int
+        _ slots: ParameterLayout.Slots, x: Buffer<Float>, _ statistics: Activations<E>.NormStatistics,
+        _ gradients: Buffer<Float>, overwrites: Bool = false, feeding linear: ParameterLayout.Slots?, layer: Int
     ) {
         let a = activations
         timed(.norm, layer: layer) {
@@ -125,17 +119,19 @@ extension GPT {
     }
 
     private func inputGradient(
-        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ dy: BufferSlice<E>,
-        into dx: BufferSlice<E>, layer: Int
+        _ products: Products.Linear, _ slots: ParameterLayout.Slots, _ dy: BufferSlice<E>, into dx: BufferSlice<E>,
+        layer: Int
     ) {
-        timed(phase, layer: layer) { products.inputGradient?.run(dy, operand(slots.weight), into: dx) }
+        timed(.product(products.name, .inputGradient), layer: layer) {
+            products.inputGradient?.run(dy, operand(slots.weight), into: dx)
+        }
     }
 
     private func weightGradient(
-        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ x: BufferSlice<E>,
-        _ dy: BufferSlice<E>, _ gradients: Buffer<Float>, layer: Int
+        _ products: Products.Linear, _ slots: ParameterLayout.Slots, _ x: BufferSlice<E>, _ dy: BufferSlice<E>,
+        _ gradients: Buffer<Float>, layer: Int
     ) {
-        timed(phase, layer: layer) {
+        timed(.product(products.name, .weightGradient), layer: layer) {
             products.weightGradient?.run(x, dy, into: tensor(slots.weight, of: gradients))
         }
     }

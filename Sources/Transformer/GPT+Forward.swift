@@ -4,19 +4,25 @@ import Kernels
 
 extension GPT {
     /// From tokens to the final norm's output in `activations.normed`.
-    func forwardBlocks() throws {
+    /// - Parameters:
+    ///   - start: the position of the sequences' first tokens.
+    ///   - attend: puts the attention of a layer's `queryKeyValue` into its block's `attention`.
+    func forwardBlocks(
+        from start: Int = 0, attend: (_ layer: Int, _ block: Activations<E>.Block) -> Void
+    ) throws {
         let a = activations
         let first = a.blocks[0].residual.all
+        let positions = tensor(layout.positionEmbedding, of: weights)
         timed(.embedding) {
             Embedding.forward(
                 pool, tokens: inputs.all, tokenTable: tensor(layout.tokenEmbedding, of: weights),
-                positionTable: tensor(layout.positionEmbedding, of: weights), output: first,
-                context: configuration.contextLength, columns: width)
+                positionTable: positions[start * width..<positions.count], output: first, context: context,
+                columns: width)
         }
         try observe("embedding", "activation", first)
 
         for layer in layout.blocks.indices {
-            try timed(.layer, layer: layer) { try forwardBlock(layer) }
+            try timed(.layer, layer: layer) { try forwardBlock(layer, attend) }
         }
         norm(
             layout.finalNorm, a.blocks[layout.blocks.count - 1].middle.all, adding: a.branch.all,
@@ -26,7 +32,7 @@ extension GPT {
 
     /// One block. Each norm first adds what the layer before it contributes to the residual stream, so a block leaves its
     /// own last part in `activations.branch` to the next one.
-    private func forwardBlock(_ layer: Int) throws {
+    private func forwardBlock(_ layer: Int, _ attend: (Int, Activations<E>.Block) -> Void) throws {
         let a = activations
         let slots = layout.blocks[layer]
         let block = a.blocks[layer]
@@ -35,31 +41,24 @@ extension GPT {
             slots.norm1, incoming, adding: layer == 0 ? nil : a.branch.all, sum: block.residual.all, block.norm1,
             layer: layer)
         try observe("h.\(layer).ln_1", "activation", a.normed.all)
-        linear(
-            products.queryKeyValue, .queryKeyValueForward, slots.queryKeyValue, a.normed, block.queryKeyValue,
-            layer: layer)
+        linear(products.queryKeyValue, slots.queryKeyValue, a.normed, block.queryKeyValue, layer: layer)
         try observe("h.\(layer).attn.c_attn", "activation", block.queryKeyValue.all)
-        timed(.attentionForward, layer: layer) {
-            attention.forward(
-                qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
-        }
+        timed(.attentionForward, layer: layer) { attend(layer, block) }
         try observe("h.\(layer).attn", "activation", block.attention.all)
-        linear(
-            products.attentionProjection, .attentionProjectionForward, slots.attentionProjection, block.attention,
-            a.branch, layer: layer)
+        linear(products.attentionProjection, slots.attentionProjection, block.attention, a.branch, layer: layer)
         try observe("h.\(layer).attn.c_proj", "activation", a.branch.all)
 
         norm(slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
         try observe("h.\(layer).ln_2", "activation", a.normed.all)
-        linear(products.expansion, .expansionForward, slots.expansion, a.normed, block.hidden, layer: layer)
+        linear(products.expansion, slots.expansion, a.normed, block.hidden, layer: layer)
         try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)
         timed(.activation, layer: layer) { GELU.forward(pool, block.hidden.all, into: a.activated.all) }
-        linear(products.contraction, .contractionForward, slots.contraction, a.activated, a.branch, layer: layer)
+        linear(products.contraction, slots.contraction, a.activated, a.branch, layer: layer)
         try observe("h.\(layer).mlp.c_proj", "activation", a.branch.all)
     }
 
     private func norm(
-        _ slots: ParameterLayout.NormSlots, _ residual: BufferSlice<Float>, adding branch: BufferSlice<E>?,
+        _ slots: ParameterLayout.Slots, _ residual: BufferSlice<Float>, adding branch: BufferSlice<E>?,
         sum: BufferSlice<Float>, _ statistics: Activations<E>.NormStatistics, layer: Int
     ) {
         timed(.norm, layer: layer) {
@@ -71,10 +70,9 @@ extension GPT {
     }
 
     private func linear(
-        _ products: Products.Linear, _ phase: Phase, _ slots: ParameterLayout.LinearSlots, _ x: Buffer<E>,
-        _ y: Buffer<E>, layer: Int
+        _ products: Products.Linear, _ slots: ParameterLayout.Slots, _ x: Buffer<E>, _ y: Buffer<E>, layer: Int
     ) {
-        timed(phase, layer: layer) {
+        timed(.product(products.name, .forward), layer: layer) {
             products.forward.run(x.all, operand(slots.weight), into: y.all, bias: tensor(slots.bias, of: weights))
         }
     }

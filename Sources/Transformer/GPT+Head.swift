@@ -8,26 +8,25 @@ extension GPT {
     func headLossAndGradients(_ gradients: Buffer<Float>) throws {
         let a = activations
         let embeddingGradient = tensor(layout.tokenEmbedding, of: gradients)
-        let embedding = operand(layout.tokenEmbedding)
         for block in products.head {
             guard let inputGradient = block.inputGradient, let weightGradient = block.weightGradient else {
                 preconditionFailure("planned without training")
             }
-            let logits = a.logits[0..<block.rows.count * products.logitsStride]
+            let logits = headLogits(block)
             let rows = rowRange(block.rows)
-            let isFirst = block.rows.lowerBound == 0
-            timed(.headForward) {
-                block.logits.run(a.normed[rows], embedding, into: logits, reusingOperand: !isFirst)
-            }
             timed(.crossEntropy) {
                 CrossEntropy.lossAndGradient(
-                    pool, logits: logits, stride: products.logitsStride, targets: targets[block.rows],
+                    pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
                     losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all)
             }
-            timed(.headInputGradient) {
-                inputGradient.run(logits, embedding, into: a.normedGradient[rows], reusingOperand: !isFirst)
+            timed(.product(.head, .inputGradient)) {
+                inputGradient.run(
+                    logits, operand(layout.tokenEmbedding), into: a.normedGradient[rows],
+                    reusingOperand: block.rows.lowerBound > 0)
             }
-            timed(.headWeightGradient) { weightGradient.run(logits, a.normed[rows], into: embeddingGradient) }
+            timed(.product(.head, .weightGradient)) {
+                weightGradient.run(logits, a.normed[rows], into: embeddingGradient)
+            }
         }
         try observe("lm_head", "loss", a.losses.all)
         try observe("ln_f", "gradient", a.normedGradient.all)
@@ -35,20 +34,27 @@ extension GPT {
 
     /// Losses alone.
     func headLosses() {
-        let a = activations
         for block in products.head {
-            let logits = a.logits[0..<block.rows.count * products.logitsStride]
-            timed(.headForward) {
-                block.logits.run(
-                    a.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits,
-                    reusingOperand: block.rows.lowerBound > 0)
-            }
+            let logits = headLogits(block)
             timed(.crossEntropy) {
                 CrossEntropy.loss(
-                    pool, logits: logits, stride: products.logitsStride, targets: targets[block.rows],
-                    losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all)
+                    pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
+                    losses: activations.losses[block.rows], vocabulary: configuration.vocabularySize,
+                    scratch: activations.powers.all)
             }
         }
+    }
+
+    /// The logits [R, V] of a block from the final norm's output, in memory that all blocks share.
+    func headLogits(_ block: Products.Head) -> BufferSlice<E> {
+        let logits = activations.logits[0..<block.rows.count * configuration.vocabularySize]
+        let isFirst = block.rows.lowerBound == 0
+        timed(.product(.head, .forward)) {
+            block.logits.run(
+                activations.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits,
+                reusingOperand: !isFirst)
+        }
+        return logits
     }
 
     private func rowRange(_ rows: Range<Int>) -> Range<Int> { rows.lowerBound * width..<rows.upperBound * width }

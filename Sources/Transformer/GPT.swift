@@ -10,6 +10,8 @@ final class GPT<E: ActivationElement>: LanguageModel {
     let configuration: GPTConfiguration
     let layout: ParameterLayout
     let microBatch: Int
+    /// T: the model's context, and 1 in generation, which reads token by token.
+    let context: Int
     let compute: Compute
     let weights: Buffer<Float>
     /// What matmuls read: the weights themselves in fp32, a rounded copy in bf16.
@@ -20,29 +22,29 @@ final class GPT<E: ActivationElement>: LanguageModel {
     let products: Products
     let attention: Attention<E>
     var timeline: Timeline?
-    var observer: (any ActivationObserver)?
+    var observer: ActivationObserver?
 
     /// Reserves memory first, what does not depend on oneDNN, and then plans products.
     init(
-        _ configuration: GPTConfiguration, microBatch: Int, compute: Compute, training: Bool, memory: Memory
+        _ configuration: GPTConfiguration, microBatch: Int, context: Int? = nil, compute: Compute, training: Bool,
+        memory: Memory
     ) throws(KernelError) {
         self.configuration = configuration
         self.microBatch = microBatch
         self.compute = compute
+        let context = context ?? configuration.contextLength
+        self.context = context
         layout = ParameterLayout(configuration)
         weights = try memory.buffer(.weights, layout.count)
-        if let same = weights as? Buffer<E> {
-            operands = same
-        } else {
-            operands = try memory.buffer(.weightCopy, layout.count)
-        }
-        let rows = microBatch * configuration.contextLength
+        let same = weights as? Buffer<E>
+        operands = if let same { same } else { try memory.buffer(.weightCopy, layout.count) }
+        let rows = microBatch * context
         inputs = try memory.buffer(.activations, rows)
         targets = try memory.buffer(.activations, rows)
         activations = try Activations(
             configuration, rows: rows, threads: compute.pool.threadCount, training: training, memory: memory)
         attention = try Attention(
-            compute, sequences: microBatch, context: configuration.contextLength, heads: configuration.headCount,
+            compute, sequences: microBatch, context: context, heads: configuration.headCount,
             headSize: configuration.headSize, training: training, memory: memory)
         try memory.requireRoom()
         products = try Products(
@@ -60,7 +62,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     func lossAndGradients(into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws -> Double {
         precondition(gradients.count == layout.count, "a gradient arena of another layout")
-        try timed(.forward) { try forwardBlocks() }
+        try timed(.forward) { try forwardBlocks(attend: attend) }
         try timed(.head) { try headLossAndGradients(gradients) }
         try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
         try compute.requireSuccess()
@@ -69,14 +71,16 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     func loss(sequences: Int) throws -> Double {
         precondition(sequences <= microBatch, "\(sequences) sequences in a micro-batch of \(microBatch)")
-        try forwardBlocks()
+        try forwardBlocks(attend: attend)
         headLosses()
         try compute.requireSuccess()
-        return lossSum(0..<sequences * configuration.contextLength)
+        return lossSum(0..<sequences * context)
     }
 
-    func sequenceLoss(_ index: Int) -> Double {
-        lossSum(index * configuration.contextLength..<(index + 1) * configuration.contextLength)
+    func sequenceLoss(_ index: Int) -> Double { lossSum(index * context..<(index + 1) * context) }
+
+    private func attend(_ layer: Int, _ block: Activations<E>.Block) {
+        attention.forward(qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
     }
 
     /// Token losses added in row order, in Double.
@@ -106,6 +110,6 @@ final class GPT<E: ActivationElement>: LanguageModel {
     func observe<Element: ActivationElement>(
         _ layer: @autoclosure () -> String, _ tensor: String, _ values: BufferSlice<Element>
     ) throws {
-        if let observer { try observer.observe(layer: layer(), tensor: tensor, TensorStatistics(values)) }
+        if let observer { try observer(layer(), tensor, TensorStatistics(values)) }
     }
 }

@@ -1,7 +1,7 @@
 import Basics
 
 /// The shape of a GPT-2 model: pre-norm, learned positions, tied embeddings, tanh GELU.
-package struct GPTConfiguration: Codable, Equatable, Sendable {
+package struct GPTConfiguration: Equatable, Sendable {
     /// Number of token ids, V.
     package var vocabularySize: Int
     /// Tokens that a position can look back on, its own included, T.
@@ -23,23 +23,6 @@ package struct GPTConfiguration: Codable, Equatable, Sendable {
         self.embeddingSize = embeddingSize
         self.layerCount = layerCount
         self.headCount = headCount
-        try validate()
-    }
-
-    /// The width of one attention head, D.
-    package var headSize: Int { embeddingSize / headCount }
-
-    /// The largest number of parameters that is accepted: 2³¹ of them are 34 GB of training state.
-    static let parameterLimit = 1 << 31
-
-    // What is accepted; products of these fit into 64 bits.
-    package static let vocabularySizes = 2...1 << 24
-    package static let contextLengths = 1...1 << 20
-    package static let embeddingSizes = 1...1 << 17
-    package static let layerCounts = 1...1 << 12
-    package static let headCounts = 1...1 << 12
-
-    private func validate() throws(GPTConfigurationError) {
         let named = [
             ("vocabulary size", vocabularySize, Self.vocabularySizes),
             ("context length", contextLength, Self.contextLengths),
@@ -63,6 +46,18 @@ package struct GPTConfiguration: Codable, Equatable, Sendable {
                     + "make it narrower or shallower")
         }
     }
+
+    /// The width of one attention head, D.
+    package var headSize: Int { embeddingSize / headCount }
+
+    // What is accepted; products of these fit into 64 bits.
+    package static let vocabularySizes = 2...1 << 24
+    package static let contextLengths = 1...1 << 20
+    package static let embeddingSizes = 1...1 << 17
+    package static let layerCounts = 1...1 << 12
+    package static let headCounts = 1...1 << 12
+    /// The largest number of parameters: 2³¹ of them are 34 GB of training state.
+    static let parameterLimit = 1 << 31
 
     /// Number of parameters; the head shares the token embedding's.
     package var parameterCount: Int {

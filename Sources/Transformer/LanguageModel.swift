@@ -43,11 +43,9 @@ package protocol LanguageModel: AnyObject {
     func sequenceLoss(_ index: Int) -> Double
 }
 
-/// Sees the tensors of a step in the order in which they are computed.
-package protocol ActivationObserver: AnyObject {
-    /// `layer` names the module, `tensor` what of it: `activation` or `gradient`.
-    func observe(layer: String, tensor: String, _ statistics: TensorStatistics) throws
-}
+/// Sees the tensors of a step in the order in which they are computed: which module's, and what of it, `activation`,
+/// `loss` or `gradient`.
+package typealias ActivationObserver = (_ layer: String, _ tensor: String, TensorStatistics) throws -> Void
 
 /// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length.
 /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).

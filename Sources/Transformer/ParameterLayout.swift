@@ -38,26 +38,16 @@ package struct ParameterLayout: Sendable, Equatable {
     let tokenEmbedding: Int
     let positionEmbedding: Int
     let blocks: [Block]
-    let finalNorm: NormSlots
+    let finalNorm: Slots
 
     /// Indices into `parameters`.
-    struct NormSlots: Sendable, Equatable {
-        var weight: Int
-        var bias: Int
-    }
-
-    struct LinearSlots: Sendable, Equatable {
-        var weight: Int
-        var bias: Int
+    struct Slots: Sendable, Equatable {
+        let weight: Int
+        let bias: Int
     }
 
     struct Block: Sendable, Equatable {
-        var norm1: NormSlots
-        var queryKeyValue: LinearSlots
-        var attentionProjection: LinearSlots
-        var norm2: NormSlots
-        var expansion: LinearSlots
-        var contraction: LinearSlots
+        let norm1, queryKeyValue, attentionProjection, norm2, expansion, contraction: Slots
     }
 
     /// The layout of a GPT-2 of this shape.
@@ -112,12 +102,12 @@ package struct ParameterLayout: Sendable, Equatable {
             return parameters.count - 1
         }
 
-        mutating func norm(_ name: String, _ width: Int) -> NormSlots {
-            NormSlots(weight: add(name + ".weight", [width], .ones), bias: add(name + ".bias", [width], .zeros))
+        mutating func norm(_ name: String, _ width: Int) -> Slots {
+            Slots(weight: add(name + ".weight", [width], .ones), bias: add(name + ".bias", [width], .zeros))
         }
 
-        mutating func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> LinearSlots {
-            LinearSlots(
+        mutating func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> Slots {
+            Slots(
                 weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
                 bias: add(name + ".bias", [output], .zeros))
         }

@@ -4,6 +4,7 @@ import Kernels
 struct Products {
     /// The three products of a linear layer with weights [in, out].
     struct Linear {
+        let name: MatrixProduct
         /// y[N, out] = x[N, in] · w + bias.
         let forward: Matmul
         /// dx[N, in] = dy[N, out] · wᵀ.
@@ -28,57 +29,51 @@ struct Products {
     let expansion: Linear
     let contraction: Linear
     let head: [Head]
-    let logitsStride: Int
 
     init(
         _ workspace: Workspace, _ configuration: GPTConfiguration, rows: Int, precision: Precision, training: Bool
     ) throws(KernelError) {
-        func linear(_ input: Int, _ output: Int) throws(KernelError) -> Linear {
+        func product(
+            _ layout: Matmul.Layout, _ rows: Int, _ inner: Int, _ columns: Int, bias: Bool = false,
+            accumulates: Bool = false, operand: PackedOperand? = nil
+        ) throws(KernelError) -> Matmul {
+            try Matmul(
+                workspace, layout, rows: rows, inner: inner, columns: columns, input: precision,
+                output: layout == .aTransposed ? .fp32 : precision, bias: bias, accumulates: accumulates,
+                operand: operand)
+        }
+        func linear(_ name: MatrixProduct, _ input: Int, _ output: Int) throws(KernelError) -> Linear {
             Linear(
-                forward: try Matmul(
-                    workspace, .plain, rows: rows, inner: input, columns: output, input: precision, output: precision,
-                    bias: true),
-                inputGradient: !training
-                    ? nil
-                    : try Matmul(
-                        workspace, .bTransposed, rows: rows, inner: output, columns: input, input: precision,
-                        output: precision),
-                weightGradient: !training
-                    ? nil
-                    : try Matmul(
-                        workspace, .aTransposed, rows: input, inner: rows, columns: output, input: precision,
-                        output: .fp32))
+                name: name, forward: try product(.plain, rows, input, output, bias: true),
+                inputGradient: training ? try product(.bTransposed, rows, output, input) : nil,
+                weightGradient: training ? try product(.aTransposed, input, rows, output) : nil)
         }
         let c = configuration.embeddingSize
         let vocabulary = configuration.vocabularySize
-        queryKeyValue = try linear(c, 3 * c)
-        attentionProjection = try linear(c, c)
-        expansion = try linear(c, 4 * c)
-        contraction = try linear(4 * c, c)
-        let shape = HeadShape(configuration, rows: rows)
-        logitsStride = shape.stride
-        var head: [Head] = []
+        queryKeyValue = try linear(.queryKeyValue, c, 3 * c)
+        attentionProjection = try linear(.attentionProjection, c, c)
+        expansion = try linear(.expansion, c, 4 * c)
+        contraction = try linear(.contraction, 4 * c, c)
         // The embedding is packed once for all blocks, in the order of each product.
         let logitsOperand = try PackedOperand(workspace)
         let gradientOperand = try PackedOperand(workspace)
-        for block in shape.blocks {
+        var head: [Head] = []
+        for block in Self.headBlocks(rows: rows) {
+            let count = block.count
+            let first = block.lowerBound == 0
             head.append(
                 Head(
-                    rows: block,
-                    logits: try Matmul(
-                        workspace, .bTransposed, rows: block.count, inner: c, columns: vocabulary, input: precision,
-                        output: precision, cStride: shape.stride, operand: logitsOperand),
-                    inputGradient: !training
-                        ? nil
-                        : try Matmul(
-                            workspace, .plain, rows: block.count, inner: vocabulary, columns: c, input: precision,
-                            output: precision, aStride: shape.stride, operand: gradientOperand),
-                    weightGradient: !training
-                        ? nil
-                        : try Matmul(
-                            workspace, .aTransposed, rows: vocabulary, inner: block.count, columns: c, input: precision,
-                            output: .fp32, aStride: shape.stride, accumulates: block.lowerBound > 0)))
+                    rows: block, logits: try product(.bTransposed, count, c, vocabulary, operand: logitsOperand),
+                    inputGradient: training ? try product(.plain, count, vocabulary, c, operand: gradientOperand) : nil,
+                    weightGradient: training
+                        ? try product(.aTransposed, vocabulary, count, c, accumulates: !first) : nil))
         }
         self.head = head
+    }
+
+    /// How the head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.
+    static func headBlocks(rows: Int) -> [Range<Int>] {
+        let most = min(rows, max(64, min(512, (rows / 2 + 63) / 64 * 64)))
+        return stride(from: 0, to: rows, by: most).map { $0..<min($0 + most, rows) }
     }
 }

@@ -24,12 +24,12 @@ final class ConsoleReporter: Reporter {
 
     func warning(_ text: String) { StandardStreams.say("swiftlet: warning: \(text)") }
 
-    func progress(_ progress: RunProgress) {
+    func progress(_ metrics: StepMetrics, of steps: Int) {
         guard isLive else { return }
-        if progress.step == progress.steps { return StandardStreams.clearProgress() }
+        if metrics.step == steps { return StandardStreams.clearProgress() }
         let now = ContinuousClock.now
         if let lastDrawn, now - lastDrawn < .milliseconds(200) { return }
         lastDrawn = now
-        StandardStreams.showProgress(progress.text)
+        StandardStreams.showProgress(metrics.progress(of: steps))
     }
 }

@@ -23,7 +23,9 @@ extension TableChecks {
         },
         "docs/performance.md › Where a step goes › part | ms | floor ms": { table in
             // The names are the report's, and the parts add up to the step.
-            let source = try Pages.text("Sources/Training/Benchmark/StepBreakdown.swift")
+            let source = try ["Training/Benchmark/StepPart", "Kernels/Timeline"].map {
+                try Pages.text("Sources/\($0).swift")
+            }.joined()
             var sum = 0.0
             for row in table.rows.dropLast() {
                 let name = row[0].hasPrefix("matmul ") ? String(row[0].dropFirst("matmul ".count)) : row[0]

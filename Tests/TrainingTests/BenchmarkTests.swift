@@ -22,25 +22,35 @@ import Transformer
     }
 
     /// Three steps in which phase p takes 3 · p, p and 2 · p ms, p its place in the list from 1.
-    private static func timelines(_ phases: [Phase] = Phase.allCases) -> [[Timeline.Event]] {
+    private static func timelines(_ phases: [Phase] = phases) -> [[Timeline.Event]] {
         ([3, 1, 2] as [UInt64]).map { factor in
             phases.map { phase in
-                let place = UInt64(Phase.allCases.firstIndex(of: phase) ?? 0) + 1
-                return Timeline.Event(phase: phase, start: 500, end: 500 + factor * place * 1_000_000)
+                Timeline.Event(phase: phase, start: 500, end: 500 + factor * UInt64(place(phase)) * 1_000_000)
             }
         }
     }
 
-    private static func place(_ phase: Phase) -> Double { Double((Phase.allCases.firstIndex(of: phase) ?? 0) + 1) }
+    /// Every phase there is.
+    private static let phases: [Phase] =
+        [
+            .step, .forward, .head, .backward, .update, .layer, .data, .embedding, .norm, .activation, .biasGradient,
+            .attentionForward, .attentionBackward, .crossEntropy, .reduction, .waiting, .gradientNorm, .optimizer,
+            .bucket,
+        ] + MatrixProduct.allCases.flatMap(products)
+
+    private static func products(_ product: MatrixProduct) -> [Phase] {
+        [.product(product, .forward), .product(product, .inputGradient), .product(product, .weightGradient)]
+    }
+
+    private static func place(_ phase: Phase) -> Double { Double((phases.firstIndex(of: phase) ?? 0) + 1) }
 
     private static func report(
         ranks: Int = 2, precision: Precision = .fp32, timelines: [[Timeline.Event]] = timelines()
     ) throws -> Benchmark.Report {
         Benchmark.Report(
             try shape(), try BatchPlan(globalBatch: 6, microBatch: 3, worldSize: ranks), threads: 3,
-            precision: precision, ceilings: ceilings,
-            Benchmark.Speed(
-                milliseconds: 40, ceiling: 2, utilization: 0.75, peakMemory: 321, timelines: timelines))
+            precision: precision, ceilings: ceilings, milliseconds: 40, utilization: 0.75, peakMemory: 321,
+            timelines: timelines)
     }
 
     @Test func theMedianIsTheMiddle() {
@@ -56,7 +66,7 @@ import Transformer
     ])
     func everyStepIsInOneRound(steps: Int, expected: [Int]) {
         let rounds = min(5, steps)
-        #expect((0..<rounds).map { BenchmarkArithmetic.steps(ofRound: $0, of: rounds, steps: steps) } == expected)
+        #expect((0..<rounds).map { Benchmark.steps(ofRound: $0, of: rounds, steps: steps) } == expected)
     }
 
     /// What each part needs at 2 GFLOP/s, 3 GB/s and 0.5 GB/s of sums, with 24 tokens a rank: operations and bytes
@@ -110,18 +120,14 @@ import Transformer
     @Test func partsAreMediansAndLeastsOfSteps() throws {
         let parts = try Self.report().breakdown.parts
         let phases: [String: [Phase]] = [
-            "matmul c_attn": [.queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient],
+            "matmul c_attn": Self.products(.queryKeyValue),
             "attention forward": [.attentionForward], "attention backward": [.attentionBackward],
             "cross-entropy": [.crossEntropy], "norms and residuals": [.norm], "GELU": [.activation],
             "bias gradients": [.biasGradient], "embeddings": [.embedding], "optimizer": [.optimizer],
             "gradient norm": [.gradientNorm], "reduction": [.reduction], "waiting": [.waiting],
             "reading tokens": [.data],
-            "matmul lm_head": [.headForward, .headInputGradient, .headWeightGradient],
-            "matmul mlp.c_proj": [.contractionForward, .contractionInputGradient, .contractionWeightGradient],
-            "matmul c_fc": [.expansionForward, .expansionInputGradient, .expansionWeightGradient],
-            "matmul attn.c_proj": [
-                .attentionProjectionForward, .attentionProjectionInputGradient, .attentionProjectionWeightGradient,
-            ],
+            "matmul lm_head": Self.products(.head), "matmul mlp.c_proj": Self.products(.contraction),
+            "matmul c_fc": Self.products(.expansion), "matmul attn.c_proj": Self.products(.attentionProjection),
         ]
         for part in parts {
             let sum = try #require(phases[part.name]).reduce(0) { $0 + Self.place($1) }
@@ -140,13 +146,8 @@ import Transformer
         let operations: [Double] = [
             2 * 2 * 24 * 16 * 48, 2 * 2 * 24 * 16 * 16, 2 * 2 * 24 * 16 * 64, 2 * 2 * 24 * 64 * 16, 2 * 24 * 16 * 100,
         ]
-        let phases: [[Phase]] = [
-            [.queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient],
-            [.attentionProjectionForward, .attentionProjectionInputGradient, .attentionProjectionWeightGradient],
-            [.expansionForward, .expansionInputGradient, .expansionWeightGradient],
-            [.contractionForward, .contractionInputGradient, .contractionWeightGradient],
-            [.headForward, .headInputGradient, .headWeightGradient],
-        ]
+        let phases = ([.queryKeyValue, .attentionProjection, .expansion, .contraction, .head] as [MatrixProduct])
+            .map(Self.products)
         for (index, product) in products.enumerated() {
             for (speed, phase) in zip([product.forward, product.inputGradient, product.weightGradient], phases[index]) {
                 let expected = operations[index] / (2 * Self.place(phase) * 1e6)
@@ -176,7 +177,7 @@ import Transformer
 
     /// 3 GFLOP in 2 ms, the middle of three times, are 1500 GFLOP/s.
     @Test("M: utilization is of the median time") func utilization() {
-        #expect(BenchmarkArithmetic.utilization(flops: 3e9, milliseconds: [9, 1, 2], ceiling: 2000) == 0.75)
+        #expect(Benchmark.utilization(flops: 3e9, milliseconds: [9, 1, 2], ceiling: 2000) == 0.75)
     }
 
     @Test func theTextHasEveryNumber() throws {

@@ -239,5 +239,4 @@ private final class Spoiler: Reporter {
     }
 
     func warning(_ text: String) {}
-    func progress(_ progress: RunProgress) {}
 }

@@ -66,34 +66,34 @@ import Training
     @Test func theLogLineIsThePublishedOne() {
         var metrics = Self.metrics
         metrics.validationLoss = 10.016938
-        let line = LogLine(metrics: metrics, steps: 10000, mixedPrecision: true, tokensPerSecond: 2678.6)
+        let line = metrics.logLine(of: 10000, mixedPrecision: true, meanSpeed: 2678.6)
         #expect(
-            line.text.replacing(/val ppl [0-9.]+/, with: "val ppl X")
+            line.replacing(/val ppl [0-9.]+/, with: "val ppl X")
                 == "epoch 1  step 10 / 10000  lr 0.000033  train loss 9.8186  val loss 10.0169  val ppl X  amp true  "
                 + "2679 tok/s")
-        let perplexity = line.text.firstMatch(of: #/val ppl ([0-9]+\.[0-9]{4})  amp/#)
+        let perplexity = line.firstMatch(of: #/val ppl ([0-9]+\.[0-9]{4})  amp/#)
         let value = perplexity.flatMap { Double($0.1) } ?? 0
         #expect(abs(value - exp(10.016938)) < 1e-4)
     }
 
     @Test func withoutAnEvaluationTheLogLineLacksItsFields() {
-        let line = LogLine(metrics: Self.metrics, steps: 20, mixedPrecision: false, tokensPerSecond: 0.4)
-        #expect(line.text == "epoch 1  step 10 / 20  lr 0.000033  train loss 9.8186  amp false  0 tok/s")
+        let line = Self.metrics.logLine(of: 20, mixedPrecision: false, meanSpeed: 0.4)
+        #expect(line == "epoch 1  step 10 / 20  lr 0.000033  train loss 9.8186  amp false  0 tok/s")
     }
 
     @Test func aSpeedThatIsNotFiniteDoesNotTrap() {
         var metrics = Self.metrics
         metrics.validationLoss = -.nan
-        let line = LogLine(metrics: metrics, steps: 20, mixedPrecision: false, tokensPerSecond: .infinity)
-        #expect(line.text.contains("val loss nan"))
+        let line = metrics.logLine(of: 20, mixedPrecision: false, meanSpeed: .infinity)
+        #expect(line.contains("val loss nan"))
     }
 
     @Test("W1: a rate without meaningful digits is written with its exponent")
     func aHugeRateHasAnExponent() {
         var metrics = Self.metrics
         metrics.learningRate = 1e30
-        let line = LogLine(metrics: metrics, steps: 20, mixedPrecision: false, tokensPerSecond: 1)
-        #expect(line.text.contains("  lr 1e+30  "))
+        let line = metrics.logLine(of: 20, mixedPrecision: false, meanSpeed: 1)
+        #expect(line.contains("  lr 1e+30  "))
     }
 }
 

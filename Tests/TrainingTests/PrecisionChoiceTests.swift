@@ -19,7 +19,7 @@ import Training
     }
 
     @Test func aMeasurementSaysWhatItFound() throws {
-        let choice = try PrecisionChoice.measure(Compute(threadCount: 1), width: 64)
+        let choice = try PrecisionChoice(Compute(threadCount: 1), width: 64)
         #expect(choice.reason.hasPrefix("precision \(choice.precision.rawValue): "))
         #expect(choice.reason.contains("no bf16 instructions") == !Compute.hasFastBFloat16)
     }

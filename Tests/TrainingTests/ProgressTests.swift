@@ -4,7 +4,10 @@ import Training
 /// The live display's text.
 @Suite struct ProgressTests {
     private func text(_ step: Int, of steps: Int = 40, left: Double = 5) -> String {
-        RunProgress(step: step, steps: steps, trainLoss: 2.34567, tokensPerSecond: 1234.5, secondsLeft: left).text
+        StepMetrics(
+            step: step, epoch: 1, learningRate: 1, trainLoss: 2.34567, gradientNorm: 1, tokens: 1,
+            tokensPerSecond: 1234.5, stepMilliseconds: 1000 * left / Double(steps - step), validationLoss: nil
+        ).progress(of: steps)
     }
 
     @Test func theBarFillsUp() {

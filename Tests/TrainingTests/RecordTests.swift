@@ -156,10 +156,10 @@ import Training
         // 10 + 20 + 30 ms, and 40 + 50 + 60 ms.
         #expect(speeds == ["\(Int(3 * tokens / 0.06))", "\(Int(3 * tokens / 0.15))"])
         #expect(reporter.progress.map(\.step) == Array(1...6))
-        #expect(reporter.progress.allSatisfy { $0.steps == 6 })
+        #expect(reporter.steps == [6, 6, 6, 6, 6, 6])
         for progress in reporter.progress {
             let seconds = 0.01 * Double(progress.step)
-            #expect((progress.secondsLeft - seconds * Double(6 - progress.step)).magnitude < 1e-12)
+            #expect((progress.stepMilliseconds - 1000 * seconds).magnitude < 1e-9)
             #expect((progress.tokensPerSecond - tokens / seconds).magnitude < 1e-6)
         }
     }
@@ -168,8 +168,12 @@ import Training
 /// Keeps the log lines and the live display's numbers.
 private final class ProgressReporter: Reporter {
     private(set) var lines: [String] = []
-    private(set) var progress: [RunProgress] = []
+    private(set) var progress: [StepMetrics] = []
+    private(set) var steps: [Int] = []
     func line(_ text: String) { lines.append(text) }
     func warning(_ text: String) {}
-    func progress(_ progress: RunProgress) { self.progress.append(progress) }
+    func progress(_ metrics: StepMetrics, of steps: Int) {
+        progress.append(metrics)
+        self.steps.append(steps)
+    }
 }

@@ -42,8 +42,6 @@ import Training
             state.withLock { $0.saved.append(step) }
             if step == plan.awayAfter { hide() }
         }
-
-        func progress(_ progress: RunProgress) {}
     }
 
     /// How a rank ended.

@@ -29,7 +29,6 @@ final class RecordingReporter: Reporter, Sendable {
     var warnings: [String] { said.withLock { $0.warnings } }
     func line(_ text: String) { said.withLock { $0.lines.append(text) } }
     func warning(_ text: String) { said.withLock { $0.warnings.append(text) } }
-    func progress(_ progress: RunProgress) {}
 }
 
 /// The 50 steps that PyTorch computed (Tests/Reference/README.md), as a configuration.

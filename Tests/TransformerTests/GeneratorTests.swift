@@ -12,8 +12,7 @@ import Transformer
         let inputs = try fixture.batch.tokens("inputs")
         let expected = try fixture.batch.doubles("logits")
         for sequence in 0..<3 {
-            let generator = try Generator(
-                fixture.model.configuration, weights: fixture.model.weights, compute: Compute(threadCount: threads))
+            let generator = try Generator(of: fixture.model, threads: threads)
             for place in 0..<23 {
                 let row = sequence * 23 + place
                 let logits = try generator.logits(after: inputs[row])
@@ -26,14 +25,10 @@ import Transformer
     @Test func slidesWhenTheContextIsFull() throws {
         let fixture = try GPT2Fixture(training: false)
         let inputs = try fixture.batch.tokens("inputs")
-        func generator() throws -> Generator {
-            try Generator(
-                fixture.model.configuration, weights: fixture.model.weights, compute: Compute(threadCount: 1))
-        }
-        let long = try generator()
+        let long = try Generator(of: fixture.model)
         var logits: [Float] = []
         for token in inputs[0..<24] { logits = try long.logits(after: token) }
-        let short = try generator()
+        let short = try Generator(of: fixture.model)
         var expected: [Float] = []
         // 11 of the 23 are kept, and then comes the 24th.
         for token in inputs[12..<24] { expected = try short.logits(after: token) }
@@ -44,12 +39,19 @@ import Transformer
 
     @Test func contextOfOne() throws {
         let test = try TestModel(vocabulary: 5, context: 1, width: 8, layers: 1, heads: 2, batch: 1)
-        let generator = try Generator(
-            test.configuration, weights: test.model.weights, compute: Compute(threadCount: 1))
+        let generator = try Generator(of: test.model)
         for token in [3, 1, 3] as [Int32] {
             let expected = test.reference.logits([token])[0]
             #expect(relativeError(try generator.logits(after: token), expected) < 5e-6)
         }
+    }
+}
+
+extension Generator {
+    /// One with the weights of a model.
+    fileprivate convenience init(of model: any LanguageModel, threads: Int = 1) throws {
+        try self.init(model.configuration, compute: Compute(threadCount: threads))
+        weights.set(model.weights.array())
     }
 }
 

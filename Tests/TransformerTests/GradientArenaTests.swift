@@ -143,7 +143,7 @@ import Transformer
         let compute = try Compute(threadCount: 1)
         let model = try makeLanguageModel(test.configuration, precision: .fp32, microBatch: 1, compute: compute)
         let gradients = try Buffer<Float>(count: model.layout.count)
-        let generator = try Generator(test.configuration, weights: model.weights, compute: compute)
+        let generator = try Generator(test.configuration, compute: compute)
         for pass in [
             { _ = try model.lossAndGradients(into: gradients) { _ in } }, { _ = try model.loss(sequences: 1) },
             { _ = try generator.logits(after: 1) },

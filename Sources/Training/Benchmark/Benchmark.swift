@@ -99,11 +99,12 @@ package struct Benchmark {
             on: communicator)
         return Report(
             trainer.model.configuration, trainer.setup.loader.plan, threads: trainer.setup.compute.pool.threadCount,
-            precision: trainer.model.precision, ceilings: ceilings, speed)
+            precision: trainer.model.precision, ceilings: ceilings, milliseconds: speed.milliseconds,
+            utilization: speed.utilization, peakMemory: speed.peakMemory, timelines: speed.timelines)
     }
 
     /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
-    package struct Speed {
+    private struct Speed {
         /// Median milliseconds of a step.
         var milliseconds: Double
         /// Median matmul GFLOP/s of a rank while all work.
@@ -115,44 +116,30 @@ package struct Benchmark {
         /// What each of the steps consisted of.
         var timelines: [[Timeline.Event]]
 
-        package init(
-            milliseconds: Double, ceiling: Double, utilization: Double, peakMemory: Double,
-            timelines: [[Timeline.Event]]
-        ) {
-            self.milliseconds = milliseconds
-            self.ceiling = ceiling
-            self.utilization = utilization
-            self.peakMemory = peakMemory
-            self.timelines = timelines
-        }
-
         init(_ trainer: Trainer, steps: Int, on communicator: any Communicator) throws {
             let rounds = min(5, steps)
             let tokens = Double(trainer.setup.loader.plan.globalBatch * trainer.model.configuration.contextLength)
             let flops = tokens * trainer.model.configuration.flopsPerToken / Double(communicator.worldSize)
-            var products: MatmulCeiling?
-            var times: [Double] = []
-            var ceilings: [Double] = []
-            var utilizations: [Double] = []
-            var memory = 0.0
+            var products: ProductSpeed?
+            var (times, ceilings, utilizations, memory): ([Double], [Double], [Double], Double) = ([], [], [], 0)
             let timeline = Timeline()
             var timelines: [[Timeline.Event]] = []
             trainer.record(on: timeline)
             defer { trainer.record(on: nil) }
             for round in 0..<rounds {
                 var own: [Double] = []
-                for _ in 0..<BenchmarkArithmetic.steps(ofRound: round, of: rounds, steps: steps) {
+                for _ in 0..<Benchmark.steps(ofRound: round, of: rounds, steps: steps) {
                     timeline.removeAll()
                     own.append(try trainer.trainingStep().stepMilliseconds)
                     timelines.append(timeline.events)
                 }
                 if round == 0 { memory = try communicator.allReduce(Benchmark.peakMemory(), .maximum) }
-                let made = try products ?? MatmulCeiling(trainer.setup.compute, trainer.model.precision)
+                let made = try products ?? ProductSpeed(trainer.setup.compute, trainer.model.precision)
                 products = made
                 let ceiling = try made.gigaflopsTogether(repetitions: 9, on: communicator)
                 times += own
                 ceilings.append(ceiling)
-                utilizations.append(BenchmarkArithmetic.utilization(flops: flops, milliseconds: own, ceiling: ceiling))
+                utilizations.append(Benchmark.utilization(flops: flops, milliseconds: own, ceiling: ceiling))
             }
             milliseconds = try communicator.allReduce(median(times), .maximum)
             ceiling = median(ceilings)
@@ -160,6 +147,17 @@ package struct Benchmark {
             peakMemory = memory
             self.timelines = timelines
         }
+    }
+
+    /// What steps of these milliseconds reached of a ceiling, as a share: `flops` of one rank a step at their median
+    /// time, against `ceiling` in GFLOP/s of one rank.
+    package static func utilization(flops: Double, milliseconds: [Double], ceiling: Double) -> Double {
+        flops / (median(milliseconds) * 1e6) / ceiling
+    }
+
+    /// The number of steps of a round, from 0, where `steps` are shared over `rounds` as evenly as can be.
+    package static func steps(ofRound round: Int, of rounds: Int, steps: Int) -> Int {
+        steps * (round + 1) / rounds - steps * round / rounds
     }
 
     /// Sequences of a step over all ranks.
@@ -195,9 +193,10 @@ package struct Benchmark {
 
 extension Benchmark.Report {
     /// What the measurements of all ranks amount to.
+    /// - Parameter timelines: what each of the steps consisted of; the others are the report's figures of their names.
     package init(
         _ shape: GPTConfiguration, _ plan: BatchPlan, threads: Int, precision: Precision, ceilings: MachineCeilings,
-        _ speed: Benchmark.Speed
+        milliseconds: Double, utilization: Double, peakMemory: Double, timelines: [[Timeline.Event]]
     ) {
         let tokens = plan.globalBatch * shape.contextLength
         ranks = plan.worldSize
@@ -207,15 +206,17 @@ extension Benchmark.Report {
         microBatch = plan.microBatch
         globalBatch = plan.globalBatch
         contextLength = shape.contextLength
-        steps = speed.timelines.count
+        steps = timelines.count
         self.ceilings = ceilings
-        stepMilliseconds = speed.milliseconds
-        tokensPerSecond = BenchmarkArithmetic.tokensPerSecond(tokens, milliseconds: speed.milliseconds)
+        stepMilliseconds = milliseconds
+        tokensPerSecond = Double(tokens) / milliseconds * 1000
         modelGigaflops = tokensPerSecond * shape.flopsPerToken / 1e9
-        modelFlopsUtilization = speed.utilization
-        peakMemoryMegabytes = speed.peakMemory
+        modelFlopsUtilization = utilization
+        peakMemoryMegabytes = peakMemory
         breakdown = StepBreakdown(
-            speed.timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings)
-        averagingShare = BenchmarkArithmetic.averagingShare(breakdown.parts, milliseconds: speed.milliseconds)
+            timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings)
+        averagingShare =
+            breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }.reduce(0) { $0 + $1.milliseconds }
+            / milliseconds
     }
 }

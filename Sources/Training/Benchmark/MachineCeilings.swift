@@ -22,7 +22,7 @@ package struct MachineCeilings: Codable, Sendable {
     ) throws -> MachineCeilings {
         var ceilings = MachineCeilings()
         for precision in Precision.allCases where precision == .fp32 || Compute.hasFastBFloat16 {
-            let products = try MatmulCeiling(compute, precision)
+            let products = try ProductSpeed(compute, precision)
             _ = try products.gigaflops(repetitions: 3)
             let alone = communicator.rank == 0 ? try products.gigaflops(repetitions: 20) : 0
             try communicator.barrier()
@@ -54,67 +54,15 @@ package struct MachineCeilings: Codable, Sendable {
         let gradients = try Buffer<Float>(count: count)
         let reducer = try GradientReducer(
             communicator: communicator, gradients: gradients, mode: mode, microBatchesPerRank: 1)
-        var times: [Double] = []
-        for _ in 0..<7 {
+        let times = try (0..<7).map { _ in
             try communicator.barrier()
             reducer.beginStep()
             reducer.beginMicroBatch(0)
-            let start = Timeline.now()
-            try reducer.completed(0..<count)
-            try reducer.endMicroBatch()
-            times.append(Double(Timeline.now() - start) / 1e9)
+            return try medianSeconds(repetitions: 1) {
+                try reducer.completed(0..<count)
+                try reducer.endMicroBatch()
+            }
         }
         return Double(4 * count) / median(times) / 1e9
     }
-}
-
-/// The products that the matmul ceiling is measured on, those of GPT-2's own layers, with their memory.
-struct MatmulCeiling {
-    /// rows × inner × columns.
-    private static let shapes = [(1024, 768, 768), (1024, 768, 3072), (1024, 3072, 768)]
-
-    private let runs: [(flops: Double, body: () -> Void)]
-    private let compute: Compute
-
-    init(_ compute: Compute, _ precision: Precision) throws {
-        self.compute = compute
-        runs = try precision == .bf16 ? Self.runs(compute, BFloat16.self) : Self.runs(compute, Float.self)
-    }
-
-    private static func runs<E: ActivationElement>(
-        _ compute: Compute, _ type: E.Type
-    ) throws -> [(flops: Double, body: () -> Void)] {
-        let workspace = try Workspace(compute)
-        return try shapes.map { rows, inner, columns in
-            let product = try Matmul(
-                workspace, .plain, rows: rows, inner: inner, columns: columns, input: E.precision, output: E.precision)
-            let a = try Buffer<E>(count: rows * inner)
-            let b = try Buffer<E>(count: inner * columns)
-            let c = try Buffer<E>(count: rows * columns)
-            return (2 * Double(rows) * Double(inner) * Double(columns), { product.run(a.all, b.all, into: c.all) })
-        }
-    }
-
-    /// The best shape's GFLOP/s, each the median of several runs.
-    func gigaflops(repetitions: Int) throws -> Double {
-        let best = runs.map { $0.flops / medianSeconds(repetitions: repetitions, $0.body) / 1e9 }.max() ?? 0
-        try compute.requireSuccess()
-        return best
-    }
-
-    /// The same while all ranks work; the slowest rank's counts.
-    func gigaflopsTogether(repetitions: Int, on communicator: any Communicator) throws -> Double {
-        try communicator.barrier()
-        return try communicator.allReduce(try gigaflops(repetitions: repetitions), .minimum)
-    }
-}
-
-/// The median of several runs of `body`, in seconds.
-private func medianSeconds(repetitions: Int, _ body: () -> Void) -> Double {
-    let times = (0..<repetitions).map { _ in
-        let start = Timeline.now()
-        body()
-        return Double(Timeline.now() - start) / 1e9
-    }
-    return median(times)
 }

@@ -47,53 +47,22 @@ package struct StepBreakdown: Codable, Sendable {
                 events.reduce(0.0) { $0 + (phases.contains($1.phase) ? Double($1.end - $1.start) / 1e6 : 0) }
             }
         }
-        parts = []
-        for group in Self.groups {
-            let times = perStep(group.phases)
-            let time = median(times)
-            if time > 0 {
-                parts.append(
-                    Part(
-                        name: group.name, milliseconds: time, bestMilliseconds: times.min() ?? time,
-                        floorMilliseconds: floors.milliseconds(group.phases)))
-            }
+        parts = StepPart.all.compactMap { part in
+            let times = perStep(part.work.map(\.phase))
+            guard median(times) > 0 else { return nil }
+            return Part(
+                name: part.name, milliseconds: median(times), bestMilliseconds: times.min() ?? 0,
+                floorMilliseconds: Double(part.work.count) * part.floor(floors))
         }
-        products = Self.products.map { name, phases in
-            let speeds = phases.map { phase in
-                let time = median(perStep([phase]))
-                return time > 0 ? floors.flops([phase]) / time / 1e6 : 0
+        products = zip(MatrixProduct.allCases, StepPart.all).map { product, part in
+            let flops = part.floor(floors) * floors.flopsPerMillisecond
+            func speed(_ direction: Phase.Direction) -> Double {
+                let time = median(perStep([.product(product, direction)]))
+                return time > 0 ? flops / time / 1e6 : 0
             }
-            return Product(name: name, forward: speeds[0], inputGradient: speeds[1], weightGradient: speeds[2])
+            return Product(
+                name: product.rawValue, forward: speed(.forward), inputGradient: speed(.inputGradient),
+                weightGradient: speed(.weightGradient))
         }
     }
-
-    /// Kinds of matmul with their three directions.
-    private static let products: [(name: String, phases: [Phase])] = [
-        ("c_attn", [.queryKeyValueForward, .queryKeyValueInputGradient, .queryKeyValueWeightGradient]),
-        (
-            "attn.c_proj",
-            [
-                .attentionProjectionForward, .attentionProjectionInputGradient, .attentionProjectionWeightGradient,
-            ]
-        ),
-        ("c_fc", [.expansionForward, .expansionInputGradient, .expansionWeightGradient]),
-        ("mlp.c_proj", [.contractionForward, .contractionInputGradient, .contractionWeightGradient]),
-        ("lm_head", [.headForward, .headInputGradient, .headWeightGradient]),
-    ]
-
-    private static let groups: [(name: String, phases: [Phase])] =
-        products.map { ("matmul \($0)", $1) } + [
-            ("attention forward", [.attentionForward]),
-            ("attention backward", [.attentionBackward]),
-            ("cross-entropy", [.crossEntropy]),
-            ("norms and residuals", [.norm]),
-            ("GELU", [.activation]),
-            ("bias gradients", [.biasGradient]),
-            ("embeddings", [.embedding]),
-            ("optimizer", [.optimizer]),
-            ("gradient norm", [.gradientNorm]),
-            ("reduction", [.reduction]),
-            ("waiting", [.waiting]),
-            ("reading tokens", [.data]),
-        ]
 }
