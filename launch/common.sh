@@ -219,7 +219,7 @@ launch() { # mpirun ARGUMENTS...
     case $code in
         75) say "stopped on request, the state is saved; the same command goes on from there" ;;
         130 | 143) [[ -z $stopping ]] || say "stopped on request, before there was anything to save" ;;
-        205) say "mpirun lost a host" ;;
+        205) say "mpirun lost a host; its message above names it" ;;
         255) say "mpirun could not start on every host, or lost one; its message above names it" ;;
     esac
     return "$code"

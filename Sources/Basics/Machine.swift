@@ -20,7 +20,7 @@ package struct Machine: Sendable {
         }
     }
 
-    private let root: String
+    let root: String
 
     /// - Parameter root: where `/proc` and `/sys` are; tests have some of their own.
     package init(root: String = "") { self.root = root }
@@ -157,7 +157,7 @@ package struct Machine: Sendable {
     private func text(_ path: String) -> String? { lines(path).first.map(String.init) }
 
     /// The lines of a small file; none where it cannot be read.
-    private func lines(_ path: String) -> [Substring] {
+    func lines(_ path: String) -> [Substring] {
         guard let file = try? FileDescriptor.open(FilePath(root + path), .readOnly) else { return [] }
         defer { try? file.close() }
         var bytes: [UInt8] = []

@@ -25,6 +25,8 @@ package struct Lookout {
     private let isAlone: Bool
     /// Seconds without progress that a step may take, before more is known; 0: no limit.
     private let stepLimit: Double
+    /// The ranks of this host that a signal holds, in words: all there is to say of others before they have met.
+    private let stoppedNeighbours: @Sendable () -> [String]
     /// All ranks, this one among them; empty before they have met.
     private var peers: [Peer] = []
     /// Seconds that this watch has been awake: whatever stopped this process stopped its clock.
@@ -41,7 +43,11 @@ package struct Lookout {
 
     /// A watch that knows of no other rank yet.
     /// - Parameter isAlone: whether there is no other one.
-    package init(rank: Int, host: String, isAlone: Bool, stepLimit: Double) {
+    package init(
+        rank: Int, host: String, isAlone: Bool, stepLimit: Double,
+        stoppedNeighbours: @escaping @Sendable () -> [String] = { [] }
+    ) {
+        self.stoppedNeighbours = stoppedNeighbours
         self.rank = rank
         self.host = host
         self.isAlone = isAlone
@@ -166,7 +172,10 @@ package struct Lookout {
         } else if !stuck.isEmpty {
             what = "no progress for \(Int(idle)) s on \(list(stuck, "stuck"))"
         } else if peers.isEmpty {
-            what = "\(waits) for \(Int(idle)) s, and does not know yet for whom"
+            let stopped = stoppedNeighbours()
+            what =
+                "\(waits) for \(Int(idle)) s, "
+                + (stopped.isEmpty ? "and does not know yet for whom" : "while \(stopped.joined(separator: ", "))")
         } else if !unheard.isEmpty {
             what = "\(waits) for \(Int(idle)) s, and nothing was ever heard from \(list(unheard, ""))"
         } else {

@@ -60,10 +60,16 @@ package final class Watchdog: Sendable {
         rank: Int, ranks: Int, stepTimeout: Double, hasLauncher: Bool,
         end: @escaping @Sendable (String?) -> Void = Watchdog.endProcess
     ) {
-        shared = Mutex(
-            Shared(
-                lookout: Lookout(rank: rank, host: currentHostName(), isAlone: ranks == 1, stepLimit: stepTimeout)))
-        parent = hasLauncher ? getppid() : nil
+        let launcher = getppid()
+        let lookout = Lookout(
+            rank: rank, host: currentHostName(), isAlone: ranks == 1, stepLimit: stepTimeout,
+            stoppedNeighbours: {
+                Machine().stoppedChildren(of: launcher, variable: "OMPI_COMM_WORLD_RANK").map {
+                    "rank \($0.value) (process \($0.process)) here is stopped"
+                }
+            })
+        shared = Mutex(Shared(lookout: lookout))
+        parent = hasLauncher ? launcher : nil
         self.end = end
         // Without a thread there is no watch; the run itself does not need it.
         _ = startThread(stackSize: 1 << 20) { self.watch() }

@@ -160,4 +160,16 @@ import Testing
         #expect(try missing("avx512_bf16 ", flags: "no flags here") == "avx512_bf16", "the next line of flags counts")
         #expect("avx".withCString { missingProcessorFeatures(of: $0, cpuinfo: "/nowhere") } == nil)
     }
+
+    @Test("H1: the stopped ranks of a launcher") func stoppedChildren() throws {
+        let machine = try machine([
+            "/proc/30/stat": "30 (swiftlet) T 7 30 1", "/proc/30/environ": "A=1\0RANK=2\0B=",
+            "/proc/4/stat": "4 (odd) S 7 (name) T 7 30 1", "/proc/4/environ": "RANK=11\0",
+            "/proc/31/stat": "31 (swiftlet) S 7 30 1", "/proc/31/environ": "RANK=3\0",
+            "/proc/32/stat": "32 (swiftlet) T 8 30 1", "/proc/32/environ": "RANK=4\0",
+            "/proc/33/stat": "33 (sleep) T 7 30 1", "/proc/33/environ": "XRANK=5\0", "/proc/stat": "34 (x) T 7",
+        ])
+        let found = machine.stoppedChildren(of: 7, variable: "RANK")
+        #expect(found.map(\.process) == [4, 30] && found.map(\.value) == ["11", "2"])
+    }
 }

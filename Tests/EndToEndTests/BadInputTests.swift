@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEndFaults {
     /// Every mistake: one line that says what, which value and what to do; the exit code of docs/operations.md, from
     /// mpirun too; and nothing half-written.
     @Suite(.serialized) struct BadInputTests {

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEndFaults {
     /// Runs that end before their time, and go on as if they had not.
     @Suite(.serialized) struct InterruptionTests {
         /// Long enough to be caught in the middle: some seconds.

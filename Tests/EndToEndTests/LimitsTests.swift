@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEndFaults {
     /// Sizes that no machine holds and machines that hold little: an error with one line, and never a signal.
     @Suite(.serialized) struct LimitsTests {
         @Test("T1, H2: sizes that no machine holds", arguments: [1 << 31, 1 << 62, Int.max])
@@ -55,7 +55,7 @@ extension EndToEnd {
             for (index, arguments) in commands.enumerated() {
                 var refused = 0
                 var ran = 0
-                for megabytes in stride(from: 130, through: 940, by: index == 0 ? 45 : 180) {
+                for megabytes in stride(from: 130, through: 940, by: index == 0 ? 90 : 270) {
                     try? FileManager.default.removeItem(atPath: workspace.file("run"))
                     let outcome = try limited(workspace, arguments, megabytes: megabytes)
                     switch outcome.status {

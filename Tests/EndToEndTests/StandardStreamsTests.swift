@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEndFaults {
     /// What is said where nobody can hear it: no exit code changes, nothing traps, and a result that is lost is an error.
     @Suite(.serialized) struct StandardStreamsTests {
         /// Ways in which a stream cannot be written; `N` is its number.

@@ -3,7 +3,7 @@ import Glibc
 import TestSupport
 import Testing
 
-extension EndToEnd {
+extension EndToEndFaults {
     /// A job that hangs ends by itself, says where, and leaves nobody behind; one that is slow does not.
     @Suite(.serialized) struct WatchdogTests {
         /// Steps that take some time, saves and evaluations now and then.

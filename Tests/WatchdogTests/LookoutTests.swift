@@ -207,17 +207,23 @@ struct LookoutTests {
         }
     }
 
-    /// A rank that hangs in the start of MPI has met nobody.
-    @Test func beforeTheRanksHaveMet() {
-        var lookout = Lookout(rank: 2, host: "node7", isAlone: false, stepLimit: 2)
+    /// A rank that hangs in the start of MPI has met nobody; who of its host is stopped can be seen all the same.
+    @Test(
+        "H1: before the ranks have met",
+        arguments: [
+            ([], "and does not know yet for whom;"),
+            (["rank 0 is stopped", "rank 1"], "while rank 0 is stopped, rank 1;"),
+        ])
+    func beforeTheRanksHaveMet(neighbours: [String], words: String) {
+        var lookout = Lookout(
+            rank: 2, host: "node7", isAlone: false, stepLimit: 2, stoppedNeighbours: { neighbours })
         let state = Activity.State(isWaiting: true)
         for tick in 0..<60 {
             if case .end(let line) = lookout.look(at: Double(tick) / 4, state) {
                 #expect(tick >= 40 && tick <= 44)
                 #expect(
-                    line?.hasPrefix(
-                        "rank 2 on node7 waits in the start of MPI for 10 s, and does not know yet for whom;")
-                        == true, "\(line ?? "")")
+                    line?.hasPrefix("rank 2 on node7 waits in the start of MPI for 10 s, " + words) == true,
+                    "\(line ?? "")")
                 return
             }
         }
