@@ -75,7 +75,9 @@ let package = Package(
             swiftSettings: strict),
         .executableTarget(
             name: "collectives-check",
-            dependencies: ["MPICollectives", "Collectives", "DataParallel", "Kernels", "Basics", "TestSupport"],
+            dependencies: [
+                "CMPI", "MPICollectives", "Collectives", "DataParallel", "Kernels", "Basics", "TestSupport",
+            ],
             path: "Tests/collectives-check", swiftSettings: strict),
         .executableTarget(
             name: "allocation-check", dependencies: ["Training", "Kernels", "Collectives", "TestSupport"],

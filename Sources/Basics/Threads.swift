@@ -72,8 +72,3 @@ private final class ThreadBody: Sendable {
         self.body = body
     }
 }
-
-/// Stops the calling thread for good, without unwinding it.
-package func parkForever() -> Never {
-    while true { pause() }
-}

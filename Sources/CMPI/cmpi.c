@@ -17,7 +17,7 @@ enum { request_slots = 512, pieces_per_request = 64, message_tag = 1, transfer_t
 
 static MPI_Comm world = MPI_COMM_NULL;
 static MPI_Comm local = MPI_COMM_NULL;
-static size_t chunk_limit = INT_MAX;
+size_t cmpi_chunk_limit = INT_MAX;
 
 static struct {
     MPI_Request pieces[pieces_per_request];
@@ -33,7 +33,7 @@ static struct {
 #define CHECK_RUNNING() \
     if (world == MPI_COMM_NULL) return CMPI_ERROR_NOT_RUNNING
 
-static size_t piece(size_t remaining) { return remaining < chunk_limit ? remaining : chunk_limit; }
+static size_t piece(size_t remaining) { return remaining < cmpi_chunk_limit ? remaining : cmpi_chunk_limit; }
 
 static void copy_text(const char *source, char *text, size_t capacity) {
     if (capacity > 0) snprintf(text, capacity, "%s", source);
@@ -41,13 +41,16 @@ static void copy_text(const char *source, char *text, size_t capacity) {
 
 // Start and end
 
-int cmpi_init(int *is_serialized) {
+int cmpi_init(void) {
     int started = 0;
     CHECK(MPI_Initialized(&started));
     if (started) return CMPI_ERROR_ALREADY_STARTED;
     int provided = MPI_THREAD_SINGLE;
-    CHECK(MPI_Init_thread(NULL, NULL, MPI_THREAD_SERIALIZED, &provided));
-    *is_serialized = provided >= MPI_THREAD_SERIALIZED;
+    CHECK(MPI_Init_thread(NULL, NULL, MPI_THREAD_FUNNELED, &provided));
+    if (provided < MPI_THREAD_FUNNELED) {
+        MPI_Finalize();
+        return CMPI_ERROR_NO_THREADS;
+    }
     // Calls without a communicator report to MPI_COMM_WORLD's handler.
     CHECK(MPI_Comm_set_errhandler(MPI_COMM_WORLD, MPI_ERRORS_RETURN));
     CHECK(MPI_Comm_dup(MPI_COMM_WORLD, &world));
@@ -63,18 +66,10 @@ int cmpi_finalize(void) {
     return MPI_Finalize();
 }
 
-int cmpi_is_running(void) { return world != MPI_COMM_NULL; }
-
 _Noreturn void cmpi_abort(int code) {
     fflush(NULL);
     if (world != MPI_COMM_NULL) MPI_Abort(MPI_COMM_WORLD, code);
     _Exit(code);
-}
-
-int cmpi_set_chunk_limit(size_t elements) {
-    if (elements < 1 || elements > INT_MAX) return CMPI_ERROR_BAD_ARGUMENT;
-    chunk_limit = elements;
-    return MPI_SUCCESS;
 }
 
 // Questions
@@ -117,8 +112,9 @@ void cmpi_error_string(int code, char *text, size_t capacity) {
         "the peer sent fewer elements than expected: the ranks are not in the same step",
         "MPI is not running in this process",
         "MPI was started before in this process; it can be started once only",
+        "this MPI library has no MPI_THREAD_FUNNELED; use a build with thread support",
     };
-    if (code < 0 && code >= CMPI_ERROR_ALREADY_STARTED) {
+    if (code < 0 && code >= CMPI_ERROR_NO_THREADS) {
         copy_text(own[-code], text, capacity);
         return;
     }
@@ -161,7 +157,7 @@ int cmpi_allreduce_int64(int64_t *values, size_t count, int operation) {
 static int take_slot(size_t count, int *slot, size_t *pieces) {
     for (*slot = 0; *slot < request_slots && requests[*slot].count > 0; ++*slot) {
     }
-    *pieces = count == 0 ? 1 : (count - 1) / chunk_limit + 1;
+    *pieces = count == 0 ? 1 : (count - 1) / cmpi_chunk_limit + 1;
     if (*slot == request_slots || *pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
     return MPI_SUCCESS;
 }
@@ -174,8 +170,8 @@ static int start_transfer(float *values, size_t count, int peer, int tag, int is
     size_t pieces = 0;
     CHECK(take_slot(count, &slot, &pieces));
     for (size_t i = 0; i < pieces; i++) {
-        float *from = values + i * chunk_limit;
-        const int now = (int)piece(count - i * chunk_limit);
+        float *from = values + i * cmpi_chunk_limit;
+        const int now = (int)piece(count - i * cmpi_chunk_limit);
         MPI_Request *handle = &requests[slot].pieces[i];
         CHECK(is_send ? MPI_Isend(from, now, MPI_FLOAT, peer, transfer_tag + tag, world, handle)
                       : MPI_Irecv(from, now, MPI_FLOAT, peer, transfer_tag + tag, world, handle));

@@ -3,7 +3,7 @@ import Basics
 /// A group of ranks that exchange values. `Trainer` never knows which implementation it has.
 ///
 /// Every collective must be called by all ranks in the same order. Buffers are owned by the caller and changed in
-/// place; only `gather` allocates in proportion to the data. A call may come from any one thread at a time.
+/// place; only `gather` allocates in proportion to the data. Calls come from the thread that made the communicator.
 package protocol Communicator: AnyObject, Sendable {
     /// This process's number, 0 ..< `worldSize`.
     var rank: Int { get }

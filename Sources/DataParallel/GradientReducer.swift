@@ -26,16 +26,12 @@ package final class GradientReducer {
     /// How the ranks' sums are added.
     package let mode: ReductionMode
 
-    /// Seconds inside collectives since `beginStep` (`thread`: on the communication thread).
-    package private(set) var reduceSeconds = 0.0
-    /// Seconds in which the caller's thread did nothing but wait for collectives since `beginStep`.
-    package private(set) var waitSeconds = 0.0
     /// Collectives since `beginStep`: the number of buckets, or 0 in a world of one rank.
     package private(set) var collectiveCount = 0
     /// Bytes of gradients that went through them since `beginStep`.
     package private(set) var bytesReduced = 0
 
-    /// Records what is done for each bucket, if set; what a thread of its own does is not.
+    /// Records what is done for each bucket, if set.
     package var timeline: Timeline? {
         didSet {
             pipeline?.onRound = timeline.map { _ in { [unowned self] bucket in record(bucket) } }
@@ -48,10 +44,9 @@ package final class GradientReducer {
     /// Partial sums of 2^level micro-batches.
     private let partials: [Buffer<Float>]
     private let communicator: any Communicator
-    // One of these two; the lane runs the second one on a thread of its own.
+    // One of these two.
     private let pipeline: PipelinedAllReduce?
     private let rankSum: RankSum?
-    private let lane: OverlapLane?
 
     /// The micro-batch under way; nil outside of one.
     private var microBatch: Int?
@@ -70,7 +65,7 @@ package final class GradientReducer {
     ///   - microBatchesPerRank: A, at least 1.
     ///   - overlap: how the reduction goes on beside the backward pass. The caller must not use the communicator between
     ///     the begin and the end of the last micro-batch. `messages` is for 2^k ranks and `exact`; others block.
-    /// - Throws: `KernelError` when memory cannot be reserved, `CollectiveError` when a thread cannot be started.
+    /// - Throws: `KernelError` when memory cannot be reserved.
     package init(
         communicator: any Communicator, gradients: Buffer<Float>, bucketElements: Int? = nil, mode: ReductionMode,
         microBatchesPerRank: Int, overlap: ReductionOverlap = .messages, memory: Memory = Memory()
@@ -103,22 +98,13 @@ package final class GradientReducer {
             rankSum = RankSum(
                 communicator: communicator, gradients: gradients, exact: exact, maximumCount: most)
         }
-        lane = overlap == .thread && ranks > 1 ? rankSum.map(OverlapLane.init) : nil
-        if memory.reserves { try lane?.start() }
-    }
-
-    deinit {
-        lane?.stop()
     }
 
     /// Starts an optimizer step. After an error, also drops what was under way.
     package func beginStep() {
-        _ = lane?.drain()
         pipeline?.reset()
         microBatch = nil
         nextMicroBatch = 0
-        reduceSeconds = 0
-        waitSeconds = 0
         collectiveCount = 0
         bytesReduced = 0
     }
@@ -146,7 +132,8 @@ package final class GradientReducer {
         frontier = range.lowerBound
         // What was started at earlier calls goes a round on before new buckets join.
         if let pipeline, microBatch == microBatchesPerRank - 1 {
-            try waiting { () throws(CollectiveError) in try pipeline.advance() }
+            beginRecord()
+            try pipeline.advance()
         }
         while nextBucket < buckets.ranges.count, buckets.ranges[nextBucket].lowerBound >= frontier {
             let bucket = buckets.ranges[nextBucket]
@@ -165,13 +152,8 @@ package final class GradientReducer {
         nextMicroBatch = index + 1
         guard nextMicroBatch == microBatchesPerRank else { return }
         if let pipeline {
-            try waiting { () throws(CollectiveError) in try pipeline.finish() }
-        } else if let lane {
-            let start = ContinuousClock.now
-            let (seconds, error) = lane.drain()
-            waitSeconds += (ContinuousClock.now - start).seconds
-            reduceSeconds += seconds
-            if let error { throw error }
+            beginRecord()
+            try pipeline.finish()
         }
         Activity.turn(toBucket: -1)
     }
@@ -195,28 +177,22 @@ package final class GradientReducer {
         guard communicator.worldSize > 1 else { return }
         collectiveCount += 1
         bytesReduced += bucket.count * MemoryLayout<Float>.stride
+        beginRecord()
         if let pipeline {
-            try waiting { () throws(CollectiveError) in try pipeline.start(bucket) }
-        } else if let lane {
-            lane.submit(bucket)
+            try pipeline.start(bucket)
         } else if let rankSum {
-            try waiting { () throws(CollectiveError) in try rankSum.sum(bucket) }
-            if timeline != nil { record(bucket) }
+            try rankSum.sum(bucket)
+            record(bucket)
         }
     }
 
-    /// Counts the time of a call that the caller's thread makes.
-    private func waiting(_ body: () throws(CollectiveError) -> Void) throws(CollectiveError) {
-        let start = ContinuousClock.now
+    private func beginRecord() {
         if timeline != nil { turned = Timeline.now() }
-        try body()
-        let seconds = (ContinuousClock.now - start).seconds
-        reduceSeconds += seconds
-        waitSeconds += seconds
     }
 
     private func record(_ bucket: Range<Int>) {
-        timeline?.record(.bucket, index: bucket.lowerBound / buckets.bucketElements, since: turned)
+        guard let timeline else { return }
+        timeline.record(.bucket, index: bucket.lowerBound / buckets.bucketElements, since: turned)
         turned = Timeline.now()
     }
 }

@@ -3,10 +3,7 @@ import Collectives
 import Kernels
 
 /// Sums one range of the gradient arena over ranks with blocking calls: exactly, or as MPI likes it without `exact`.
-///
-/// Used by one thread at a time: the caller's, or the communication thread of `OverlapLane`.
-final class RankSum: @unchecked Sendable {
-    var rank: Int { communicator.rank }
+final class RankSum {
     private let communicator: any Communicator
     private let gradients: Buffer<Float>
     private let exact: ExactAllReduce?
@@ -19,10 +16,8 @@ final class RankSum: @unchecked Sendable {
         self.maximumCount = maximumCount
     }
 
-    /// Sums `range` in place and returns the seconds that it took.
-    @discardableResult
-    func sum(_ range: Range<Int>) throws(CollectiveError) -> Double {
-        let start = ContinuousClock.now
+    /// Sums `range` in place.
+    func sum(_ range: Range<Int>) throws(CollectiveError) {
         Activity.turn(toBucket: range.lowerBound / max(1, maximumCount))
         try gradients.withMutableSpan(range) { (values) throws(CollectiveError) in
             if let exact {
@@ -31,13 +26,7 @@ final class RankSum: @unchecked Sendable {
                 try communicator.allReduceSum(&values)
             }
         }
-        return (ContinuousClock.now - start).seconds
     }
-}
-
-extension Duration {
-    /// This time in seconds.
-    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
 }
 
 extension Buffer: ExchangeMemory where Element == Float {}

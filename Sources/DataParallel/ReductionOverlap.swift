@@ -4,6 +4,4 @@ package enum ReductionOverlap: String, CaseIterable, Codable, Sendable {
     case none
     /// Each bucket's messages are sent when it is complete, and each of their rounds is finished when later buckets are.
     case messages
-    /// A thread of its own sums the buckets. It needs a core of its own.
-    case thread
 }

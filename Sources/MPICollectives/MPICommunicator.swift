@@ -4,8 +4,8 @@ import Collectives
 
 /// The ranks that `mpirun` or `srun` started, over MPI.
 ///
-/// MPI can be started once in the life of a process, so there is one of these. Calls may come from any thread, one at a
-/// time (MPI_THREAD_SERIALIZED).
+/// MPI can be started once in the life of a process, so there is one of these. Calls come from the thread that made it
+/// (MPI_THREAD_FUNNELED).
 package final class MPICommunicator: Communicator {
     package let rank: Int
     package let worldSize: Int
@@ -20,8 +20,7 @@ package final class MPICommunicator: Communicator {
     /// - Throws: `CollectiveError` of operation `start`; its exit code is 78 when the launcher started several ranks but
     ///   this MPI library sees one, else 70.
     package init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
-        var isSerialized: Int32 = 0
-        try Self.check(Activity.waiting { cmpi_init(&isSerialized) }, "start", rank: 0)
+        try Self.check(Activity.waiting(cmpi_init), "start", rank: 0)
         var numbers: (rank: Int32, size: Int32) = (0, 1)
         try Self.check(cmpi_world(&numbers.rank, &numbers.size), "start", rank: 0)
         rank = Int(numbers.rank)
@@ -37,13 +36,6 @@ package final class MPICommunicator: Communicator {
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()
             throw CollectiveError(operation: "start", rank: rank, code: 0, reason: problem, exitCode: .ranksDisagree)
-        }
-        guard isSerialized == 1 else {
-            _ = cmpi_finalize()
-            throw CollectiveError(
-                operation: "start", rank: rank, code: 0,
-                reason: "\(implementation) was built without MPI_THREAD_SERIALIZED; use a build with thread support",
-                exitCode: .internalError)
         }
     }
 
@@ -151,11 +143,6 @@ package final class MPICommunicator: Communicator {
     /// Ends every rank of the job with this exit code (MPI_Abort).
     package func abort(code: ExitCode) -> Never {
         cmpi_abort(code.rawValue)
-    }
-
-    /// The most elements that one MPI call carries; longer buffers are cut. For tests: every rank must set the same.
-    package static func setChunkLimit(_ elements: Int) throws(CollectiveError) {
-        try check(cmpi_set_chunk_limit(elements), "setChunkLimit", rank: 0)
     }
 
     // Every return code of the shim goes through here.

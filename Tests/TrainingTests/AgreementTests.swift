@@ -1,5 +1,6 @@
 import Basics
 import Collectives
+import TestSupport
 import Testing
 import Training
 

@@ -43,7 +43,7 @@ import Testing
         "T1: the plan is what is reserved",
         arguments: [
             (1, []), (1, ["precision=bf16", "global-batch=28"]), (2, ["precision=bf16", "threads=2"]),
-            (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]), (2, ["overlap=thread"]),
+            (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]),
             (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
             (1, ["micro-batch=64", "global-batch=64", "threads=4"]),
             (

@@ -3,6 +3,7 @@ import Checkpointing
 import Collectives
 import Foundation
 import Synchronization
+import TestSupport
 import Testing
 import Training
 

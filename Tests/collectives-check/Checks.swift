@@ -1,4 +1,5 @@
 import Basics
+import CMPI
 import Collectives
 import DataParallel
 import Kernels
@@ -12,7 +13,7 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
             exitCode: 70,
             description: "the world has \(communicator.worldSize) ranks, expected \(expected): nothing was checked")
     }
-    if let chunkLimit { try MPICommunicator.setChunkLimit(chunkLimit) }
+    if let chunkLimit { cmpi_chunk_limit = chunkLimit }
     try CollectiveChecks(communicator).run()
 
     for count in [17, 100_003] {

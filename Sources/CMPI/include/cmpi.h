@@ -7,7 +7,7 @@
 /// Every function returns 0 for success, a positive MPI error code, or one of the negative CMPI_ERROR_ codes below.
 /// All of them work on one private duplicate of MPI_COMM_WORLD with MPI_ERRORS_RETURN set: MPI's default handler
 /// would end the job before any code comes back. Counts are elements and may exceed INT_MAX: calls are cut into
-/// pieces of at most `cmpi_set_chunk_limit` elements. One thread at a time may call (MPI_THREAD_SERIALIZED).
+/// pieces of at most `cmpi_chunk_limit` elements. Only the thread that started MPI may call (MPI_THREAD_FUNNELED).
 #ifndef CMPI_H
 #define CMPI_H
 
@@ -19,22 +19,19 @@ enum { CMPI_SUM = 0, CMPI_MINIMUM = 1, CMPI_MAXIMUM = 2 };
 
 /// The shim's own errors; MPI's are positive.
 enum {
-    CMPI_ERROR_BAD_ARGUMENT = -1,     ///< an operation code, rank or chunk limit that does not exist
+    CMPI_ERROR_BAD_ARGUMENT = -1,     ///< an operation code, tag or transfer that does not exist
     CMPI_ERROR_NO_REQUEST = -2,       ///< all request slots are taken, or the message has too many pieces for one
     CMPI_ERROR_SHORT_MESSAGE = -3,    ///< a peer sent fewer elements than this rank expected
     CMPI_ERROR_NOT_RUNNING = -4,      ///< MPI has not been started, or has been finalized
     CMPI_ERROR_ALREADY_STARTED = -5,  ///< MPI can be started once in the life of a process
+    CMPI_ERROR_NO_THREADS = -6,       ///< the library allows no other threads in the process
 };
 
-/// Starts MPI, asking for MPI_THREAD_SERIALIZED. `*is_serialized` tells whether the library gave it (or more).
-/// Not from Swift: the thread levels and the communicator handles are macros.
-int cmpi_init(int *is_serialized);
+/// Starts MPI. Not from Swift: the thread levels and the communicator handles are macros.
+int cmpi_init(void);
 
 /// Ends MPI. Every rank must call it. Not from Swift: frees the private communicators (handles).
 int cmpi_finalize(void);
-
-/// 1 between `cmpi_init` and `cmpi_finalize`, else 0. Reads the shim's own handle.
-int cmpi_is_running(void);
 
 /// This process's number and the number of processes. Not from Swift: communicator handle.
 int cmpi_world(int *rank, int *size);
@@ -90,8 +87,8 @@ int cmpi_exchange_float(const float *sending, size_t send_count, float *receivin
 /// Ends the whole job with this exit code; does not return. Not from Swift: communicator handle.
 _Noreturn void cmpi_abort(int code);
 
-/// The most elements that one MPI call may carry: INT_MAX unless a test sets it lower, so that small buffers are cut
-/// too. Every rank must set the same.
-int cmpi_set_chunk_limit(size_t elements);
+/// The most elements that one MPI call may carry: INT_MAX, and in tests, whose small buffers are to be cut too, less.
+/// Every rank must have the same.
+extern size_t cmpi_chunk_limit __attribute__((swift_attr("nonisolated(unsafe)")));
 
 #endif

@@ -1,4 +1,5 @@
 import Basics
+import Collectives
 
 /// N ranks as threads of one process, for tests and for looking at N-rank behaviour in a debugger.
 ///

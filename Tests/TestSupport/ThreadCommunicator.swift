@@ -1,4 +1,6 @@
 import Basics
+import Collectives
+import Glibc
 
 /// One rank of a `ThreadWorld`.
 final class ThreadCommunicator: Communicator {
@@ -156,7 +158,7 @@ final class ThreadCommunicator: Communicator {
     /// other threads live on. What this thread held stays allocated.
     func abort(code: ExitCode) -> Never {
         world.leave(rank: rank, with: ThreadWorld.Aborted(rank: rank, exitCode: code))
-        parkForever()
+        while true { pause() }
     }
 
     private func send(_ values: Span<Float>, to peer: Int) throws(CollectiveError) {
