@@ -66,10 +66,12 @@ import Transformer
         let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
         var sum = 0.0
         for index in 0..<count {
-            try single.inputs.withMutableSpans(0..<Self.context, and: single.targets) {
-                inputs, targets throws(any Error) in
-                try stream.copySequence(
-                    index * Self.available / count, contextLength: Self.context, inputs: &inputs, targets: &targets)
+            try single.inputs.withMutableSpan(0..<Self.context) { inputs throws(any Error) in
+                try single.targets.withMutableSpan(0..<Self.context) { targets throws(any Error) in
+                    try stream.copySequence(
+                        index * Self.available / count, contextLength: Self.context, inputs: &inputs,
+                        targets: &targets)
+                }
             }
             sum += try single.loss(sequences: 1)
         }
