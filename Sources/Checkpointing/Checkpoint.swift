@@ -39,7 +39,10 @@ package struct Checkpoint: Sendable {
         else {
             throw CheckpointError(.invalid, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer")
         }
-        let state = try TrainerState(stateFile)
+        let bytes = try converting { () throws(FileSystemError) in
+            try stateFile.contents(limit: TrainerState.sizeLimit)
+        }
+        let state = try TrainerState(json: bytes, file: stateFile.path.shown)
         guard state.step == manifest.step else {
             throw CheckpointError(
                 .invalid, "\(stateFile.path.shown) is of step \(state.step), expected \(manifest.step)")
@@ -139,14 +142,5 @@ extension Checkpoint {
                 return (entry.name, error.message)
             }
         }
-    }
-}
-
-extension TrainerState {
-    /// Reads an open `trainer_state.json`; throws `.invalid` naming the file and the value.
-    package init(_ file: InputFile) throws(CheckpointError) {
-        try self.init(
-            json: converting { () throws(FileSystemError) in try file.contents(limit: Self.sizeLimit) },
-            file: file.path.shown)
     }
 }

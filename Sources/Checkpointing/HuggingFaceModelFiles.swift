@@ -135,7 +135,7 @@ package struct HuggingFaceModelFiles: Sendable {
         }
         let index = path.appending(indexName).shown
         let map: [(name: [UInt8], value: JSON)]
-        do throws(JSONError) {
+        do {
             map = try JSON(bytes).member("weight_map", "an object") { $0.members }
         } catch {
             throw CheckpointError(.invalid, "\(index): \(error)")

@@ -26,7 +26,7 @@ import TokenData
         let identity = try tokenizer.identity()
         #expect(identity.vocabularySize == 280 && identity.digest.count == 64)
         #expect(try Self.trained(280).identity() == identity)
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         #expect(try Tokenizer(path: directory.folder).identity() == identity)
         let json = String(decoding: tokenizer.tokenizerJSON(), as: UTF8.self)

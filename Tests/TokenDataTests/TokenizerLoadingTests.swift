@@ -27,7 +27,7 @@ import TokenData
     }
 
     @Test func vocabularyAndMergesFilesWork() throws {
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         let loaded = try Tokenizer(path: directory.folder)
         #expect(loaded.tokenizerJSON() == tokenizer.tokenizerJSON())
@@ -162,7 +162,7 @@ import TokenData
         }
         // Beside vocab.json and merges.txt too.
         try FileManager.default.removeItem(atPath: directory.path + "/tokenizer.json")
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         try check(added, #"{"<|endoftext|>": 0}"#)
         #expect(throws: TokenDataError.self) { try check(added, #"{"<pad>": 262}"#) }
@@ -170,7 +170,7 @@ import TokenData
 
     /// W1: the file that is wrong is the one that is named.
     @Test func mistakesOfMergesAreThoseOfTheirFile() throws {
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         for (text, reason) in [
             ([0xEF, 0xBB, 0xBF] + tokenizer.mergesText(), "byte-order mark"), (Array("a zz\n".utf8), "lacks"),
             (Array("a\n".utf8), "line 1 is not two tokens"),
