@@ -2,13 +2,13 @@ import Basics
 import Transformer
 
 extension GPT2ModelDescription {
-    /// Reads `config.json` of a Hugging Face directory; throws `.invalid` naming `file`, the member, what it holds
+    /// Reads `config.json` of a Hugging Face directory; throws 65 naming `file`, the member, what it holds
     /// and what was expected. A model that would be computed in another way than ours is refused, not approximated.
-    package init(configurationJSON bytes: [UInt8], file: String) throws(CheckpointError) {
+    package init(configurationJSON bytes: [UInt8], file: String) throws {
         do {
             try self.init(JSON(bytes, sizeLimit: Self.sizeLimit))
         } catch {
-            throw CheckpointError(.invalid, "\(file): \(error)")
+            throw ExitError(.badInput, "\(file): \(error)")
         }
     }
 
@@ -38,10 +38,7 @@ extension GPT2ModelDescription {
         // Absent or null, GPT-2's own 50256 would be meant, which a small vocabulary does not have.
         beginTokenID = json["bos_token_id"]?.int
         endTokenID = json["eos_token_id"]?.int
-        switch (json["dtype"] ?? json["torch_dtype"])?.string {
-        case "bfloat16": dataType = .bf16
-        case "float16": dataType = .f16
-        default: dataType = .f32
-        }
+        let type = (json["dtype"] ?? json["torch_dtype"])?.string
+        dataType = Self.typeNames.first { $0.value == type }?.key ?? .f32
     }
 }

@@ -26,29 +26,29 @@ extension TrainerState {
         return JSONText.object(members.compactMap { name, value in value.map { (name, $0) } }).pretty + [0x0A]
     }
 
-    /// Reads `trainer_state.json` and checks that it is consistent; throws `.invalid` naming `file` and the value.
-    package init(json bytes: [UInt8], file: String) throws(CheckpointError) {
+    /// Reads `trainer_state.json` and checks that it is consistent; throws 65 naming `file` and the value.
+    package init(json bytes: [UInt8], file: String) throws {
         do {
             let json = try JSON(bytes, sizeLimit: Self.sizeLimit)
             try Self.checkVersion(json, file: file)
             try self.init(json)
             try scheduler.verify()
             try checkConsistency()
-        } catch let error as CheckpointError {
+        } catch let error as ExitError {
             throw error
         } catch {
-            throw CheckpointError(.invalid, "\(file): \(error)")
+            throw ExitError(.badInput, "\(file): \(error)")
         }
     }
 
     /// Other versions are named before anything else is looked at: their members may be other ones.
-    static func checkVersion(_ json: JSON, file: String) throws(CheckpointError) {
+    static func checkVersion(_ json: JSON, file: String) throws {
         guard let version = json["format_version"]?.int else {
-            throw CheckpointError(.invalid, "\(file): format_version is missing, expected \(currentFormatVersion)")
+            throw ExitError(.badInput, "\(file): format_version is missing, expected \(currentFormatVersion)")
         }
         guard version == currentFormatVersion else {
-            throw CheckpointError(
-                .invalid,
+            throw ExitError(
+                .badInput,
                 "\(file) has format version \(version), this program reads \(currentFormatVersion); "
                     + "use the swiftlet that wrote it")
         }

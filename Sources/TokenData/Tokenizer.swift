@@ -1,3 +1,5 @@
+import Basics
+
 /// A byte-level BPE tokenizer: GPT-2's pre-tokenization, merges by rank, any bytes in and the same bytes out.
 ///
 /// Its files are Hugging Face's (`tokenizer.json`, or `vocab.json` with `merges.txt`), and its ids are the ones that
@@ -48,7 +50,7 @@ package struct Tokenizer: Sendable {
     let splitter: PreTokenizer
 
     /// A tokenizer from a file's parts, which are checked against each other.
-    init(_ parts: TokenizerParts) throws(TokenDataError) {
+    init(_ parts: TokenizerParts) throws(ExitError) {
         splitter = PreTokenizer()
         let size = try parts.vocabularySize()
         let vocabulary = try parts.namedTokens(vocabularySize: size)

@@ -24,10 +24,10 @@ extension Trainer {
                 try write(to: directory)
                 failedSaves = 0
                 return [1]
-            } catch let error as CheckpointError {
+            } catch let error as ExitError where error.exitCode == .writeFailed {
                 failedSaves += 1
                 guard !mustSucceed, failedSaves <= Self.tolerableFailures else { throw error }
-                reporter.warning("\(error.message); training goes on")
+                reporter.warning("\(error); training goes on")
                 return []
             }
         }
@@ -80,7 +80,7 @@ extension Trainer {
             }
         } catch {
             // The new checkpoint is safe; an old one that stays costs space alone.
-            reporter.warning(error.message)
+            reporter.warning("\(error)")
         }
     }
 

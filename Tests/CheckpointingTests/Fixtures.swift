@@ -127,3 +127,20 @@ func modelDescription(
         preconditionFailure("\(error)")
     }
 }
+
+/// The error that `body` throws, which has an exit code.
+func thrown(_ body: () throws -> Any) throws -> any ExitCoded {
+    do {
+        _ = try body()
+    } catch let error as any ExitCoded {
+        return error
+    }
+    throw ExitError(.internalError, "nothing was thrown")
+}
+
+extension TensorSource {
+    /// An fp32 tensor from an array.
+    init(name: String, shape: [Int], floats: [Float]) {
+        self.init(name: name, dataType: .f32, shape: shape) { body in try body(floats.span.bytes) }
+    }
+}

@@ -65,7 +65,7 @@ import Transformer
         let path = try CheckpointDirectory(path: root.path).saveSample(step: 5).path
         for json in variants(try readFile(path + "manifest.json")) {
             try writeFile(path + "manifest.json", json)
-            let error = try #require(throws: CheckpointError.self) { try Checkpoint(verifying: path) }
+            let error = try thrown { try Checkpoint(verifying: path) }
             #expect(error.exitCode == .badInput, "\(error)")
         }
     }

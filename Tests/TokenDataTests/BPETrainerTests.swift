@@ -109,7 +109,7 @@ import TokenData
 
     @Test func vocabulariesTooSmallForTheBytesAreErrors() {
         for size in [-1, 0, 256, 1 << 25] {
-            let error = #expect(throws: TokenDataError.self) { try BPETrainer(vocabularySize: size) }
+            let error = #expect(throws: ExitError.self) { try BPETrainer(vocabularySize: size) }
             #expect(error?.exitCode == 64)
             #expect(error?.description.contains("\(size)") == true)
         }

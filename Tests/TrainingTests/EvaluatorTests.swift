@@ -115,7 +115,7 @@ import Transformer
 
     @Test func tooFewTokensAreAnError() throws {
         let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try Evaluator(stream: stream, contextLength: 4097, sequences: nil)
         }
         #expect(error?.exitCode == 65)
