@@ -3,63 +3,48 @@ import Glibc
 /// A directory that this process alone may change, by a lock on the file `.lock` in it. The lock lives as long as this
 /// object, and dies with the process however that ends.
 package final class DirectoryLock: Sendable {
-    /// Another process holds the lock (exit code 81).
-    package struct InUse: ExitCoded {
-        package let directory: FilePath
-        /// Such as `process 12 on host a`.
-        package let holder: String
-        package var exitCode: ExitCode { .inUse }
-        package var description: String {
-            "\(directory.shown) is in use by \(holder); wait for it to end, or choose another directory"
-        }
-    }
-
     /// Why there is no lock though nobody else has it: the file system cannot lock. One line, nil where it can.
     package let warning: String?
-    private let descriptor: Int32
+    private let file: OpenFile
     private let fileSystem: any FileSystem
 
-    private init(descriptor: Int32, warning: String?, fileSystem: any FileSystem) {
-        self.descriptor = descriptor
+    private init(_ file: OpenFile, _ warning: String?, _ fileSystem: any FileSystem) {
+        self.file = file
         self.warning = warning
         self.fileSystem = fileSystem
     }
 
-    deinit { try? fileSystem.close(descriptor) }
+    deinit { try? fileSystem.close(file) }
 
     /// Takes the lock of an existing directory, and writes into the file who holds it.
-    /// - Throws: `InUse`, or `FileSystemError` where the file cannot be made.
+    /// - Throws: exit code 81 where another process has it, `FileSystemError` where the file cannot be made.
     package static func take(
         in directory: FilePath, fileSystem: any FileSystem = LocalFileSystem()
     ) throws -> DirectoryLock {
-        let path = directory.appending(".lock")
-        let descriptor = try fileSystem.open(path, .lockFile)
-        let warning: String?
+        let (file, _) = try fileSystem.openFile(directory.appending(".lock"), .lockFile)
         do {
-            let status = try fileSystem.status(descriptor)
-            guard status.kind == .file else {
-                throw FileSystemError(path, problem: "is \(status.kind.rawValue), expected a file")
-            }
-            let isFree: Bool
-            (isFree, warning) = try lock(descriptor, directory, fileSystem)
+            let (isFree, warning) = try lock(file, directory, fileSystem)
             guard isFree else {
-                throw InUse(directory: directory, holder: holder(descriptor, status.size, fileSystem))
+                let holder = holder(directory, fileSystem)
+                throw ExitError(
+                    .inUse,
+                    "\(directory.shown) is in use by \(holder); wait for it to end, or choose another directory")
             }
-            try fileSystem.truncate(descriptor, to: 0)
+            try fileSystem.truncate(file, to: 0)
             let text = Array("process \(getpid()) on host \(hostName())\n".utf8)
-            _ = try fileSystem.write(descriptor, text.span.bytes, at: nil)
+            _ = try fileSystem.write(file, text.span.bytes, at: nil)
+            return DirectoryLock(file, warning, fileSystem)
         } catch {
-            try? fileSystem.close(descriptor)
-            throw (error as? FileSystemError)?.at(path) ?? error
+            try? fileSystem.close(file)
+            throw error
         }
-        return DirectoryLock(descriptor: descriptor, warning: warning, fileSystem: fileSystem)
     }
 
     private static func lock(
-        _ descriptor: Int32, _ directory: FilePath, _ fileSystem: any FileSystem
+        _ file: OpenFile, _ directory: FilePath, _ fileSystem: any FileSystem
     ) throws(FileSystemError) -> (isFree: Bool, warning: String?) {
         do throws(FileSystemError) {
-            return (try fileSystem.lock(descriptor), nil)
+            return (try fileSystem.lock(file), nil)
         } catch {
             guard error.isUnsupported else { throw error }
             return (
@@ -70,12 +55,10 @@ package final class DirectoryLock: Sendable {
         }
     }
 
-    private static func holder(_ descriptor: Int32, _ size: Int, _ fileSystem: any FileSystem) -> String {
-        var text = [UInt8](repeating: 0, count: min(max(size, 1), 200))
-        var span = text.mutableSpan
-        var bytes = span.mutableBytes
-        let count = (try? fileSystem.read(descriptor, into: &bytes, part: 0..<bytes.byteCount, at: 0)) ?? 0
-        let line = String(decoding: text.prefix(count).filter { (0x20..<0x7F).contains($0) }, as: UTF8.self)
+    private static func holder(_ directory: FilePath, _ fileSystem: any FileSystem) -> String {
+        let file = try? InputFile(directory.appending(".lock"), fileSystem: fileSystem)
+        let text = (try? file?.availableBytes(200, at: 0)) ?? []
+        let line = String(decoding: text.filter { (0x20..<0x7F).contains($0) }, as: UTF8.self)
         return line.isEmpty ? "another process" : line
     }
 

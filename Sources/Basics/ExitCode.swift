@@ -46,5 +46,16 @@ package protocol ExitCoded: Error, CustomStringConvertible {
     var exitCode: ExitCode { get }
 }
 
+/// An error that is its exit code and its line: most of those that a user can cause.
+package struct ExitError: ExitCoded, Equatable {
+    package let exitCode: ExitCode
+    package let description: String
+
+    package init(_ exitCode: ExitCode, _ description: String) {
+        self.exitCode = exitCode
+        self.description = description
+    }
+}
+
 /// The exit code for any error: its own, or `internalError`.
 package func exitCode(of error: any Error) -> ExitCode { (error as? any ExitCoded)?.exitCode ?? .internalError }

@@ -1,32 +1,28 @@
 import Glibc
 import SystemPackage
 
-/// A path that a user gave and that cannot be one (exit code 64).
-package struct PathArgumentError: ExitCoded, Equatable {
-    package let description: String
-    package var exitCode: ExitCode { .usage }
-}
-
 extension FilePath {
     /// The path that an option, an argument or a configuration file names, the same everywhere: a leading `~` alone or
     /// before `/` is the home directory, and bytes that are no text come back as `CommandLineText` kept them.
-    package init(argument: String) throws(PathArgumentError) {
+    /// - Throws: exit code 64 for what cannot be a path.
+    package init(argument: String) throws(ExitError) {
         var bytes = CommandLineText.bytes(of: argument)
-        guard !bytes.isEmpty else { throw PathArgumentError(description: "the path is empty; give one") }
+        guard !bytes.isEmpty else { throw ExitError(.usage, "the path is empty; give one") }
         guard !bytes.contains(0) else {
-            throw PathArgumentError(description: "the path \(printable(argument)) holds a NUL byte, which no path can")
+            throw ExitError(.usage, "the path \(printable(argument)) holds a NUL byte, which no path can")
         }
         if bytes[0] == UInt8(ascii: "~") {
             let name = bytes.dropFirst().prefix { $0 != UInt8(ascii: "/") }
             guard name.isEmpty else {
                 let shown = printable(String(decoding: name, as: UTF8.self))
-                throw PathArgumentError(
-                    description: "~\(shown): home directories of others are not looked up; write the whole path, "
+                throw ExitError(
+                    .usage,
+                    "~\(shown): home directories of others are not looked up; write the whole path, "
                         + "or ./~\(shown) for a file of that name")
             }
             guard let home = getenv("HOME").map({ String(cString: $0).utf8CString.dropLast() }), !home.isEmpty else {
-                throw PathArgumentError(
-                    description: "\(printable(argument)): HOME is not set, so ~ means nothing; write the whole path")
+                throw ExitError(
+                    .usage, "\(printable(argument)): HOME is not set, so ~ means nothing; write the whole path")
             }
             bytes.replaceSubrange(..<1, with: home.map { UInt8(bitPattern: $0) })
         }

@@ -25,14 +25,13 @@ extension FileSystem {
     /// says so is returned, others are thrown.
     @discardableResult
     package func synchronizeDirectory(_ path: FilePath) throws(FileSystemError) -> FileSystemError? {
-        let descriptor = try open(path, .directory)
-        defer { try? close(descriptor) }
+        let directory = try open(path, .directory)
+        defer { try? close(directory) }
         do throws(FileSystemError) {
-            try synchronize(descriptor)
+            try synchronize(directory)
             return nil
-        } catch {
-            if error.isUnsupported { return error.at(path) }
-            throw error.at(path)
+        } catch  where error.isUnsupported {
+            return error
         }
     }
 
@@ -47,18 +46,32 @@ extension FileSystem {
         let temporary = target.parent.appending(".\(target.lastComponent?.string ?? "").new")
         try? removeFile(temporary)
         do throws(FileSystemError) {
-            let output = try OutputFile(creating: temporary, fileSystem: self)
-            // A file system without permissions refuses, and there is nothing to keep.
-            if let old { try? output.setPermissions(old.permissions) }
-            try output.append(bytes.span.bytes)
-            try output.synchronize()
-            try output.close()
+            try makeFile(temporary, bytes, permissions: old?.permissions)
             try rename(temporary, to: target, .plain)
         } catch {
             try? removeFile(temporary)
-            throw error.at(path)
+            var error = error
+            error.path = path
+            throw error
         }
         try synchronizeDirectory(target.parent)
+    }
+
+    /// Makes a file of these bytes and puts it on the disk; leaves none where that fails.
+    package func makeFile(
+        _ path: FilePath, _ bytes: [UInt8], permissions: UInt32? = nil
+    ) throws(FileSystemError) {
+        let output = try OutputFile(creating: path, fileSystem: self)
+        do throws(FileSystemError) {
+            // A file system without permissions refuses, and there is nothing to keep.
+            if let permissions { try? output.setPermissions(permissions) }
+            try output.append(bytes.span.bytes)
+            try output.synchronize()
+            try output.close()
+        } catch {
+            try? removeFile(path)
+            throw error
+        }
     }
 
     /// Where a path leads when it is a link, or a link to a link.
@@ -69,6 +82,21 @@ extension FileSystem {
             path = path.parent.pushing(try target(ofLink: path))
         }
         return path
+    }
+
+    /// Opens what must be a regular file.
+    func openFile(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> (OpenFile, FileStatus) {
+        let file = try open(path, access)
+        do throws(FileSystemError) {
+            let status = try status(file)
+            guard status.kind == .file else {
+                throw FileSystemError(path, problem: "is \(status.kind.rawValue), expected a file")
+            }
+            return (file, status)
+        } catch {
+            try? close(file)
+            throw error
+        }
     }
 }
 

@@ -3,32 +3,45 @@ import SystemPackage
 /// A path as the system has it: bytes, in which only `/` and NUL mean anything.
 package typealias FilePath = SystemPackage.FilePath
 
+/// An open file or directory.
+package struct OpenFile: Hashable, Sendable {
+    /// The system's number for it.
+    package let descriptor: Int32
+    /// The path as it was given, for errors.
+    package let path: FilePath
+
+    package init(_ descriptor: Int32, _ path: FilePath) {
+        self.descriptor = descriptor
+        self.path = path
+    }
+}
+
 /// Every operation on disk that this program does. The seam that lets a test fail any one of them, cut the power after
 /// it, or count them.
 ///
 /// Files are made for reading and writing by everyone, directories with all rights; the user's umask takes from that.
 package protocol FileSystem: Sendable {
-    /// Opens a file; the caller closes the descriptor.
-    func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32
-    /// Closes a descriptor. An error can be the first word of a failed write.
-    func close(_ descriptor: Int32) throws(FileSystemError)
+    /// Opens a file; the caller closes it.
+    func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> OpenFile
+    /// Closes a file. An error can be the first word of a failed write.
+    func close(_ file: OpenFile) throws(FileSystemError)
     /// Reads at most `part.count` bytes into that part of `bytes`, from `offset` in the file, or what comes next in a
     /// stream where `offset` is nil; 0 is the end.
     func read(
-        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
+        _ file: OpenFile, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int
     /// Writes at `offset`, or where the last write ended where that is nil; may take fewer bytes than it was given.
-    func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int
+    func write(_ file: OpenFile, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int
     /// Puts a file or directory on the disk itself. After an error the data must be taken as lost: never retried.
-    func synchronize(_ descriptor: Int32) throws(FileSystemError)
+    func synchronize(_ file: OpenFile) throws(FileSystemError)
     /// Cuts an open file to `size` bytes.
-    func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError)
+    func truncate(_ file: OpenFile, to size: Int) throws(FileSystemError)
     /// Gives an open file these permissions, whatever the umask.
-    func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError)
+    func setPermissions(_ file: OpenFile, _ permissions: UInt32) throws(FileSystemError)
     /// Locks an open file against other processes until it is closed or the process dies; false when another has it.
-    func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool
-    /// What an open descriptor refers to.
-    func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus
+    func lock(_ file: OpenFile) throws(FileSystemError) -> Bool
+    /// What was opened.
+    func status(_ file: OpenFile) throws(FileSystemError) -> FileStatus
     /// What is at a path; a symbolic link at its end is followed or not.
     func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus
     /// Where a symbolic link leads, as it says itself.
@@ -64,13 +77,14 @@ package enum FileAccess: Equatable, Sendable {
 }
 
 /// What a rename does when the new name is taken.
-package enum RenameMode: Equatable, Sendable {
+/// Raw values are the kernel's flags.
+package enum RenameMode: UInt32, Sendable {
+    /// Fails when the new name is a directory that is not empty, and replaces it otherwise. Every file system can.
+    case plain = 0
     /// Fails. Not every file system can do this.
-    case noReplace
-    /// Fails when the new name is a directory that is not empty, and replaces it otherwise. They all can do this.
-    case plain
+    case noReplace = 1
     /// Swaps the two. Not every file system can do this.
-    case exchange
+    case exchange = 2
 }
 
 /// What a path or descriptor refers to.
@@ -86,31 +100,21 @@ package struct FileStatus: Equatable, Sendable {
 
     /// Tells whether two paths lead to the same thing.
     package struct Identity: Hashable, Sendable {
-        let device: UInt64
-        let number: UInt64
-
-        package init(device: UInt64 = 0, number: UInt64 = 0) {
-            self.device = device
-            self.number = number
-        }
+        var device: UInt64 = 0
+        var number: UInt64 = 0
     }
 
     package let kind: Kind
     /// Bytes of a file.
     package let size: Int
     /// The twelve bits of `chmod`.
-    package let permissions: UInt32
-    package let identity: Identity
+    package var permissions: UInt32 = 0o644
+    package var identity = Identity()
     /// When the contents last changed, in nanoseconds since 1970.
-    package let modified: Int
+    package var modified = 0
 
-    package init(
-        kind: Kind, size: Int, permissions: UInt32 = 0o644, identity: Identity = Identity(), modified: Int = 0
-    ) {
+    package init(kind: Kind, size: Int) {
         self.kind = kind
         self.size = size
-        self.permissions = permissions
-        self.identity = identity
-        self.modified = modified
     }
 }

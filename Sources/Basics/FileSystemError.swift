@@ -12,42 +12,27 @@ package struct FileSystemError: ExitCoded, Equatable {
 
     /// What was tried.
     package let operation: Operation
-    /// The file or directory; nil while only a descriptor is at hand.
-    package let path: FilePath?
+    /// The file or directory.
+    package internal(set) var path: FilePath
     /// The system's `errno`; 0 when the file itself is wrong.
     package let code: Int32
     /// Whether no space means no inodes.
     package let lacksInodes: Bool
     /// What is wrong with the file itself.
-    private let problem: String
+    private var problem = ""
 
-    package init(_ operation: Operation, _ path: FilePath? = nil, code: Int32, lacksInodes: Bool = false) {
+    package init(_ operation: Operation, _ path: FilePath, code: Int32, lacksInodes: Bool = false) {
         self.operation = operation
         self.path = path
         self.code = code
         self.lacksInodes = lacksInodes
-        problem = ""
     }
 
     /// A file that is not what it should be (exit code 65).
     package init(_ path: FilePath, problem: String) {
-        operation = .read
-        self.path = path
-        code = 0
-        lacksInodes = false
+        self.init(.read, path, code: 0)
         self.problem = problem
     }
-
-    private init(_ error: FileSystemError, at path: FilePath) {
-        operation = error.operation
-        self.path = path
-        code = error.code
-        lacksInodes = error.lacksInodes
-        problem = error.problem
-    }
-
-    /// The same error with the path that its descriptor belongs to.
-    package func at(_ path: FilePath) -> FileSystemError { FileSystemError(self, at: path) }
 
     /// 66 for what cannot be read, 73 for what cannot be made, 74 for a failed write, a full disk among them, 65 for a
     /// wrong file.
@@ -61,10 +46,9 @@ package struct FileSystemError: ExitCoded, Equatable {
     }
 
     package var description: String {
-        let name = path.map { " \($0.shown)" } ?? ""
-        if code == 0 { return "\(path?.shown ?? "the file") \(problem)" }
+        if code == 0 { return "\(path.shown) \(problem)" }
         let words = code == ENOSPC && lacksInodes ? "No inodes left on device" : systemErrorText(code)
-        return "cannot \(operation.rawValue)\(name): \(words)" + (advice.map { "; \($0)" } ?? "")
+        return "cannot \(operation.rawValue) \(path.shown): \(words)" + (advice.map { "; \($0)" } ?? "")
     }
 
     /// What helps, for causes where that is known.
@@ -103,8 +87,4 @@ extension FileSystemError {
 }
 
 /// The system's words for an error code.
-package func systemErrorText(_ code: Int32) -> String {
-    var text = [CChar](repeating: 0, count: 256)
-    guard strerror_r(code, &text, text.count) == 0 else { return "error \(code)" }
-    return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-}
+package func systemErrorText(_ code: Int32) -> String { String(cString: strerror(code)) }

@@ -2,33 +2,18 @@
 /// an error, not a signal. A pipe or device is refused at once.
 package final class InputFile: Sendable {
     /// The path as it was given.
-    package let path: FilePath
+    package var path: FilePath { file.path }
     /// Bytes at the time of opening.
-    package let size: Int
-    /// Tells whether another path leads to the same file.
-    package let identity: FileStatus.Identity
-    /// When its contents had last changed at the time of opening, in nanoseconds since 1970.
-    package let modified: Int
-    private let descriptor: Int32
+    package var size: Int { status.size }
+    /// What it was at the time of opening.
+    package let status: FileStatus
+    private let file: OpenFile
     private let fileSystem: any FileSystem
 
-    /// Takes an open descriptor over and closes it with the object.
-    init(adopting descriptor: Int32, path: FilePath, fileSystem: any FileSystem) throws(FileSystemError) {
-        let status: FileStatus
-        do throws(FileSystemError) {
-            status = try fileSystem.status(descriptor)
-            guard status.kind == .file else {
-                throw FileSystemError(path, problem: "is \(status.kind.rawValue), expected a file")
-            }
-        } catch {
-            try? fileSystem.close(descriptor)
-            throw error.at(path)
-        }
-        self.path = path
-        size = status.size
-        identity = status.identity
-        modified = status.modified
-        self.descriptor = descriptor
+    /// Takes an open file over and closes it with the object.
+    init(_ file: OpenFile, _ status: FileStatus, _ fileSystem: any FileSystem) {
+        self.file = file
+        self.status = status
         self.fileSystem = fileSystem
     }
 
@@ -41,11 +26,11 @@ package final class InputFile: Sendable {
         if !followLinks, try fileSystem.status(path, followLinks: false).kind == .symbolicLink {
             throw FileSystemError(path, problem: "is a symbolic link, expected a file; links are not followed")
         }
-        try self.init(
-            adopting: try fileSystem.open(path, .read(followLinks: followLinks)), path: path, fileSystem: fileSystem)
+        let (file, status) = try fileSystem.openFile(path, .read(followLinks: followLinks))
+        self.init(file, status, fileSystem)
     }
 
-    deinit { try? fileSystem.close(descriptor) }
+    deinit { try? fileSystem.close(file) }
 
     /// Reads from `offset` into a part of `bytes` until it is full or the file ends; returns how many bytes came.
     package func readAvailable(
@@ -53,14 +38,10 @@ package final class InputFile: Sendable {
     ) throws(FileSystemError) -> Int {
         var done = part.lowerBound
         while done < part.upperBound {
-            do throws(FileSystemError) {
-                let count = try fileSystem.read(
-                    descriptor, into: &bytes, part: done..<part.upperBound, at: offset + done - part.lowerBound)
-                if count == 0 { break }
-                done += count
-            } catch {
-                throw error.at(path)
-            }
+            let count = try fileSystem.read(
+                file, into: &bytes, part: done..<part.upperBound, at: offset + done - part.lowerBound)
+            if count == 0 { break }
+            done += count
         }
         return done - part.lowerBound
     }
@@ -83,23 +64,19 @@ package final class InputFile: Sendable {
     ///
     /// - Precondition: the caller has bounded `count`; memory for it is taken at once.
     package func bytes(_ count: Int, at offset: Int) throws(FileSystemError) -> [UInt8] {
-        var result = [UInt8](repeating: 0, count: count)
-        var span = result.mutableSpan
-        var raw = span.mutableBytes
-        try read(into: &raw, at: offset)
-        return result
+        try filled(count) { bytes throws(FileSystemError) in
+            try read(into: &bytes, at: offset)
+            return count
+        }
     }
 
     /// Up to `count` bytes from `offset`; fewer only at the end of the file.
     ///
     /// - Precondition: as of `bytes(_:at:)`.
     package func availableBytes(_ count: Int, at offset: Int) throws(FileSystemError) -> [UInt8] {
-        var result = [UInt8](repeating: 0, count: count)
-        var span = result.mutableSpan
-        var raw = span.mutableBytes
-        let got = try readAvailable(into: &raw, part: 0..<count, at: offset)
-        result.removeLast(count - got)
-        return result
+        try filled(count) { bytes throws(FileSystemError) in
+            try readAvailable(into: &bytes, part: 0..<count, at: offset)
+        }
     }
 
     /// The whole file, when it is no longer than `limit` bytes; throws 65 otherwise.
@@ -119,44 +96,43 @@ package final class InputFile: Sendable {
     package static let lfsAdvice = "it is a Git LFS pointer and not the file itself; run `git lfs pull` in its folder"
 }
 
+/// `count` bytes of which `fill` says how many it has filled; the others are left out.
+private func filled(
+    _ count: Int, _ fill: (inout MutableRawSpan) throws(FileSystemError) -> Int
+) throws(FileSystemError) -> [UInt8] {
+    var result = [UInt8](repeating: 0, count: count)
+    var span = result.mutableSpan
+    var bytes = span.mutableBytes
+    let filled = try fill(&bytes)
+    result.removeLast(count - filled)
+    return result
+}
+
 /// Something to be read once, from its start to its end: a pipe, a device, standard input.
 package final class InputPipe: Sendable {
     /// The path as it was given; `standard input` for that.
-    package let path: FilePath
-    private let descriptor: Int32
+    package var path: FilePath { file.path }
+    private let file: OpenFile
     private let fileSystem: any FileSystem
-    private let closes: Bool
 
     /// Opens a pipe or device, and waits until there is someone who writes to it.
     package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(FileSystemError) {
-        descriptor = try fileSystem.open(path, .stream)
-        self.path = path
+        file = try fileSystem.open(path, .stream)
         self.fileSystem = fileSystem
-        closes = true
     }
 
     /// Standard input.
     package init() {
-        descriptor = 0
-        path = "standard input"
+        file = OpenFile(0, "standard input")
         fileSystem = LocalFileSystem()
-        closes = false
     }
 
-    deinit { if closes { try? fileSystem.close(descriptor) } }
+    deinit { if file.descriptor > 0 { try? fileSystem.close(file) } }
 
     /// The next bytes, at most `count`; none at the end.
     package func next(_ count: Int) throws(FileSystemError) -> [UInt8] {
-        var result = [UInt8](repeating: 0, count: count)
-        var span = result.mutableSpan
-        var raw = span.mutableBytes
-        let got: Int
-        do throws(FileSystemError) {
-            got = try fileSystem.read(descriptor, into: &raw, part: 0..<count, at: nil)
-        } catch {
-            throw error.at(path)
+        try filled(count) { bytes throws(FileSystemError) in
+            try fileSystem.read(file, into: &bytes, part: 0..<count, at: nil)
         }
-        result.removeLast(count - got)
-        return result
     }
 }

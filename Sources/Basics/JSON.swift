@@ -24,31 +24,8 @@ package struct JSON: Sendable {
 
     private let document: [UInt8]
     private let nodes: [Node]
-    private var index = 0
+    private let index: Int
     private var node: Node { nodes[index] }
-
-    /// Reads a text that is one value, with blanks around it allowed.
-    package init(_ text: [UInt8], sizeLimit: Int = 64 << 20) throws(JSONError) {
-        guard text.count <= min(sizeLimit, Int(Int32.max)) else {
-            throw JSONError("\(text.count) bytes of JSON, expected at most \(sizeLimit)")
-        }
-        if InputFile.isLFSPointer(text) { throw JSONError(InputFile.lfsAdvice) }
-        if text.starts(with: [0xEF, 0xBB, 0xBF]) { throw JSONError("a byte-order mark before the JSON; remove it") }
-        do {
-            _ = try UTF8Span(validating: text.span)
-        } catch {
-            throw JSONError("invalid UTF-8", at: error.byteOffsets.lowerBound)
-        }
-        var parser = JSONParser(text)
-        try parser.parse()
-        (document, nodes) = (text, parser.nodes)
-    }
-
-    private func value(_ index: Int) -> JSON {
-        var value = self
-        value.index = index
-        return value
-    }
 
     package var kind: Kind { node.kind }
 
@@ -59,15 +36,7 @@ package struct JSON: Sendable {
     package var source: String { printable(String(decoding: text, as: UTF8.self), limit: 80) }
 
     /// The value of a member, or nil where there is none of that name.
-    package subscript(name: String) -> JSON? {
-        guard kind == .object else { return nil }
-        var key = index + 1
-        while key < Int(node.next) {
-            if value(key).isString(name) { return value(key + 1) }
-            key = Int(nodes[key + 1].next)
-        }
-        return nil
-    }
+    package subscript(name: String) -> JSON? { members?.first { $0.name.elementsEqual(name.utf8) }?.value }
 
     /// The members of an object in their order, or nil.
     package var members: [(name: [UInt8], value: JSON)]? {
@@ -80,13 +49,8 @@ package struct JSON: Sendable {
     package var elements: [JSON]? { kind == .array ? children : nil }
 
     private var children: [JSON] {
-        var result: [JSON] = []
-        var child = index + 1
-        while child < Int(node.next) {
-            result.append(value(child))
-            child = Int(nodes[child].next)
-        }
-        return result
+        sequence(first: index + 1) { Int(nodes[$0].next) }.prefix { $0 < Int(node.next) }
+            .map { JSON(document: document, nodes: nodes, index: $0) }
     }
 
     /// A string's bytes, or nil.
@@ -113,6 +77,53 @@ package struct JSON: Sendable {
     /// A number that is written as a whole one and fits the type, or nil.
     package func integer<Whole: FixedWidthInteger>(_ type: Whole.Type = Whole.self) -> Whole? {
         kind == .number && text.count <= 20 ? Whole(String(decoding: text, as: UTF8.self)) : nil
+    }
+}
+
+extension JSON {
+    /// Reads a text that is one value, with blanks around it allowed.
+    package init(_ text: [UInt8], sizeLimit: Int = 64 << 20) throws(JSONError) {
+        guard text.count <= min(sizeLimit, Int(Int32.max)) else {
+            throw JSONError("\(text.count) bytes of JSON, expected at most \(sizeLimit)")
+        }
+        if InputFile.isLFSPointer(text) { throw JSONError(InputFile.lfsAdvice) }
+        if text.starts(with: [0xEF, 0xBB, 0xBF]) { throw JSONError("a byte-order mark before the JSON; remove it") }
+        do {
+            _ = try UTF8Span(validating: text.span)
+        } catch {
+            throw JSONError("invalid UTF-8", at: error.byteOffsets.lowerBound)
+        }
+        var parser = JSONParser(text)
+        try parser.parse()
+        self.init(document: text, nodes: parser.nodes, index: 0)
+    }
+
+    /// What `read` makes of a member; a `JSONError` of its own gets the member's name before it.
+    /// - Throws: `JSONError` naming the member, what it holds and what was expected.
+    package func member<Value>(_ name: String, _ expected: String, _ read: (JSON) throws -> Value?) throws -> Value {
+        guard kind == .object else { throw JSONError("\(kind.rawValue), expected an object") }
+        guard let member = self[name] else { throw JSONError("\(name) is missing, expected \(expected)") }
+        do {
+            if let value = try read(member) { return value }
+        } catch let error as JSONError {
+            throw JSONError("\(name).\(error)")
+        }
+        throw JSONError("\(name) is \(member.source), expected \(expected)")
+    }
+
+    /// The same for a member that may be missing or null: nil then.
+    package func optional<Value>(_ name: String, _ expected: String, _ read: (JSON) throws -> Value?) throws -> Value? {
+        if kind == .object, self[name].map({ $0.kind == .null }) ?? true { return nil }
+        return try member(name, expected, read)
+    }
+
+    package func int(_ name: String) throws -> Int { try member(name, "a whole number") { $0.int } }
+    package func number(_ name: String) throws -> Double { try member(name, "a number") { $0.number } }
+    package func string(_ name: String) throws -> String { try member(name, "a string") { $0.string } }
+
+    /// What `read` makes of a member that is an object.
+    package func nested<Value>(_ name: String, _ read: (JSON) throws -> Value) throws -> Value {
+        try member(name, "an object") { $0.kind == .object ? try read($0) : nil }
     }
 }
 

@@ -65,15 +65,14 @@ struct JSONParser {
 
     private func checkNames(_ container: Int) throws(JSONError) {
         var seen: Set<[UInt8]> = []
-        var key = container + 1
-        while key < nodes.count {
-            var start = Int(nodes[key].start)
-            let name = try Self.string(text, at: &start)
+        let keys = sequence(first: container + 1) { Int(nodes[$0 + 1].next) }.prefix { $0 < nodes.count }
+        for start in keys.map({ Int(nodes[$0].start) }) {
+            var end = start
+            let name = try Self.string(text, at: &end)
             guard seen.insert(name).inserted else {
                 let shown = quoted(String(decoding: name, as: UTF8.self))
-                throw JSONError("the name \(shown) for the second time", at: Int(nodes[key].start))
+                throw JSONError("the name \(shown) for the second time", at: start)
             }
-            key = Int(nodes[key + 1].next)
         }
     }
 

@@ -6,7 +6,7 @@ import SystemPackage
 package struct LocalFileSystem: FileSystem {
     package init() {}
 
-    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> OpenFile {
         let flags: Int32 =
             switch access {
             case .read(let followLinks): O_RDONLY | O_NONBLOCK | (followLinks ? 0 : O_NOFOLLOW)
@@ -17,65 +17,62 @@ package struct LocalFileSystem: FileSystem {
             case .lockFile: O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK
             }
         let operation: FileSystemError.Operation = flags & O_CREAT == 0 ? .open : .create
-        return try check(operation, path) { Glibc.open($0, flags | O_CLOEXEC, 0o666) }
+        return OpenFile(try check(operation, path) { Glibc.open($0, flags | O_CLOEXEC, 0o666) }, path)
     }
 
-    package func close(_ descriptor: Int32) throws(FileSystemError) {
+    package func close(_ file: OpenFile) throws(FileSystemError) {
         // Linux has given the descriptor back even when close fails: a second try could close someone else's.
-        if Glibc.close(descriptor) != 0, errno != EINTR { throw FileSystemError(.write, code: errno) }
+        if Glibc.close(file.descriptor) != 0, errno != EINTR { throw FileSystemError(.write, file.path, code: errno) }
     }
 
     package func read(
-        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
+        _ file: OpenFile, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int {
         // A call takes no more than about this anyway.
         let count = min(part.count, 1 << 30)
         return try bytes.withUnsafeMutableBytes { buffer throws(FileSystemError) in
             let target = buffer[part]  // the slice checks the bounds
             let start = target.base.baseAddress.map { $0 + part.lowerBound }
-            return try check(.read) {
+            return try check(.read, file) { descriptor in
                 offset.map { pread(descriptor, start, count, $0) } ?? Glibc.read(descriptor, start, count)
             }
         }
     }
 
-    package func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
+    package func write(_ file: OpenFile, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
         let count = min(bytes.byteCount, 1 << 30)
         return try bytes.withUnsafeBytes { buffer throws(FileSystemError) in
-            try check(.write, on: descriptor) {
+            try check(.write, file) { descriptor in
                 offset.map { pwrite(descriptor, buffer.baseAddress, count, $0) }
                     ?? Glibc.write(descriptor, buffer.baseAddress, count)
             }
         }
     }
 
-    package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
+    package func synchronize(_ file: OpenFile) throws(FileSystemError) {
         // Not made again after any error: a second fsync can report success for data that is gone.
-        if fsync(descriptor) != 0 { throw FileSystemError(.synchronize, code: errno) }
+        if fsync(file.descriptor) != 0 { throw FileSystemError(.synchronize, file.path, code: errno) }
     }
 
-    package func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
-        _ = try check(.write) { ftruncate(descriptor, size) }
+    package func truncate(_ file: OpenFile, to size: Int) throws(FileSystemError) {
+        _ = try check(.write, file) { ftruncate($0, size) }
     }
 
-    package func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {
-        _ = try check(.write) { fchmod(descriptor, permissions) }
+    package func setPermissions(_ file: OpenFile, _ permissions: UInt32) throws(FileSystemError) {
+        _ = try check(.write, file) { fchmod($0, permissions) }
     }
 
-    package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool {
-        while flock(descriptor, LOCK_EX | LOCK_NB) != 0 {
-            switch errno {
-            case EINTR: continue
-            case EWOULDBLOCK: return false
-            default: throw FileSystemError(.lock, code: errno)
-            }
+    package func lock(_ file: OpenFile) throws(FileSystemError) -> Bool {
+        do throws(FileSystemError) {
+            return try check(.lock, file) { flock($0, LOCK_EX | LOCK_NB) } == 0
+        } catch  where error.code == EWOULDBLOCK {
+            return false
         }
-        return true
     }
 
-    package func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
+    package func status(_ file: OpenFile) throws(FileSystemError) -> FileStatus {
         var status = stat()
-        _ = try check(.examine) { fstat(descriptor, &status) }
+        _ = try check(.examine, file) { fstat($0, &status) }
         return FileStatus(status)
     }
 
@@ -96,14 +93,8 @@ package struct LocalFileSystem: FileSystem {
     }
 
     package func rename(_ from: FilePath, to: FilePath, _ mode: RenameMode) throws(FileSystemError) {
-        let flag: UInt32 =
-            switch mode {
-            case .plain: 0
-            case .noReplace: 1  // RENAME_NOREPLACE
-            case .exchange: 2  // RENAME_EXCHANGE
-            }
         _ = try check(.rename, from) { from in
-            to.withPlatformString { renameat2(AT_FDCWD, from, AT_FDCWD, $0, flag) }
+            to.withPlatformString { renameat2(AT_FDCWD, from, AT_FDCWD, $0, mode.rawValue) }
         }
     }
 
@@ -138,9 +129,21 @@ package struct LocalFileSystem: FileSystem {
         return overflow ? Int.max : Int(clamping: bytes)
     }
 
-    /// Runs a call that gives -1 on an error, again while a signal interrupts it.
     private func check<Result: SignedInteger>(
-        _ operation: FileSystemError.Operation, on descriptor: Int32? = nil, _ call: () -> Result
+        _ operation: FileSystemError.Operation, _ file: OpenFile, _ call: (Int32) -> Result
+    ) throws(FileSystemError) -> Result {
+        try attempt(operation, file.path) { call(file.descriptor) }
+    }
+
+    private func check<Result: SignedInteger>(
+        _ operation: FileSystemError.Operation, _ path: FilePath, _ call: (UnsafePointer<CChar>) -> Result
+    ) throws(FileSystemError) -> Result {
+        try attempt(operation, path) { path.withPlatformString(call) }
+    }
+
+    /// Runs a call that gives -1 on an error, again while a signal interrupts it.
+    private func attempt<Result: SignedInteger>(
+        _ operation: FileSystemError.Operation, _ path: FilePath, _ call: () -> Result
     ) throws(FileSystemError) -> Result {
         while true {
             let result = call()
@@ -149,22 +152,9 @@ package struct LocalFileSystem: FileSystem {
             let code = errno
             if code == EINTR { continue }
             var room = statvfs()
-            let known = code == ENOSPC && descriptor.map { fstatvfs($0, &room) == 0 } ?? false
-            throw FileSystemError(operation, code: code, lacksInodes: known && room.f_files > 0 && room.f_favail == 0)
-        }
-    }
-
-    private func check<Result: SignedInteger>(
-        _ operation: FileSystemError.Operation, _ path: FilePath, _ call: (UnsafePointer<CChar>) -> Result
-    ) throws(FileSystemError) -> Result {
-        do throws(FileSystemError) {
-            return try check(operation) { path.withPlatformString(call) }
-        } catch {
-            var room = statvfs()
-            let parent = path.parent
-            let known = error.code == ENOSPC && parent.withPlatformString { statvfs($0, &room) } == 0
-            throw FileSystemError(
-                operation, path, code: error.code, lacksInodes: known && room.f_files > 0 && room.f_favail == 0)
+            let known = code == ENOSPC && path.parent.withPlatformString { statvfs($0, &room) } == 0
+            let lacksInodes = known && room.f_files > 0 && room.f_favail == 0
+            throw FileSystemError(operation, path, code: code, lacksInodes: lacksInodes)
         }
     }
 }
@@ -179,9 +169,9 @@ extension FileStatus {
             case S_IFIFO: .pipe
             default: .other
             }
-        self.init(
-            kind: kind, size: Int(status.st_size), permissions: status.st_mode & 0o7777,
-            identity: Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino)),
-            modified: status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec)
+        self.init(kind: kind, size: Int(status.st_size))
+        permissions = status.st_mode & 0o7777
+        identity = Identity(device: UInt64(status.st_dev), number: UInt64(status.st_ino))
+        modified = status.st_mtim.tv_sec &* 1_000_000_000 &+ status.st_mtim.tv_nsec
     }
 }

@@ -1,5 +1,4 @@
 import CLinux
-import SystemPackage
 
 /// What this process may use of the machine it runs on, as Linux shows it in files: processors and memory, with the
 /// limits of control groups (version 1 and 2) and of the shell.
@@ -158,13 +157,7 @@ package struct Machine: Sendable {
 
     /// The lines of a small file; none where it cannot be read.
     func lines(_ path: String) -> [Substring] {
-        guard let file = try? FileDescriptor.open(FilePath(root + path), .readOnly) else { return [] }
-        defer { try? file.close() }
-        var bytes: [UInt8] = []
-        var block = [UInt8](repeating: 0, count: 1 << 14)
-        while bytes.count < 1 << 22, let count = block.withUnsafeMutableBytes({ try? file.read(into: $0) }), count > 0 {
-            bytes += block[..<count]
-        }
+        let bytes = (try? InputFile(FilePath(root + path)).availableBytes(1 << 20, at: 0)) ?? []
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }
 }

@@ -13,8 +13,22 @@ package func fixed(_ value: Double, _ decimals: Int) -> String {
 
 /// All hexadecimal digits of a number, with zeros in front: two for each of its bytes.
 package func hexadecimal(_ value: some FixedWidthInteger & UnsignedInteger) -> String {
-    let digits = String(value, radix: 16)
-    return String(repeating: "0", count: value.bitWidth / 4 - digits.count) + digits
+    padded(String(value, radix: 16), to: value.bitWidth / 4)
+}
+
+/// Digits with zeros in front, so that there are at least `count`.
+package func padded(_ digits: String, to count: Int) -> String {
+    String(repeating: "0", count: max(0, count - digits.utf8.count)) + digits
+}
+
+/// Whether a text is this many hexadecimal digits, small ones.
+package func isHexadecimal(_ text: some StringProtocol, _ count: Int) -> Bool {
+    text.utf8.count == count && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+}
+
+/// The lowest `count` bytes of a number, the lowest first.
+package func littleEndian(_ value: Int, _ count: Int) -> [UInt8] {
+    (0..<count).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) }
 }
 
 /// Text from elsewhere, safe for a terminal and for a line of a message: what would move the cursor, turn the line's

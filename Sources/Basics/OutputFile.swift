@@ -2,30 +2,17 @@ import Glibc
 
 /// A file open for writing. Every error names it, and all that was handed over is written or an error is thrown.
 package final class OutputFile {
-    /// The path as it was given.
-    package let path: FilePath
     /// Bytes in the file.
     package private(set) var size: Int
     private let fileSystem: any FileSystem
-    private var descriptor: Int32?
+    /// Nil once it is closed.
+    private var file: OpenFile?
 
-    private init(
-        _ path: FilePath, _ access: FileAccess, _ fileSystem: any FileSystem
-    ) throws(FileSystemError) {
-        let descriptor = try fileSystem.open(path, access)
-        do throws(FileSystemError) {
-            let status = try fileSystem.status(descriptor)
-            guard status.kind == .file else {
-                throw FileSystemError(path, problem: "is \(status.kind.rawValue), expected a file")
-            }
-            size = status.size
-        } catch {
-            try? fileSystem.close(descriptor)
-            throw error.at(path)
-        }
-        self.path = path
+    private init(_ path: FilePath, _ access: FileAccess, _ fileSystem: any FileSystem) throws(FileSystemError) {
+        let (file, status) = try fileSystem.openFile(path, access)
+        size = status.size
+        self.file = file
         self.fileSystem = fileSystem
-        self.descriptor = descriptor
     }
 
     /// Makes a file that must not be there yet.
@@ -42,7 +29,12 @@ package final class OutputFile {
         try self.init(path, .append, fileSystem)
     }
 
-    deinit { if let descriptor { try? fileSystem.close(descriptor) } }
+    deinit { if let file { try? fileSystem.close(file) } }
+
+    private var open: OpenFile {
+        guard let file else { preconditionFailure("the file is closed") }
+        return file
+    }
 
     /// Writes all of `bytes` at the end, in as many calls as the system wants.
     package func append(_ bytes: RawSpan) throws(FileSystemError) {
@@ -61,53 +53,36 @@ package final class OutputFile {
     }
 
     private func write(_ bytes: RawSpan, _ offset: Int?) throws(FileSystemError) -> Int {
-        try use { descriptor throws(FileSystemError) in
-            let count = try fileSystem.write(descriptor, bytes, at: offset)
-            guard count > 0 else { throw FileSystemError(.write, code: EIO) }
-            return count
-        }
+        let count = try fileSystem.write(open, bytes, at: offset)
+        guard count > 0 else { throw FileSystemError(.write, open.path, code: EIO) }
+        return count
     }
 
     /// Cuts the file to its first `count` bytes.
     package func truncate(to count: Int) throws(FileSystemError) {
-        try use { descriptor throws(FileSystemError) in try fileSystem.truncate(descriptor, to: count) }
+        try fileSystem.truncate(open, to: count)
         size = count
     }
 
     /// Gives the file these permissions, whatever the umask.
     package func setPermissions(_ permissions: UInt32) throws(FileSystemError) {
-        try use { descriptor throws(FileSystemError) in try fileSystem.setPermissions(descriptor, permissions) }
+        try fileSystem.setPermissions(open, permissions)
     }
 
     /// Puts the file on the disk.
-    package func synchronize() throws(FileSystemError) {
-        try use { descriptor throws(FileSystemError) in try fileSystem.synchronize(descriptor) }
-    }
+    package func synchronize() throws(FileSystemError) { try fileSystem.synchronize(open) }
 
     /// Closes the file; an error of an earlier write may show only here. Called once, after all else.
     package func close() throws(FileSystemError) {
-        try use { descriptor throws(FileSystemError) in
-            self.descriptor = nil
-            try fileSystem.close(descriptor)
-        }
+        let file = open
+        self.file = nil
+        try fileSystem.close(file)
     }
 
     /// The same file to read back, also where its name is gone. Nothing can be written any more.
     package func reading() throws(FileSystemError) -> InputFile {
-        try use { descriptor throws(FileSystemError) in
-            self.descriptor = nil
-            return try InputFile(adopting: descriptor, path: path, fileSystem: fileSystem)
-        }
-    }
-
-    private func use<Result>(
-        _ body: (Int32) throws(FileSystemError) -> Result
-    ) throws(FileSystemError) -> Result {
-        guard let descriptor else { preconditionFailure("the file is closed") }
-        do throws(FileSystemError) {
-            return try body(descriptor)
-        } catch {
-            throw error.at(path)
-        }
+        let (file, status) = (open, try fileSystem.status(open))
+        self.file = nil
+        return InputFile(file, status, fileSystem)
     }
 }

@@ -7,35 +7,33 @@ package final class SHA256 {
     private init(context: OpaquePointer) { self.context = context }
 
     /// Starts an empty digest.
-    package convenience init() throws(Failure) {
-        guard let context = EVP_MD_CTX_new() else { throw Failure() }
+    package convenience init() throws(ExitError) {
+        guard let context = EVP_MD_CTX_new() else { throw Self.failure }
         self.init(context: context)
-        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Failure() }
+        guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Self.failure }
     }
 
     deinit { EVP_MD_CTX_free(context) }
 
-    /// libcrypto gives no memory, or its configuration has no SHA-256 (exit code 70).
-    package struct Failure: ExitCoded, Equatable {
-        package var exitCode: ExitCode { .internalError }
-        package var description: String { "libcrypto cannot compute SHA-256; check the installation of OpenSSL" }
-    }
+    /// libcrypto gives no memory, or its configuration has no SHA-256.
+    private static let failure = ExitError(
+        .internalError, "libcrypto cannot compute SHA-256; check the installation of OpenSSL")
 
     /// Adds bytes.
-    package func update(_ bytes: RawSpan) throws(Failure) {
+    package func update(_ bytes: RawSpan) throws(ExitError) {
         let result = bytes.withUnsafeBytes { EVP_DigestUpdate(context, $0.baseAddress, $0.count) }
-        guard result == 1 else { throw Failure() }
+        guard result == 1 else { throw Self.failure }
     }
 
     /// The 64 hexadecimal digits of everything added. Asked for once, after the last byte.
-    package func value() throws(Failure) -> String {
+    package func value() throws(ExitError) -> String {
         var digest = [UInt8](repeating: 0, count: 32)
-        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw Failure() }
+        guard EVP_DigestFinal_ex(context, &digest, nil) == 1 else { throw Self.failure }
         return digest.map { hexadecimal($0) }.joined()
     }
 
     /// The digest of one piece, as 64 hexadecimal digits.
-    package static func hash(_ bytes: [UInt8]) throws(Failure) -> String {
+    package static func hash(_ bytes: [UInt8]) throws(ExitError) -> String {
         let digest = try SHA256()
         try digest.update(bytes.span.bytes)
         return try digest.value()

@@ -7,16 +7,12 @@ import Synchronization
 /// nobody's failure; what cannot be written to standard output is the caller's to judge.
 package enum StandardStreams {
     /// Something that did not reach standard output.
-    package struct WriteFailure: ExitCoded, Equatable {
-        package let exitCode = ExitCode.writeFailed
-        package let description: String
-
-        fileprivate init(_ code: Int32) {
-            let reason = code == EBADF ? "it is closed" : String(cString: strerror(code))
-            description =
-                "standard output cannot be written: \(reason); what was to be printed is lost, give it a file with room "
-                + "or a reader that stays"
-        }
+    private static func failure(_ code: Int32) -> ExitError {
+        let reason = code == EBADF ? "it is closed" : systemErrorText(code)
+        return ExitError(
+            .writeFailed,
+            "standard output cannot be written: \(reason); what was to be printed is lost, give it a file with room "
+                + "or a reader that stays")
     }
 
     /// Columns of the progress line that is shown now; 0 when there is none.
@@ -31,21 +27,21 @@ package enum StandardStreams {
     }
 
     /// Writes a result and a newline to standard output, as far as a disk behind it.
-    package static func print(_ text: String) throws(WriteFailure) {
+    package static func print(_ text: String) throws(ExitError) {
         try write(Array((text + "\n").utf8))
         try flush()
     }
 
     /// Writes bytes to standard output.
-    package static func write(_ bytes: [UInt8]) throws(WriteFailure) {
+    package static func write(_ bytes: [UInt8]) throws(ExitError) {
         clearProgress()
         let code = put(bytes, STDOUT_FILENO)
-        if code != 0 { throw WriteFailure(code) }
+        if code != 0 { throw failure(code) }
     }
 
     /// Some file systems say only now that they have no room.
-    package static func flush() throws(WriteFailure) {
-        if fsync(STDOUT_FILENO) != 0, [ENOSPC, EDQUOT, EIO].contains(errno) { throw WriteFailure(errno) }
+    package static func flush() throws(ExitError) {
+        if fsync(STDOUT_FILENO) != 0, [ENOSPC, EDQUOT, EIO].contains(errno) { throw failure(errno) }
     }
 
     /// Writes a line to standard error, where it can be written.

@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A lock and one condition: threads wait in it until another thread has changed something.
 ///
@@ -71,4 +72,23 @@ private final class ThreadBody: Sendable {
     init(_ body: @escaping @Sendable () -> Void) {
         self.body = body
     }
+}
+
+/// Runs `body` on this thread and on `count` − 1 others, fewer where the system has no more, and waits for all.
+package func runOnThreads(_ count: Int, _ body: @escaping @Sendable () -> Void) {
+    let monitor = Monitor()
+    let running = Atomic<Int>(0)
+    for _ in 1..<count {
+        running.add(1, ordering: .relaxed)
+        let isStarted = startThread(stackSize: 8 << 20) {
+            body()
+            monitor.withLock {
+                running.subtract(1, ordering: .relaxed)
+                monitor.notifyAll()
+            }
+        }
+        if !isStarted { running.subtract(1, ordering: .relaxed) }
+    }
+    body()
+    monitor.withLock { while running.load(ordering: .relaxed) > 0 { monitor.wait() } }
 }

@@ -105,6 +105,46 @@ SHUFFLE(instructions_even_quarters, "vshufi32x4 $0x88,", 0, 1, 2, 3, 8, 9, 10, 1
 SHUFFLE(instructions_odd_quarters, "vshufi32x4 $0xdd,", 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
 #undef SHUFFLE
 
+/// Turns sixteen rows of sixteen words round: rows `source_step` bytes apart become columns of rows `target_step` bytes
+/// apart. Words, then pairs of words, are interleaved inside quarters of a register, and the quarters put in place:
+/// shuffles that do not cross quarters cost half of those that do.
+INSTRUCTION void instructions_transpose(const void *source, intptr_t source_step, void *target, intptr_t target_step) {
+    typedef instructions_uint16x32 words;
+    typedef words unaligned __attribute__((aligned(4)));
+    words r[16], s[16];
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; i++) r[i] = *(const unaligned *)((const char *)source + i * source_step);
+    // Row 2n, 2n + 1: the low and the high words of each quarter of rows 2n and 2n + 1 in turns.
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; i += 2) {
+        s[i] = instructions_low_words(r[i], r[i + 1]);
+        s[i + 1] = instructions_high_words(r[i], r[i + 1]);
+    }
+    // Row 4n … 4n + 3: column 0 … 3 of each quarter, for rows 4n … 4n + 3 of the square.
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; i += 4) {
+        r[i] = instructions_low_pairs(s[i], s[i + 2]);
+        r[i + 1] = instructions_high_pairs(s[i], s[i + 2]);
+        r[i + 2] = instructions_low_pairs(s[i + 1], s[i + 3]);
+        r[i + 3] = instructions_high_pairs(s[i + 1], s[i + 3]);
+    }
+    // Quarter q of row 4n + c becomes quarter n of row 4q + c, in two equal steps.
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++) {
+        const int from = (i << 1 & 8) | (i & 3);
+        s[i] = instructions_even_quarters(r[from], r[from + 4]);
+        s[i + 8] = instructions_odd_quarters(r[from], r[from + 4]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 8; i++) {
+        const int from = (i << 1 & 8) | (i & 3);
+        r[i] = instructions_even_quarters(s[from], s[from + 4]);
+        r[i + 8] = instructions_odd_quarters(s[from], s[from + 4]);
+    }
+#pragma clang loop unroll(full)
+    for (int i = 0; i < 16; i++) *(unaligned *)((char *)target + i * target_step) = r[i];
+}
+
 #ifdef __AVX512BF16__
 #include <immintrin.h>
 

@@ -9,11 +9,10 @@
 #include <string.h>
 
 _Static_assert(sizeof(float) == 4 && sizeof(double) == 8, "MPI_FLOAT and MPI_DOUBLE are Swift's Float and Double");
-_Static_assert(sizeof(long long) == 8 && sizeof(int64_t) == 8, "MPI_INT64_T is Swift's Int64");
 _Static_assert(sizeof(int) == 4, "MPI counts are 32-bit ints, Swift's Int32");
 _Static_assert(sizeof(size_t) == 8, "counts above INT_MAX need a 64-bit size_t");
 
-enum { request_slots = 512, pieces_per_request = 64, message_tag = 1, transfer_tag = 2, transfer_tags = 2 };
+enum { request_slots = 512, pieces_per_request = 64, transfer_tag = 2, transfer_tags = 2 };
 
 static MPI_Comm world = MPI_COMM_NULL;
 static MPI_Comm local = MPI_COMM_NULL;
@@ -86,15 +85,6 @@ int cmpi_local(int *rank, int *size) {
     return MPI_Comm_size(local, size);
 }
 
-int cmpi_host_name(char *name, size_t capacity) {
-    CHECK_RUNNING();
-    char full[MPI_MAX_PROCESSOR_NAME + 1] = {0};
-    int length = 0;
-    CHECK(MPI_Get_processor_name(full, &length));
-    copy_text(full, name, capacity);
-    return MPI_SUCCESS;
-}
-
 int cmpi_version(char *text, size_t capacity) {
     char full[MPI_MAX_LIBRARY_VERSION_STRING + 1] = {0};
     int length = 0;
@@ -114,43 +104,55 @@ void cmpi_error_string(int code, char *text, size_t capacity) {
         "MPI was started before in this process; it can be started once only",
         "this MPI library has no MPI_THREAD_FUNNELED; use a build with thread support",
     };
-    if (code < 0 && code >= CMPI_ERROR_NO_THREADS) {
-        copy_text(own[-code], text, capacity);
-        return;
-    }
-    char full[MPI_MAX_ERROR_STRING + 1] = {0};
+    char full[MPI_MAX_ERROR_STRING + 1] = "unknown MPI error";
     int length = 0;
-    if (MPI_Error_string(code, full, &length) != MPI_SUCCESS) snprintf(full, sizeof full, "unknown MPI error");
-    copy_text(full, text, capacity);
+    if (code >= 0) MPI_Error_string(code, full, &length);
+    copy_text(code < 0 && code >= CMPI_ERROR_NO_THREADS ? own[-code] : full, text, capacity);
 }
 
-// Reductions
+// Collectives
 
-static int allreduce(void *values, size_t count, size_t width, MPI_Datatype type, int operation) {
+int cmpi_allreduce(void *values, size_t count, int number_type, int operation) {
     CHECK_RUNNING();
-    if (operation < CMPI_SUM || operation > CMPI_MAXIMUM) return CMPI_ERROR_BAD_ARGUMENT;
+    if (number_type < CMPI_FLOAT || number_type > CMPI_INT64 || operation < CMPI_SUM || operation > CMPI_MAXIMUM)
+        return CMPI_ERROR_BAD_ARGUMENT;
+    const MPI_Datatype type =
+        number_type == CMPI_FLOAT ? MPI_FLOAT : number_type == CMPI_DOUBLE ? MPI_DOUBLE : MPI_INT64_T;
     const MPI_Op op = operation == CMPI_SUM ? MPI_SUM : operation == CMPI_MINIMUM ? MPI_MIN : MPI_MAX;
     char *next = values;
     for (size_t left = count; left > 0;) {
         const size_t now = piece(left);
         CHECK(MPI_Allreduce(MPI_IN_PLACE, next, (int)now, type, op, world));
-        next += now * width;
+        next += now * (number_type == CMPI_FLOAT ? 4 : 8);
         left -= now;
     }
     return MPI_SUCCESS;
 }
 
-int cmpi_allreduce_float(float *values, size_t count, int operation) {
-    return allreduce(values, count, sizeof *values, MPI_FLOAT, operation);
+int cmpi_broadcast(void *bytes, size_t count, int root) {
+    CHECK_RUNNING();
+    char *next = bytes;
+    for (size_t left = count; left > 0;) {
+        const size_t now = piece(left);
+        CHECK(MPI_Bcast(next, (int)now, MPI_BYTE, root, world));
+        next += now;
+        left -= now;
+    }
+    return MPI_SUCCESS;
 }
 
-int cmpi_allreduce_double(double *values, size_t count, int operation) {
-    return allreduce(values, count, sizeof *values, MPI_DOUBLE, operation);
+int cmpi_gather(const void *bytes, size_t count, void *received, int root) {
+    CHECK_RUNNING();
+    if (count > INT_MAX) return CMPI_ERROR_BAD_ARGUMENT;
+    return MPI_Gather(bytes, (int)count, MPI_BYTE, received, (int)count, MPI_BYTE, root, world);
 }
 
-int cmpi_allreduce_int64(int64_t *values, size_t count, int operation) {
-    return allreduce(values, count, sizeof *values, MPI_INT64_T, operation);
+int cmpi_barrier(void) {
+    CHECK_RUNNING();
+    return MPI_Barrier(world);
 }
+
+// Transfers
 
 // A free slot, and the pieces that a buffer is cut into. An empty buffer still takes one (empty) piece, so that its slot
 // counts as taken.
@@ -162,8 +164,7 @@ static int take_slot(size_t count, int *slot, size_t *pieces) {
     return MPI_SUCCESS;
 }
 
-// Starts a message in pieces; `is_send` tells which way it goes.
-static int start_transfer(float *values, size_t count, int peer, int tag, int is_send, int *request) {
+int cmpi_start(float *values, size_t count, int peer, int tag, int is_send, int *request) {
     CHECK_RUNNING();
     if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
     int slot = 0;
@@ -180,14 +181,6 @@ static int start_transfer(float *values, size_t count, int peer, int tag, int is
     requests[slot].expected = is_send ? 0 : count;
     *request = slot;
     return MPI_SUCCESS;
-}
-
-int cmpi_start_send_float(const float *values, size_t count, int peer, int tag, int *request) {
-    return start_transfer((float *)values, count, peer, tag, 1, request);
-}
-
-int cmpi_start_receive_float(float *values, size_t count, int peer, int tag, int *request) {
-    return start_transfer(values, count, peer, tag, 0, request);
 }
 
 int cmpi_wait(int request) {
@@ -207,88 +200,4 @@ int cmpi_wait(int request) {
         received += (size_t)now;
     }
     return received == expected ? MPI_SUCCESS : CMPI_ERROR_SHORT_MESSAGE;
-}
-
-// Moving data
-
-int cmpi_barrier(void) {
-    CHECK_RUNNING();
-    return MPI_Barrier(world);
-}
-
-int cmpi_broadcast(void *bytes, size_t count, int root) {
-    CHECK_RUNNING();
-    char *next = bytes;
-    for (size_t left = count; left > 0;) {
-        const size_t now = piece(left);
-        CHECK(MPI_Bcast(next, (int)now, MPI_BYTE, root, world));
-        next += now;
-        left -= now;
-    }
-    return MPI_SUCCESS;
-}
-
-int cmpi_gather_counts(int64_t count, int64_t *counts, int root) {
-    CHECK_RUNNING();
-    return MPI_Gather(&count, 1, MPI_INT64_T, counts, 1, MPI_INT64_T, root, world);
-}
-
-// A receive that a shorter message satisfies must not look like a success: the tail would be stale values.
-static int check_length(MPI_Status *status, MPI_Datatype type, size_t expected) {
-    int received = 0;
-    CHECK(MPI_Get_count(status, type, &received));
-    return (size_t)received == expected ? MPI_SUCCESS : CMPI_ERROR_SHORT_MESSAGE;
-}
-
-int cmpi_gather_bytes(const void *bytes, size_t count, void *received, const int64_t *counts, int root) {
-    int rank = 0, size = 0;
-    CHECK(cmpi_world(&rank, &size));
-    if (rank != root) {
-        const char *next = bytes;
-        for (size_t left = count; left > 0;) {
-            const size_t now = piece(left);
-            CHECK(MPI_Send(next, (int)now, MPI_BYTE, root, message_tag, world));
-            next += now;
-            left -= now;
-        }
-        return MPI_SUCCESS;
-    }
-    char *next = received;
-    for (int source = 0; source < size; source++) {
-        size_t left = (size_t)counts[source];
-        if (source == root) {
-            if (left != count) return CMPI_ERROR_BAD_ARGUMENT;
-            if (left > 0) memcpy(next, bytes, left);
-            next += left;
-            continue;
-        }
-        while (left > 0) {
-            const size_t now = piece(left);
-            MPI_Status status;
-            CHECK(MPI_Recv(next, (int)now, MPI_BYTE, source, message_tag, world, &status));
-            CHECK(check_length(&status, MPI_BYTE, now));
-            next += now;
-            left -= now;
-        }
-    }
-    return MPI_SUCCESS;
-}
-
-int cmpi_exchange_float(const float *sending, size_t send_count, float *receiving, size_t receive_count, int peer) {
-    CHECK_RUNNING();
-    size_t to_send = send_count, to_receive = receive_count;
-    // Both sides make as many rounds, because one's send count is the other's receive count.
-    do {
-        const size_t out = piece(to_send), in = piece(to_receive);
-        MPI_Status status;
-        CHECK(MPI_Sendrecv(sending, (int)out, MPI_FLOAT, peer, message_tag, receiving, (int)in, MPI_FLOAT, peer,
-                           message_tag, world, &status));
-        CHECK(check_length(&status, MPI_FLOAT, in));
-        // Only a non-null pointer may move: an empty buffer can come as NULL.
-        if (out > 0) sending += out;
-        if (in > 0) receiving += in;
-        to_send -= out;
-        to_receive -= in;
-    } while (to_send > 0 || to_receive > 0);
-    return MPI_SUCCESS;
 }

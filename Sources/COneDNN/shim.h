@@ -27,7 +27,7 @@ typedef struct {
     bool is_packed;
 } onednn_matrix;
 
-/// What a product is executed with: source, weights, destination, scratch, and the bias if there is one. Starts as zeros.
+/// What a product is executed with: source, weights, destination, the bias if there is one, and scratch. Starts as zeros.
 typedef struct {
     dnnl_primitive_t primitive;
     dnnl_memory_t memories[5];
@@ -54,11 +54,10 @@ static inline dnnl_status_t onednn_describe(const onednn_matrix *matrix, dnnl_me
 static inline dnnl_status_t onednn_product_create(
     dnnl_engine_t engine, const onednn_matrix *a, const onednn_matrix *b, const onednn_matrix *bias,
     const onednn_matrix *c, bool accumulates, onednn_product *result) {
-    dnnl_memory_desc_t source, weights, added, destination;
-    ONEDNN_CHECK(onednn_describe(a, &source));
-    ONEDNN_CHECK(onednn_describe(b, &weights));
-    ONEDNN_CHECK(onednn_describe(c, &destination));
-    if (bias) ONEDNN_CHECK(onednn_describe(bias, &added));
+    const onednn_matrix *const operands[] = {a, b, c, bias};
+    dnnl_memory_desc_t described[4];
+    for (int i = 0; i < 4; i++)
+        if (operands[i]) ONEDNN_CHECK(onednn_describe(operands[i], &described[i]));
 
     dnnl_primitive_attr_t attributes;
     ONEDNN_CHECK(dnnl_primitive_attr_create(&attributes));
@@ -78,30 +77,26 @@ static inline dnnl_status_t onednn_product_create(
     dnnl_primitive_desc_t plan;
 #if DNNL_VERSION_MAJOR >= 3
     ONEDNN_CHECK(dnnl_matmul_primitive_desc_create(
-        &plan, engine, source, weights, bias ? added : NULL, destination, attributes));
+        &plan, engine, described[0], described[1], bias ? described[3] : NULL, described[2], attributes));
 #else
     dnnl_matmul_desc_t operation;
-    ONEDNN_CHECK(dnnl_matmul_desc_init(&operation, &source, &weights, bias ? &added : NULL, &destination));
+    ONEDNN_CHECK(dnnl_matmul_desc_init(
+        &operation, &described[0], &described[1], bias ? &described[3] : NULL, &described[2]));
     ONEDNN_CHECK(dnnl_primitive_desc_create(&plan, &operation, attributes, engine, NULL));
 #endif
     ONEDNN_CHECK(dnnl_primitive_create(&result->primitive, plan));
     const char *name = NULL;
     ONEDNN_CHECK(dnnl_primitive_desc_query(plan, dnnl_query_impl_info_str, 0, &name));
     result->is_blocked = name && strncmp(name, "brg", 3) == 0;
-    ONEDNN_CHECK(dnnl_memory_create(&result->memories[0], ONEDNN_ADDRESS(source), engine, DNNL_MEMORY_NONE));
-    ONEDNN_CHECK(dnnl_memory_create(&result->memories[1], ONEDNN_ADDRESS(weights), engine, DNNL_MEMORY_NONE));
-    ONEDNN_CHECK(dnnl_memory_create(&result->memories[2], ONEDNN_ADDRESS(destination), engine, DNNL_MEMORY_NONE));
+    for (int i = 0; i < 4; i++) {
+        if (!operands[i]) continue;
+        ONEDNN_CHECK(dnnl_memory_create(&result->memories[i], ONEDNN_ADDRESS(described[i]), engine, DNNL_MEMORY_NONE));
+        ONEDNN_FORGET(described[i]);
+    }
     result->scratch_bytes = dnnl_memory_desc_get_size(dnnl_primitive_desc_query_md(plan, dnnl_query_scratchpad_md, 0));
     ONEDNN_CHECK(dnnl_memory_create(
-        &result->memories[3], dnnl_primitive_desc_query_md(plan, dnnl_query_scratchpad_md, 0), engine,
+        &result->memories[4], dnnl_primitive_desc_query_md(plan, dnnl_query_scratchpad_md, 0), engine,
         DNNL_MEMORY_NONE));
-    if (bias) {
-        ONEDNN_CHECK(dnnl_memory_create(&result->memories[4], ONEDNN_ADDRESS(added), engine, DNNL_MEMORY_NONE));
-        ONEDNN_FORGET(added);
-    }
-    ONEDNN_FORGET(source);
-    ONEDNN_FORGET(weights);
-    ONEDNN_FORGET(destination);
     ONEDNN_CHECK(dnnl_primitive_attr_destroy(attributes));
     return dnnl_primitive_desc_destroy(plan);
 }
@@ -111,13 +106,14 @@ static inline dnnl_status_t onednn_product_execute(
     onednn_product product, dnnl_stream_t stream, const void *a, const void *b, void *c, void *scratch,
     const void *bias) {
     static const int roles[] = {
-        DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_SCRATCHPAD, DNNL_ARG_BIAS};
-    void *const data[] = {(void *)a, (void *)b, c, scratch, (void *)bias};
+        DNNL_ARG_SRC, DNNL_ARG_WEIGHTS, DNNL_ARG_DST, DNNL_ARG_BIAS, DNNL_ARG_SCRATCHPAD};
+    void *const data[] = {(void *)a, (void *)b, c, (void *)bias, scratch};
     dnnl_exec_arg_t arguments[5];
-    const int count = product.memories[4] ? 5 : 4;
-    for (int i = 0; i < count; i++) {
+    int count = 0;
+    for (int i = 0; i < 5; i++) {
+        if (!product.memories[i]) continue;
         ONEDNN_CHECK(dnnl_memory_set_data_handle(product.memories[i], data[i]));
-        arguments[i] = (dnnl_exec_arg_t){roles[i], product.memories[i]};
+        arguments[count++] = (dnnl_exec_arg_t){roles[i], product.memories[i]};
     }
     return dnnl_primitive_execute(product.primitive, stream, count, arguments);
 }

@@ -26,9 +26,9 @@ package struct Checkpoint: Sendable {
     /// Reads a checkpoint and verifies every file: there, regular, of the size and SHA-256 that the manifest says.
     /// The files stay open, so what was verified is what is read later, also when the checkpoint is removed meanwhile.
     ///
-    /// A symbolic link may stand for the directory, but not for a file in it. Throws `.missing` when there is no such
-    /// directory or a file cannot be read, `.invalid` naming file, expected and found otherwise.
-    package init(verifying path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+    /// A symbolic link may stand for the directory, but not for a file in it. Throws 66 when there is no such
+    /// directory or a file cannot be read, 65 naming file, expected and found otherwise.
+    package init(verifying path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
         let manifest = try Self.manifest(of: path, fileSystem: fileSystem)
         var files: [String: InputFile] = [:]
         for entry in manifest.files {
@@ -37,12 +37,13 @@ package struct Checkpoint: Sendable {
         guard let stateFile = files[FileName.state], let modelFile = files[FileName.model],
             let optimizerFile = files[FileName.optimizer]
         else {
-            throw CheckpointError(.invalid, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer")
+            throw ExitError(.badInput, "\(path.shown)/\(Manifest.fileName) lists no state, model or optimizer")
         }
-        let state = try TrainerState(stateFile)
+        let bytes = try stateFile.contents(limit: TrainerState.sizeLimit)
+        let state = try TrainerState(json: bytes, file: stateFile.path.shown)
         guard state.step == manifest.step else {
-            throw CheckpointError(
-                .invalid, "\(stateFile.path.shown) is of step \(state.step), expected \(manifest.step)")
+            throw ExitError(
+                .badInput, "\(stateFile.path.shown) is of step \(state.step), expected \(manifest.step)")
         }
         self.path = path
         self.manifest = manifest
@@ -53,34 +54,30 @@ package struct Checkpoint: Sendable {
     }
 
     /// The bytes of a further file of the checkpoint, such as `tokenizer.json`, or nil when it has none.
-    package func contents(of name: String, limit: Int = 64 << 20) throws(CheckpointError) -> [UInt8]? {
+    package func contents(of name: String, limit: Int = 64 << 20) throws -> [UInt8]? {
         guard let file = files[name] else { return nil }
-        return try converting { () throws(FileSystemError) in try file.contents(limit: limit) }
+        return try file.contents(limit: limit)
     }
 
     /// Reads the manifest alone and checks names and steps, but no file's bytes.
-    static func manifest(of path: FilePath, fileSystem: any FileSystem) throws(CheckpointError) -> Manifest {
-        let (kind, isLink) = try converting { () throws(FileSystemError) in
-            (
-                try fileSystem.status(path, followLinks: true).kind,
-                try fileSystem.status(path, followLinks: false).kind == .symbolicLink
-            )
-        }
+    static func manifest(of path: FilePath, fileSystem: any FileSystem) throws -> Manifest {
+        let kind = try fileSystem.status(path, followLinks: true).kind
+        let isLink = try fileSystem.status(path, followLinks: false).kind == .symbolicLink
         guard kind == .directory else {
-            throw CheckpointError(.invalid, "\(path.shown) is \(kind.rawValue), expected a checkpoint directory")
+            throw ExitError(.badInput, "\(path.shown) is \(kind.rawValue), expected a checkpoint directory")
         }
-        let bytes = try inside(path) { () throws(FileSystemError) in
+        let bytes = try inside(path) {
             try InputFile(path.appending(Manifest.fileName), followLinks: false, fileSystem: fileSystem)
                 .contents(limit: Manifest.sizeLimit)
         }
         let file = path.appending(Manifest.fileName).shown
         let manifest = try Manifest(json: bytes, path: file)
         for name in FileName.required where manifest.file(name) == nil {
-            throw CheckpointError(.invalid, "\(file) does not list \(name)")
+            throw ExitError(.badInput, "\(file) does not list \(name)")
         }
         let name = path.lastComponent?.string ?? ""
         if !isLink, let step = CheckpointName.step(name), step != manifest.step {
-            throw CheckpointError(.invalid, "\(file) is of step \(manifest.step), but the directory is \(name)")
+            throw ExitError(.badInput, "\(file) is of step \(manifest.step), but the directory is \(name)")
         }
         return manifest
     }
@@ -88,38 +85,30 @@ package struct Checkpoint: Sendable {
     /// Opens one file and compares its size and SHA-256 with the manifest's.
     static func verify(
         _ entry: Manifest.File, in directory: FilePath, fileSystem: any FileSystem
-    ) throws(CheckpointError) -> InputFile {
-        let file = try inside(directory) { () throws(FileSystemError) in
+    ) throws -> InputFile {
+        let file = try inside(directory) {
             try InputFile(directory.appending(entry.name), followLinks: false, fileSystem: fileSystem)
         }
         let name = file.path.shown
         guard file.size == entry.size else {
-            throw CheckpointError(
-                .invalid, "\(name) has \(file.size) bytes, expected \(entry.size); the checkpoint is damaged")
+            throw ExitError(
+                .badInput, "\(name) has \(file.size) bytes, expected \(entry.size); the checkpoint is damaged")
         }
-        let hash: String
-        do {
-            hash = try SHA256.hash(file)
-        } catch {
-            throw (error as? FileSystemError).map { CheckpointError($0) } ?? CheckpointError(.internal, "\(error)")
-        }
+        let hash = try SHA256.hash(file)
         guard hash == entry.sha256 else {
-            throw CheckpointError(
-                .invalid, "\(name) has SHA-256 \(hash), expected \(entry.sha256); the checkpoint is damaged")
+            throw ExitError(
+                .badInput, "\(name) has SHA-256 \(hash), expected \(entry.sha256); the checkpoint is damaged")
         }
         return file
     }
 
     /// A file that is missing in a checkpoint makes it a broken one. One that cannot be read for another reason says
     /// nothing about the checkpoint.
-    private static func inside<Result>(
-        _ path: FilePath, _ body: () throws(FileSystemError) -> Result
-    ) throws(CheckpointError) -> Result {
-        do throws(FileSystemError) {
+    private static func inside<Result>(_ path: FilePath, _ body: () throws -> Result) throws -> Result {
+        do {
             return try body()
-        } catch {
-            guard error.isNotFound || error.exitCode == .badInput else { throw CheckpointError(error) }
-            throw CheckpointError(.invalid, "\(path.shown) is no whole checkpoint: \(error)")
+        } catch let error as FileSystemError where error.isNotFound || error.exitCode == .badInput {
+            throw ExitError(.badInput, "\(path.shown) is no whole checkpoint: \(error)")
         }
     }
 }
@@ -132,21 +121,12 @@ extension Checkpoint {
     ) -> [(name: String, problem: String?)] {
         guard let manifest = try? manifest(of: path, fileSystem: fileSystem) else { return [] }
         return manifest.files.map { entry in
-            do throws(CheckpointError) {
+            do {
                 _ = try verify(entry, in: path, fileSystem: fileSystem)
                 return (entry.name, nil)
             } catch {
-                return (entry.name, error.message)
+                return (entry.name, "\(error)")
             }
         }
-    }
-}
-
-extension TrainerState {
-    /// Reads an open `trainer_state.json`; throws `.invalid` naming the file and the value.
-    package init(_ file: InputFile) throws(CheckpointError) {
-        try self.init(
-            json: converting { () throws(FileSystemError) in try file.contents(limit: Self.sizeLimit) },
-            file: file.path.shown)
     }
 }

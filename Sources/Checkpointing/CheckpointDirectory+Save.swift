@@ -20,7 +20,7 @@ package struct CheckpointFile {
     }
 
     /// Bytes that it will have.
-    package func size() throws(CheckpointError) -> Int {
+    package func size() throws -> Int {
         switch content {
         case .bytes(let bytes): bytes.count
         case .tensors(let tensors): try SafetensorsWriter.fileSize(tensors)
@@ -50,23 +50,23 @@ extension CheckpointDirectory {
     /// appear, and the parent directory is put on the disk after it. A checkpoint of the same step that is there
     /// already is kept when it holds the same bytes and verifies, and is swapped out in one step otherwise.
     ///
-    /// Throws `.notCommitted`, with everything that was there before untouched, or `.durabilityUncertain`: the
-    /// checkpoint is in place but must not be relied on. Needs the run directory's lock.
+    /// Throws 74, with everything that was there before untouched, or saying that the checkpoint is in place but must
+    /// not be relied on. Needs the run directory's lock.
     ///
     /// - Parameter keep: how many will be kept after it. Where the disk is too full for the new one, those beyond that
     ///   number go before the save and not after it, but never the newest, and only when that one verifies.
     package func save(
         step: Int, files: [CheckpointFile], keep: Int = .max
-    ) throws(CheckpointError) -> SavedCheckpoint {
+    ) throws -> SavedCheckpoint {
         precondition((0...999_999_999_999).contains(step), "a checkpoint's name holds a step of 12 digits")
         precondition(files.allSatisfy { Manifest.isPlainName($0.name) }, "a checkpoint holds plain file names")
         let temporary = path.appending(CheckpointName.temporary(step: step))
         let manifest: Manifest
-        let outcome: Placement
+        let replaced: FilePath?
         let removed = makeRoom(for: files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }, step: step, keep: keep)
         do {
             manifest = try write(files, step: step, to: temporary)
-            outcome = try place(temporary, step: step, manifest: manifest)
+            replaced = try place(temporary, step: step, manifest: manifest)
         } catch {
             discard(temporary)
             throw notSaved(step: step, files: files, error)
@@ -74,13 +74,13 @@ extension CheckpointDirectory {
         do throws(FileSystemError) {
             try fileSystem.synchronizeDirectory(path)
         } catch {
-            throw CheckpointError(
-                .durabilityUncertain,
+            throw ExitError(
+                .writeFailed,
                 "checkpoint \(CheckpointName.directory(step: step)) is in place, but may not survive a power cut: "
                     + "\(error); older checkpoints are kept, check the disk")
         }
         var warnings = removed.map { "checkpoint \($0) was removed before this save, since the disk is full" }
-        if let replaced = outcome.replaced, !discard(replaced) {
+        if let replaced, !discard(replaced) {
             warnings.append("\(replaced.shown) could not be removed")
         }
         let name = CheckpointName.directory(step: step)
@@ -109,13 +109,8 @@ extension CheckpointDirectory {
         return manifest
     }
 
-    private struct Placement {
-        /// What is to be removed once the new checkpoint is durable.
-        var replaced: FilePath?
-    }
-
-    /// Gives the finished directory its name, in one step.
-    private func place(_ temporary: FilePath, step: Int, manifest: Manifest) throws -> Placement {
+    /// Gives the finished directory its name, in one step; returns what is to be removed once it is durable.
+    private func place(_ temporary: FilePath, step: Int, manifest: Manifest) throws -> FilePath? {
         let target = path.appending(CheckpointName.directory(step: step))
         if (try? fileSystem.status(target, followLinks: false)) == nil {
             do throws(FileSystemError) {
@@ -125,14 +120,14 @@ extension CheckpointDirectory {
                 // The run directory's lock keeps others away, and this never replaces a directory with files in it.
                 try fileSystem.rename(temporary, to: target, .plain)
             }
-            return Placement()
+            return nil
         }
         if let old = try? Checkpoint(verifying: target, fileSystem: fileSystem), old.manifest == manifest {
-            return Placement(replaced: temporary)
+            return temporary
         }
         do throws(FileSystemError) {
             try fileSystem.rename(temporary, to: target, .exchange)
-            return Placement(replaced: temporary)
+            return temporary
         } catch {
             guard error.isUnsupported else { throw error }
             let trash = path.appending(CheckpointName.trash(step: step))
@@ -143,13 +138,13 @@ extension CheckpointDirectory {
                 try? fileSystem.rename(trash, to: target, .plain)
                 throw error
             }
-            return Placement(replaced: trash)
+            return trash
         }
     }
 
     /// The error of a save that changed nothing, with what the user needs to go on.
-    private func notSaved(step: Int, files: [CheckpointFile], _ error: any Error) -> CheckpointError {
-        var reason = (error as? CheckpointError)?.message ?? "\(error)"
+    private func notSaved(step: Int, files: [CheckpointFile], _ error: any Error) -> ExitError {
+        var reason = "\(error)"
         if let error = error as? FileSystemError, error.isOutOfSpace {
             let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
             // A quota or a limit on files leaves the file system's own room as it is.
@@ -157,8 +152,8 @@ extension CheckpointDirectory {
             reason += " (need \(need) bytes\(free.map { ", free \($0)" } ?? ""))"
         }
         let previous = newestComplete(below: step).map { "\($0.name) is kept" } ?? "there is no earlier one"
-        return CheckpointError(
-            .notCommitted, "checkpoint \(CheckpointName.directory(step: step)) not saved: \(reason); \(previous)")
+        return ExitError(
+            .writeFailed, "checkpoint \(CheckpointName.directory(step: step)) not saved: \(reason); \(previous)")
     }
 }
 

@@ -22,12 +22,12 @@ package struct CheckpointDirectory: Sendable {
 
     /// The names of checkpoints, highest step first, and how many other names there are. Times of files play no part.
     /// A directory that does not exist has none.
-    package func list() throws(CheckpointError) -> (candidates: [Candidate], ignored: Int) {
+    package func list() throws -> (candidates: [Candidate], ignored: Int) {
         let names: [FilePath.Component]
-        do throws(FileSystemError) {
+        do {
             names = try fileSystem.names(in: path)
         } catch {
-            guard error.isNotFound else { throw CheckpointError(error) }
+            guard error.isNotFound else { throw error }
             return ([], 0)
         }
         var candidates: [Candidate] = []
@@ -42,12 +42,12 @@ package struct CheckpointDirectory: Sendable {
     }
 
     /// Reads and verifies a listed checkpoint; nil when it has been removed since, as a run that goes on does.
-    package func verified(_ candidate: Candidate) throws(CheckpointError) -> Checkpoint? {
+    package func verified(_ candidate: Candidate) throws -> Checkpoint? {
         // A checkpoint is renamed before anything in it is removed, and a new one of the same step comes by a rename
         // too: if the directory is still the same one, what was read is what it holds.
         for _ in 0..<3 {
             guard let before = try? fileSystem.status(candidate.path, followLinks: false) else { return nil }
-            do throws(CheckpointError) {
+            do {
                 return try Checkpoint(verifying: candidate.path, fileSystem: fileSystem)
             } catch {
                 let after = try? fileSystem.status(candidate.path, followLinks: false)
@@ -58,19 +58,18 @@ package struct CheckpointDirectory: Sendable {
     }
 
     /// The checkpoint of the highest step that verifies, nil when there is none, and a line for every better one that
-    /// does not. Nothing is moved or removed. Throws `.missing` where a better one cannot be read at all.
-    package func newestVerified() throws(CheckpointError) -> (checkpoint: Checkpoint?, warnings: [String]) {
+    /// does not. Nothing is moved or removed. Throws 66 where a better one cannot be read at all.
+    package func newestVerified() throws -> (checkpoint: Checkpoint?, warnings: [String]) {
         var warnings: [String] = []
         for _ in 0..<10 {
             warnings = []
             let candidates = try list().candidates
             for candidate in candidates {
-                do throws(CheckpointError) {
+                do {
                     if let checkpoint = try verified(candidate) { return (checkpoint, warnings) }
-                } catch {
+                } catch  where exitCode(of: error) == .badInput {
                     // One that cannot be read is not known to be worse than the next one.
-                    guard error.kind == .invalid else { throw error }
-                    warnings.append("checkpoint \(candidate.name) is passed over: \(error.message)")
+                    warnings.append("checkpoint \(candidate.name) is passed over: \(error)")
                 }
             }
             // All that were listed and are whole have been removed meanwhile: there must be newer ones.

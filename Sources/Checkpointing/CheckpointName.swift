@@ -4,10 +4,7 @@ import Basics
 /// makes are ever removed.
 package enum CheckpointName {
     /// `step-00000100`, at least eight digits.
-    package static func directory(step: Int) -> String {
-        let digits = "\(step)"
-        return "step-" + String(repeating: "0", count: max(0, 8 - digits.count)) + digits
-    }
+    package static func directory(step: Int) -> String { "step-" + padded("\(step)", to: 8) }
 
     /// A checkpoint in the making: `step-00000100.tmp-0123456789abcdef`.
     static func temporary(step: Int) -> String { directory(step: step) + ".tmp-" + randomDigits() }
@@ -31,15 +28,11 @@ package enum CheckpointName {
         if name.hasPrefix(".trash-") {
             middle = name.dropFirst(7)
             guard middle.utf8.count > 17, middle.dropLast(16).hasSuffix("-") else { return false }
-            return step(middle.dropLast(17)) != nil && isRandom(middle.suffix(16))
+            return step(middle.dropLast(17)) != nil && isHexadecimal(middle.suffix(16), 16)
         }
         middle = name[...]
         guard middle.utf8.count > 21, middle.dropLast(16).hasSuffix(".tmp-") else { return false }
-        return step(middle.dropLast(21)) != nil && isRandom(middle.suffix(16))
-    }
-
-    private static func isRandom(_ text: Substring) -> Bool {
-        text.utf8.count == 16 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
+        return step(middle.dropLast(21)) != nil && isHexadecimal(middle.suffix(16), 16)
     }
 
     private static func randomDigits() -> String { hexadecimal(UInt64.random(in: .min ... .max)) }

@@ -2,23 +2,23 @@ import Basics
 import Transformer
 
 extension GPT2ModelDescription {
-    /// Reads `config.json` of a Hugging Face directory; throws `.invalid` naming `file`, the member, what it holds
+    /// Reads `config.json` of a Hugging Face directory; throws 65 naming `file`, the member, what it holds
     /// and what was expected. A model that would be computed in another way than ours is refused, not approximated.
-    package init(configurationJSON bytes: [UInt8], file: String) throws(CheckpointError) {
-        do throws(JSONError) {
+    package init(configurationJSON bytes: [UInt8], file: String) throws {
+        do {
             try self.init(JSON(bytes, sizeLimit: Self.sizeLimit))
         } catch {
-            throw CheckpointError(.invalid, "\(file): \(error)")
+            throw ExitError(.badInput, "\(file): \(error)")
         }
     }
 
     /// The largest file that is read.
     static let sizeLimit = 16 << 20
 
-    private init(_ json: JSON) throws(JSONError) {
+    private init(_ json: JSON) throws {
         func require(
             _ name: String, _ expected: String, isRequired: Bool = false, _ fits: (JSON) -> Bool
-        ) throws(JSONError) {
+        ) throws {
             guard isRequired || json[name] != nil else { return }
             _ = try json.member(name, expected + "; only GPT-2 of that kind can be read") { fits($0) ? true : nil }
         }
@@ -31,21 +31,14 @@ extension GPT2ModelDescription {
         try require("layer_norm_epsilon", "\(Self.normEpsilon)") { $0.number == Self.normEpsilon }
         let (vocabulary, context) = (try json.int("vocab_size"), try json.int("n_positions"))
         let (width, layers, heads) = (try json.int("n_embd"), try json.int("n_layer"), try json.int("n_head"))
-        do throws(GPTConfigurationError) {
-            shape = try GPTConfiguration(
-                vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
-                headCount: heads)
-        } catch {
-            throw JSONError(error.description)
-        }
+        shape = try GPTConfiguration(
+            vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
+            headCount: heads)
         try require("n_inner", "null or 4 · n_embd") { $0.kind == .null || $0.int == 4 * width }
         // Absent or null, GPT-2's own 50256 would be meant, which a small vocabulary does not have.
         beginTokenID = json["bos_token_id"]?.int
         endTokenID = json["eos_token_id"]?.int
-        switch (json["dtype"] ?? json["torch_dtype"])?.string {
-        case "bfloat16": dataType = .bf16
-        case "float16": dataType = .f16
-        default: dataType = .f32
-        }
+        let type = (json["dtype"] ?? json["torch_dtype"])?.string
+        dataType = Self.typeNames.first { $0.value == type }?.key ?? .f32
     }
 }

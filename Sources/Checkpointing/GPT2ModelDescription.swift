@@ -13,6 +13,7 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     package static let normEpsilon = 1e-5
     /// Hugging Face's name of GELU by tanh, the only activation that the model computes.
     package static let activation = "gelu_new"
+    static let typeNames: [TensorDataType: String] = [.f32: "float32", .bf16: "bfloat16", .f16: "float16"]
 
     package init(
         shape: GPTConfiguration, beginTokenID: Int? = nil, endTokenID: Int? = nil, dataType: TensorDataType = .f32
@@ -31,7 +32,7 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     /// The bytes of `config.json`: what `transformers` 4 and 5 and llama.cpp's converter want to find.
     package func configurationJSON() -> [UInt8] {
         func id(_ token: Int?) -> JSONText { token.map { .number($0) } ?? nil }
-        let type = JSONText.string(dataType == .bf16 ? "bfloat16" : dataType == .f16 ? "float16" : "float32")
+        let type = JSONText.string(Self.typeNames[dataType] ?? "float32")
         return JSONText.object([
             ("activation_function", .string(Self.activation)),
             ("architectures", .array(["GPT2LMHeadModel"])),

@@ -21,12 +21,10 @@ package struct HuggingFaceModelFiles: Sendable {
 
     /// Reads the shape and every tensor table, and checks that they fit each other.
     ///
-    /// Throws `.missing` when a file is not there, `.invalid` with expected and found when it does not fit.
-    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
-        let configuration = try converting { () throws(FileSystemError) in
-            try InputFile(path.appending(Checkpoint.FileName.configuration), fileSystem: fileSystem)
-                .contents(limit: GPT2ModelDescription.sizeLimit)
-        }
+    /// Throws 66 when a file is not there, 65 with expected and found when it does not fit.
+    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
+        let configuration = try InputFile(path.appending(Checkpoint.FileName.configuration), fileSystem: fileSystem)
+            .contents(limit: GPT2ModelDescription.sizeLimit)
         var files: [SafetensorsFile] = []
         for name in try Self.weightFiles(path, fileSystem) {
             files.append(try SafetensorsFile(path: path.appending(name), fileSystem: fileSystem))
@@ -35,14 +33,14 @@ package struct HuggingFaceModelFiles: Sendable {
     }
 
     /// The model of a verified checkpoint.
-    package init(_ checkpoint: Checkpoint) throws(CheckpointError) {
+    package init(_ checkpoint: Checkpoint) throws {
         try self.init(
             checkpoint.path, checkpoint.contents(of: Checkpoint.FileName.configuration) ?? [], [checkpoint.model])
     }
 
     private init(
         _ path: FilePath, _ configuration: [UInt8], _ files: [SafetensorsFile]
-    ) throws(CheckpointError) {
+    ) throws {
         description = try GPT2ModelDescription(
             configurationJSON: configuration, file: path.appending(Checkpoint.FileName.configuration).shown)
         var places: [[UInt8]: Place] = [:]
@@ -50,7 +48,7 @@ package struct HuggingFaceModelFiles: Sendable {
             for entry in file.tensors where !Self.isIgnored(entry.name) {
                 let full = entry.name.hasPrefix(Self.prefix) ? entry.name : Self.prefix + entry.name
                 guard places.updateValue((file, entry), forKey: Array(full.utf8)) == nil else {
-                    throw CheckpointError(.invalid, "\(file.path.shown): tensor \(quoted(full)) is there twice")
+                    throw ExitError(.badInput, "\(file.path.shown): tensor \(quoted(full)) is there twice")
                 }
             }
         }
@@ -66,9 +64,8 @@ package struct HuggingFaceModelFiles: Sendable {
                 name: String(decoding: name, as: UTF8.self), dataType: place.entry.dataType, shape: place.entry.shape,
                 range: place.entry.range)
         }
-        try TensorDifferences(
-            expected: description.tensors, found: found.sorted { $0.name < $1.name }, dataTypes: [.f32, .bf16, .f16]
-        ).throwIfAny(in: path.shown)
+        try requireTensors(
+            description.tensors, among: found.sorted { $0.name < $1.name }, dataTypes: [.f32, .bf16, .f16], of: path)
         if let head, let tied = places[embedding], head.entry.shape != tied.entry.shape {
             throw Self.untied(head, "has shape \(head.entry.shape), the embedding \(tied.entry.shape)")
         }
@@ -78,30 +75,30 @@ package struct HuggingFaceModelFiles: Sendable {
     }
 
     /// Copies a tensor, named as in `description.tensors` (the prefix may be left out), widened to fp32. Values that
-    /// are not finite are refused, `.invalid` naming the tensor, and so is a token embedding that `lm_head.weight` is
+    /// are not finite are refused, 65 naming the tensor, and so is a token embedding that `lm_head.weight` is
     /// not equal to.
     ///
     /// - Precondition: `values` has exactly the tensor's number of elements.
-    package func read(_ name: String, into values: inout MutableSpan<Float>) throws(CheckpointError) {
+    package func read(_ name: String, into values: inout MutableSpan<Float>) throws {
         let full = name.hasPrefix(Self.prefix) ? name : Self.prefix + name
         guard let place = places[Array(full.utf8)] else {
-            throw CheckpointError(.invalid, "\(path.shown) has no tensor \(quoted(full))")
+            throw ExitError(.badInput, "\(path.shown) has no tensor \(quoted(full))")
         }
         try place.file.readFloats(place.entry, into: &values)
         try requireFinite(values.span, tensor: full, file: place.file.path)
         if let head, full == Self.embedding { try Self.requireEqual(head, to: values.span) }
     }
 
-    private static func requireEqual(_ head: Place, to embedding: Span<Float>) throws(CheckpointError) {
+    private static func requireEqual(_ head: Place, to embedding: Span<Float>) throws {
         let values = try head.file.floats(head.entry)
         for index in values.indices where values[index] != embedding[index] {
             throw untied(head, "is \(values[index]) at place \(index), the embedding \(embedding[index])")
         }
     }
 
-    private static func untied(_ head: Place, _ difference: String) -> CheckpointError {
-        CheckpointError(
-            .invalid,
+    private static func untied(_ head: Place, _ difference: String) -> ExitError {
+        ExitError(
+            .badInput,
             "\(head.file.path.shown): lm_head.weight is not tied to wte.weight: it \(difference); "
                 + "only models whose head is the token embedding can be read")
     }
@@ -109,12 +106,12 @@ package struct HuggingFaceModelFiles: Sendable {
     /// The bytes of a further file of the directory, such as `tokenizer.json`, or nil when it is not there.
     package static func contents(
         of name: String, in path: FilePath, limit: Int = 64 << 20, fileSystem: any FileSystem = LocalFileSystem()
-    ) throws(CheckpointError) -> [UInt8]? {
-        do throws(FileSystemError) {
+    ) throws -> [UInt8]? {
+        do {
             return try InputFile(path.appending(name), fileSystem: fileSystem).contents(limit: limit)
         } catch {
-            if error.isNotFound { return nil }
-            throw CheckpointError(error)
+            guard error.isNotFound else { throw error }
+            return nil
         }
     }
 
@@ -126,7 +123,7 @@ package struct HuggingFaceModelFiles: Sendable {
     /// The names of the files with weights: the one, or those of the index.
     private static func weightFiles(
         _ path: FilePath, _ fileSystem: any FileSystem
-    ) throws(CheckpointError) -> [String] {
+    ) throws -> [String] {
         let indexName = "model.safetensors.index.json"
         let single = Checkpoint.FileName.model
         if (try? fileSystem.status(path.appending(single), followLinks: false)) != nil { return [single] }
@@ -135,16 +132,16 @@ package struct HuggingFaceModelFiles: Sendable {
         }
         let index = path.appending(indexName).shown
         let map: [(name: [UInt8], value: JSON)]
-        do throws(JSONError) {
+        do {
             map = try JSON(bytes).member("weight_map", "an object") { $0.members }
         } catch {
-            throw CheckpointError(.invalid, "\(index): \(error)")
+            throw ExitError(.badInput, "\(index): \(error)")
         }
         var names: Set<String> = []
         for (tensor, file) in map {
             guard let name = file.string, Manifest.isPlainName(name), name.hasSuffix(".safetensors") else {
-                throw CheckpointError(
-                    .invalid,
+                throw ExitError(
+                    .badInput,
                     "\(index): weight_map gives \(file.source) for "
                         + "\(quoted(String(decoding: tensor, as: UTF8.self))), "
                         + "expected the plain name of a .safetensors file beside it")

@@ -39,9 +39,9 @@ package struct Manifest: Equatable, Sendable {
         ]).pretty + [0x0A]
     }
 
-    /// Reads a manifest; throws `.invalid` naming `path` and the value. It names nothing but plain files beside it.
-    init(json: [UInt8], path: String) throws(CheckpointError) {
-        func fail(_ what: String) -> CheckpointError { CheckpointError(.invalid, "\(path): \(what)") }
+    /// Reads a manifest; throws 65 naming `path` and the value. It names nothing but plain files beside it.
+    init(json: [UInt8], path: String) throws {
+        func fail(_ what: String) -> ExitError { ExitError(.badInput, "\(path): \(what)") }
         let value: JSON
         do {
             value = try JSON(json, sizeLimit: Self.sizeLimit)
@@ -55,7 +55,7 @@ package struct Manifest: Equatable, Sendable {
         for (bytes, entry) in members {
             let name = String(decoding: bytes, as: UTF8.self)
             guard Self.isPlainName(name) else { throw fail("\(quoted(name)) is not a plain file name") }
-            guard let size = entry["size"]?.int, size >= 0, let hash = entry["sha256"]?.string, Self.isHash(hash)
+            guard let size = entry["size"]?.int, size >= 0, let hash = entry["sha256"]?.string, isHexadecimal(hash, 64)
             else { throw fail("\(quoted(name)) needs a size and a SHA-256 of 64 hexadecimal digits") }
             files.append(File(name: name, size: size, sha256: hash))
         }
@@ -66,15 +66,13 @@ package struct Manifest: Equatable, Sendable {
 
     /// Letters, digits, `.`, `_` and `-`, not starting with a dot and not the manifest: nothing that leads elsewhere.
     static func isPlainName(_ name: String) -> Bool {
-        name.utf8.allSatisfy { isLetterOrDigit($0) || ".-_".utf8.contains($0) } && (1...128).contains(name.utf8.count)
+        func isAllowed(_ byte: UInt8) -> Bool {
+            switch Unicode.Scalar(byte) {
+            case "0"..."9", "A"..."Z", "a"..."z", ".", "-", "_": true
+            default: false
+            }
+        }
+        return name.utf8.allSatisfy(isAllowed) && (1...128).contains(name.utf8.count)
             && !name.hasPrefix(".") && name != fileName
-    }
-
-    private static func isLetterOrDigit(_ byte: UInt8) -> Bool {
-        (0x30...0x39).contains(byte) || (0x41...0x5A).contains(byte) || (0x61...0x7A).contains(byte)
-    }
-
-    private static func isHash(_ text: String) -> Bool {
-        text.utf8.count == 64 && text.utf8.allSatisfy { (0x30...0x39).contains($0) || (0x61...0x66).contains($0) }
     }
 }

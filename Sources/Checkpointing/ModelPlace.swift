@@ -10,16 +10,13 @@ package enum ModelPlace: Sendable {
     /// A Hugging Face model directory.
     case model(FilePath)
 
-    /// Throws `.missing` where there is nothing, `.invalid` where it is none of these.
-    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
-        let names = try converting { () throws(FileSystemError) in
-            let kind = try fileSystem.status(path, followLinks: true).kind
-            guard kind == .directory else {
-                throw FileSystemError(
-                    path, problem: "is \(kind.rawValue), expected a run, checkpoint or model directory")
-            }
-            return Set(try fileSystem.names(in: path).map(\.string))
+    /// Throws 66 where there is nothing, 65 where it is none of these.
+    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
+        let kind = try fileSystem.status(path, followLinks: true).kind
+        guard kind == .directory else {
+            throw FileSystemError(path, problem: "is \(kind.rawValue), expected a run, checkpoint or model directory")
         }
+        let names = Set(try fileSystem.names(in: path).map(\.string))
         if names.contains("checkpoints") {
             self = .run(CheckpointDirectory(path: path.appending("checkpoints"), fileSystem: fileSystem))
         } else if names.contains(Manifest.fileName) || CheckpointName.step(path.lastComponent?.string ?? "") != nil {
@@ -31,8 +28,8 @@ package enum ModelPlace: Sendable {
         } else if names.contains(Checkpoint.FileName.configuration) {
             self = .model(path)
         } else {
-            throw CheckpointError(
-                .invalid,
+            throw ExitError(
+                .badInput,
                 "\(path.shown) is no run, checkpoint or model directory: it has no checkpoints, no \(Manifest.fileName) "
                     + "and no \(Checkpoint.FileName.configuration)")
         }
@@ -50,19 +47,19 @@ package struct SavedModel: Sendable {
 
     /// Finds and opens it. A checkpoint's files stay open, so that a run that removes it meanwhile takes nothing away.
     ///
-    /// Throws `.missing` where there is none, `.invalid` where it does not verify or fit.
-    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+    /// Throws 66 where there is none, 65 where it does not verify or fit.
+    package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
         switch try ModelPlace(path, fileSystem: fileSystem) {
         case .run(let checkpoints):
             let found = try checkpoints.newestVerified()
             guard let newest = found.checkpoint else {
                 throw found.warnings.isEmpty
-                    ? CheckpointError(
-                        .missing,
+                    ? ExitError(
+                        .missingInput,
                         "\(path.shown) has no checkpoint yet; wait until the run has saved one, or send it SIGUSR1, "
                             + "which saves and stops it")
-                    : CheckpointError(
-                        .invalid,
+                    : ExitError(
+                        .badInput,
                         "no checkpoint of \(path.shown) verifies; `swiftlet inspect \(path.shown)` says why")
             }
             try self.init(newest, warnings: found.warnings)
@@ -73,8 +70,8 @@ package struct SavedModel: Sendable {
         }
     }
 
-    /// The model of a verified checkpoint; throws `.invalid` where its weights do not fit its shape.
-    package init(_ checkpoint: Checkpoint, warnings: [String] = []) throws(CheckpointError) {
+    /// The model of a verified checkpoint; throws 65 where its weights do not fit its shape.
+    package init(_ checkpoint: Checkpoint, warnings: [String] = []) throws {
         try self.init(checkpoint, HuggingFaceModelFiles(checkpoint), warnings)
     }
 
@@ -89,7 +86,7 @@ package struct SavedModel: Sendable {
 
     /// The bytes of a further file of the model, such as `tokenizer.json`, or nil when it has none. Of a checkpoint only
     /// what was verified counts.
-    package func contents(of name: String) throws(CheckpointError) -> [UInt8]? {
+    package func contents(of name: String) throws -> [UInt8]? {
         guard let checkpoint else { return try HuggingFaceModelFiles.contents(of: name, in: path) }
         return try checkpoint.contents(of: name)
     }

@@ -21,9 +21,9 @@ package final class RunDirectory: Sendable {
 
     /// Makes the directory where it is missing, parents included, and takes its lock.
     ///
-    /// Throws `.cannotCreate` when it cannot be written, so that a run fails before its first step and not at its
-    /// first save, and `.inUse` naming the holder when another run has it.
-    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws(CheckpointError) {
+    /// Throws 73 when it cannot be written, so that a run fails before its first step and not at its
+    /// first save, and 81 naming the holder when another run has it.
+    package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
         self.path = path
         self.fileSystem = fileSystem
         checkpoints = CheckpointDirectory(path: path.appending("checkpoints"), fileSystem: fileSystem)
@@ -41,23 +41,23 @@ package final class RunDirectory: Sendable {
                     + "a power cut may lose the newest checkpoint"
             }
             warnings = [lock.warning, unsynchronized].compactMap { $0 }
-        } catch let error as DirectoryLock.InUse {
-            throw CheckpointError(.inUse, "the run directory \(error)")
+        } catch let error as ExitError where error.exitCode == .inUse {
+            throw ExitError(.inUse, "the run directory \(error)")
         } catch {
             // A full disk is 74 wherever a run meets it: room may be made, and another try is worth it.
             let isFull = (error as? FileSystemError)?.isOutOfSpace == true
-            throw CheckpointError(
-                isFull ? .notCommitted : .cannotCreate,
+            throw ExitError(
+                isFull ? .writeFailed : .cannotCreate,
                 "the run directory \(path.shown) cannot be used: \(error); or choose another --run-dir")
         }
     }
 
     /// Writes `config.json`, the effective configuration, whole or not at all.
-    package func writeConfiguration(_ bytes: [UInt8]) throws(CheckpointError) {
+    package func writeConfiguration(_ bytes: [UInt8]) throws {
         do throws(FileSystemError) {
             try fileSystem.replaceFile(configurationPath, with: bytes)
         } catch {
-            throw CheckpointError(error.isOutOfSpace ? .notCommitted : .cannotCreate, "\(error)")
+            throw ExitError(error.isOutOfSpace ? .writeFailed : .cannotCreate, "\(error)")
         }
     }
 

@@ -14,29 +14,18 @@ package final class SafetensorsFile: Sendable {
     private let dataStart: Int
     private let places: [[UInt8]: Int]
 
-    private init(file: InputFile, header: SafetensorsHeader, dataStart: Int) {
-        self.file = file
-        self.header = header
-        self.dataStart = dataStart
-        var places: [[UInt8]: Int] = [:]
-        for (place, tensor) in header.tensors.enumerated() { places[Array(tensor.name.utf8)] = place }
-        self.places = places
-    }
-
-    /// Opens a file and checks its header; throws `.missing` or `.invalid` with the file and the reason.
-    package convenience init(
-        path: FilePath, fileSystem: any FileSystem = LocalFileSystem()
-    ) throws(CheckpointError) {
-        try self.init(converting { () throws(FileSystemError) in try InputFile(path, fileSystem: fileSystem) })
+    /// Opens a file and checks its header; throws 66 or 65 with the file and the reason.
+    package convenience init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
+        try self.init(InputFile(path, fileSystem: fileSystem))
     }
 
     /// Checks the header of an open file.
-    package convenience init(_ file: InputFile) throws(CheckpointError) {
-        func fail(_ what: String) -> CheckpointError {
-            CheckpointError(.invalid, "\(file.path.shown) is not a safetensors file: \(what)")
+    package init(_ file: InputFile) throws {
+        func fail(_ what: String) -> ExitError {
+            ExitError(.badInput, "\(file.path.shown) is not a safetensors file: \(what)")
         }
         guard file.size >= 8 else { throw fail("\(file.size) bytes, expected at least 8") }
-        let start = try converting { () throws(FileSystemError) in try file.bytes(min(file.size, 64), at: 0) }
+        let start = try file.bytes(min(file.size, 64), at: 0)
         if InputFile.isLFSPointer(start) { throw fail(InputFile.lfsAdvice) }
         let length = start.prefix(8).reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
         guard length <= UInt64(SafetensorsHeader.sizeLimit) else {
@@ -46,14 +35,15 @@ package final class SafetensorsFile: Sendable {
         guard count <= file.size - 8 else {
             throw fail("a header of \(count) bytes, but only \(file.size - 8) follow; the file was cut short")
         }
-        let json = try converting { () throws(FileSystemError) in try file.bytes(count, at: 8) }
-        let header: SafetensorsHeader
         do {
-            header = try SafetensorsHeader(json: json, dataSize: file.size - 8 - count)
-        } catch {
+            header = try SafetensorsHeader(json: file.bytes(count, at: 8), dataSize: file.size - 8 - count)
+        } catch let error as JSONError {
             throw fail("\(error)")
         }
-        self.init(file: file, header: header, dataStart: 8 + count)
+        self.file = file
+        dataStart = 8 + count
+        let names = header.tensors.enumerated().map { (Array($1.name.utf8), $0) }
+        places = Dictionary(names, uniquingKeysWith: { $1 })
     }
 
     /// The tensor of this name, or nil.
@@ -62,16 +52,16 @@ package final class SafetensorsFile: Sendable {
     /// Copies the tensor's bytes.
     ///
     /// - Precondition: `bytes` has exactly the tensor's size.
-    package func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws(CheckpointError) {
+    package func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws {
         precondition(bytes.byteCount == tensor.range.count, "the destination must have the tensor's size")
         let start = dataStart + tensor.range.lowerBound
-        try converting { () throws(FileSystemError) in try file.read(into: &bytes, at: start) }
+        try file.read(into: &bytes, at: start)
     }
 
-    /// Copies the tensor's values as fp32; BF16 and F16 are widened, which is exact. Other types throw `.invalid`.
+    /// Copies the tensor's values as fp32; BF16 and F16 are widened, which is exact. Other types throw 65.
     ///
     /// - Precondition: `values` has exactly the tensor's number of elements.
-    package func readFloats(_ tensor: TensorEntry, into values: inout MutableSpan<Float>) throws(CheckpointError) {
+    package func readFloats(_ tensor: TensorEntry, into values: inout MutableSpan<Float>) throws {
         precondition(values.count == tensor.elementCount, "the destination must have the tensor's number of elements")
         switch tensor.dataType {
         case .f32:
@@ -82,15 +72,15 @@ package final class SafetensorsFile: Sendable {
         case .f16:
             try widen(tensor, into: &values) { Float(Float16(bitPattern: $0)) }
         default:
-            throw CheckpointError(
-                .invalid,
+            throw ExitError(
+                .badInput,
                 "\(path.shown): tensor \(quoted(tensor.name)) has dtype \(tensor.dataType.rawValue), "
                     + "expected F32, BF16 or F16")
         }
     }
 
     /// The tensor's values as an array, for small tensors and tests.
-    package func floats(_ tensor: TensorEntry) throws(CheckpointError) -> [Float] {
+    package func floats(_ tensor: TensorEntry) throws -> [Float] {
         var values = [Float](repeating: 0, count: tensor.elementCount)
         var span = values.mutableSpan
         try readFloats(tensor, into: &span)
@@ -100,7 +90,7 @@ package final class SafetensorsFile: Sendable {
     /// Reads 16-bit values in pieces and converts each.
     private func widen(
         _ tensor: TensorEntry, into values: inout MutableSpan<Float>, _ convert: (UInt16) -> Float
-    ) throws(CheckpointError) {
+    ) throws {
         var buffer = [UInt16](repeating: 0, count: min(max(values.count, 1), 1 << 18))
         var done = 0
         while done < values.count {
@@ -108,9 +98,7 @@ package final class SafetensorsFile: Sendable {
             var span = buffer.mutableSpan
             var raw = span.mutableBytes
             let start = dataStart + tensor.range.lowerBound + 2 * done
-            try converting { () throws(FileSystemError) in
-                try file.read(into: &raw, part: 0..<2 * count, at: start)
-            }
+            try file.read(into: &raw, part: 0..<2 * count, at: start)
             for index in 0..<count { values[done + index] = convert(buffer[index]) }
             done += count
         }

@@ -12,21 +12,17 @@ package enum SafetensorsWriter {
     }
 
     /// The first bytes of the file: length, header, padding. `tensors` in the order of the file.
-    static func head(_ tensors: [TensorSource], metadata: [String: String]) throws(CheckpointError) -> [UInt8] {
-        var header: [(String, JSONText)] = []
-        if !metadata.isEmpty {
-            let texts = metadata.sorted { $0.key.utf8.lexicographicallyPrecedes($1.key.utf8) }
-            header.append(("__metadata__", .object(texts.map { ($0.key, .string($0.value)) })))
-        }
+    static func head(_ tensors: [TensorSource]) throws -> [UInt8] {
+        var header = [("__metadata__", JSONText.object([("format", "pt")]))]
         var names: Set<[UInt8]> = []
         var end = 0
         for tensor in tensors {
             guard let size = tensor.dataType.byteCount(shape: tensor.shape), end <= Int.max - size else {
-                throw CheckpointError(
-                    .notCommitted, "tensor \(quoted(tensor.name)) has the impossible shape \(tensor.shape)")
+                throw ExitError(
+                    .writeFailed, "tensor \(quoted(tensor.name)) has the impossible shape \(tensor.shape)")
             }
             guard names.insert(Array(tensor.name.utf8)).inserted else {
-                throw CheckpointError(.notCommitted, "two tensors are called \(quoted(tensor.name))")
+                throw ExitError(.writeFailed, "two tensors are called \(quoted(tensor.name))")
             }
             header.append(
                 (
@@ -41,19 +37,13 @@ package enum SafetensorsWriter {
         }
         var json = Array(JSONText.object(header).text.utf8)
         json += repeatElement(UInt8(ascii: " "), count: (8 - json.count % 8) % 8)
-        let length = (0..<8).map { UInt8(truncatingIfNeeded: json.count >> (8 * $0)) }
-        return length + json
+        return littleEndian(json.count, 8) + json
     }
 
-    /// Hands the whole file, piece by piece, to `sink`; no tensor is copied.
-    ///
-    /// - Parameter metadata: further texts for `__metadata__`, which always holds `"format": "pt"`.
-    package static func write(
-        _ tensors: [TensorSource], metadata: [String: String] = [:], to sink: (RawSpan) throws -> Void
-    ) throws {
+    /// Hands the whole file, piece by piece, to `sink`; no tensor is copied. `__metadata__` holds `"format": "pt"`.
+    package static func write(_ tensors: [TensorSource], to sink: (RawSpan) throws -> Void) throws {
         let ordered = ordered(tensors)
-        let texts = metadata.merging(["format": "pt"]) { _, new in new }
-        let head = try head(ordered, metadata: texts)
+        let head = try head(ordered)
         try sink(head.span.bytes)
         for tensor in ordered {
             let expected = tensor.dataType.byteCount(shape: tensor.shape) ?? 0
@@ -64,19 +54,15 @@ package enum SafetensorsWriter {
                 try sink(bytes)
             }
             guard written == expected else {
-                throw CheckpointError(
-                    .notCommitted,
+                throw ExitError(
+                    .writeFailed,
                     "tensor \(quoted(tensor.name)) gave \(written) bytes, expected \(expected) for its shape")
             }
         }
     }
 
     /// Bytes of the file that `write` makes.
-    package static func fileSize(_ tensors: [TensorSource], metadata: [String: String] = [:]) throws(CheckpointError)
-        -> Int
-    {
-        let texts = metadata.merging(["format": "pt"]) { _, new in new }
-        let data = tensors.reduce(0) { $0 + ($1.dataType.byteCount(shape: $1.shape) ?? 0) }
-        return try head(ordered(tensors), metadata: texts).count + data
+    package static func fileSize(_ tensors: [TensorSource]) throws -> Int {
+        try head(ordered(tensors)).count + tensors.reduce(0) { $0 + ($1.dataType.byteCount(shape: $1.shape) ?? 0) }
     }
 }

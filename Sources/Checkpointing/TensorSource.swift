@@ -73,9 +73,4 @@ package struct TensorSource {
         self.shape = shape
         self.withBytes = withBytes
     }
-
-    /// An fp32 tensor from an array; for small ones and for tests.
-    package init(name: String, shape: [Int], floats: [Float]) {
-        self.init(name: name, dataType: .f32, shape: shape) { body in try body(floats.span.bytes) }
-    }
 }

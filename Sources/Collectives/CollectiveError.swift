@@ -13,7 +13,7 @@ package struct CollectiveError: ExitCoded, Equatable {
     /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless it is of another kind.
     package let exitCode: ExitCode
 
-    package init(operation: String, rank: Int, code: Int32, reason: String, exitCode: ExitCode = .peerLost) {
+    package init(operation: String, rank: Int, code: Int32 = 0, reason: String, exitCode: ExitCode = .peerLost) {
         self.operation = operation
         self.rank = rank
         self.code = code

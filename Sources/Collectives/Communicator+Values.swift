@@ -2,19 +2,18 @@
 
 extension Communicator {
     /// Combines one number over ranks; every rank gets the result.
-    package func allReduce(_ value: Double, _ operation: ReductionOperation) throws(CollectiveError) -> Double {
+    package func allReduce<Value: Reducible>(
+        _ value: Value, _ operation: ReductionOperation
+    ) throws(CollectiveError) -> Value {
         var values = [value]
         var span = values.mutableSpan
         try allReduce(&span, operation)
         return values[0]
     }
 
-    /// Combines one number over ranks; every rank gets the result.
-    package func allReduce(_ value: Int64, _ operation: ReductionOperation) throws(CollectiveError) -> Int64 {
-        var values = [value]
-        var span = values.mutableSpan
-        try allReduce(&span, operation)
-        return values[0]
+    /// Agree, then act: whether `condition` holds on any rank. The same answer on every rank.
+    package func isAny(_ condition: Bool) throws(CollectiveError) -> Bool {
+        try allReduce(condition ? Int64(1) : 0, .maximum) > 0
     }
 
     /// Copies `root`'s message to every rank; only `root` needs to know it, or its length, before.

@@ -18,24 +18,15 @@ package protocol Communicator: AnyObject, Sendable {
     /// What carries the messages, for the log: `Open MPI v4.1.4`, `one process`, `2 threads`.
     var implementation: String { get }
 
-    /// Sums over ranks in the order that the implementation likes best (`MPI_Allreduce`); every rank gets the result.
-    func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError)
-    /// Combines over ranks element by element; every rank gets the result.
-    func allReduce(_ values: inout MutableSpan<Double>, _ operation: ReductionOperation) throws(CollectiveError)
-    /// Combines over ranks element by element; every rank gets the result.
-    func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
+    /// Combines over ranks element by element, in the order that the implementation likes best (`MPI_Allreduce`); every
+    /// rank gets the result.
+    func allReduce<Value: Reducible>(
+        _ values: inout MutableSpan<Value>, _ operation: ReductionOperation
+    ) throws(CollectiveError)
     /// Copies `root`'s bytes to every rank.
     func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError)
     /// Collects every rank's bytes at `root`, in rank order; other ranks get an empty array. Lengths may differ.
     func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]]
-    /// Sends to one rank and receives from the same one, at the same time. Counts may differ from one another.
-    /// - Precondition: `peer` is another rank.
-    func exchange(sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int) throws(CollectiveError)
-    /// The same inside one buffer: sends the elements of one range and receives into another.
-    /// - Precondition: `peer` is another rank, the ranges are inside `values` and do not overlap.
-    func exchange(
-        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
-    ) throws(CollectiveError)
     /// Starts to send a range to one rank and returns; the range must not change before `finish`. Messages of one tag
     /// (0 or 1) arrive in the order of their start.
     /// - Precondition: `peer` is another rank.
@@ -61,4 +52,38 @@ package enum ReductionOperation: Int32, Sendable, CaseIterable {
     case sum = 0
     case minimum = 1
     case maximum = 2
+}
+
+/// What `allReduce` combines.
+package protocol Reducible: BitwiseCopyable, Comparable, AdditiveArithmetic, Sendable {
+    static var numberType: NumberType { get }
+}
+
+/// A type of numbers that every implementation can combine.
+package enum NumberType: Int32, Sendable {
+    case float = 0
+    case double = 1
+    case int64 = 2
+}
+
+extension Float: Reducible { package static var numberType: NumberType { .float } }
+extension Double: Reducible { package static var numberType: NumberType { .double } }
+extension Int64: Reducible { package static var numberType: NumberType { .int64 } }
+
+/// Floats that stay where they are as long as the object lives, so that a transport can read and write them while their
+/// owner goes on.
+package protocol ExchangeMemory: AnyObject, Sendable {
+    /// Lends the elements of a range to read and write. The same elements are at the same address at every call.
+    func withMutableSpan<R, E: Error>(
+        _ range: Range<Int>, _ body: (inout MutableSpan<Float>) throws(E) -> R
+    ) throws(E) -> R
+}
+
+/// A message under way, from `startSend` or `startReceive` to `finish`.
+package struct Transfer: Sendable, Equatable {
+    /// The communicator's own number for it.
+    package let id: Int
+
+    /// - Parameter id: unique among the communicator's transfers under way.
+    package init(id: Int) { self.id = id }
 }

@@ -8,22 +8,14 @@ package final class SingleProcess: Communicator {
     package let worldSize = 1
     package let localRank = 0
     package let localSize = 1
-    package let hostName: String
+    package let hostName = currentHostName()
     package let implementation = "one process"
 
-    package init() {
-        hostName = currentHostName()
-    }
+    package init() {}
 
-    package func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {}
-
-    package func allReduce(
-        _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
+    package func allReduce<Value: Reducible>(
+        _ values: inout MutableSpan<Value>, _ operation: ReductionOperation
     ) throws(CollectiveError) {}
-
-    package func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
-    {
-    }
 
     package func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
         precondition(root == 0, "root \(root) in a world of one rank")
@@ -32,18 +24,6 @@ package final class SingleProcess: Communicator {
     package func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
         precondition(root == 0, "root \(root) in a world of one rank")
         return [bytes]
-    }
-
-    package func exchange(
-        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
-    ) throws(CollectiveError) {
-        preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
-    }
-
-    package func exchange(
-        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
-    ) throws(CollectiveError) {
-        preconditionFailure("a world of one rank has no rank \(peer) to exchange with")
     }
 
     package func startSend(

@@ -6,8 +6,6 @@ package struct GradientBuckets: Sendable, Equatable {
     package let ranges: [Range<Int>]
     /// The size of all buckets but perhaps the first.
     package let bucketElements: Int
-    /// How many elements the arena has.
-    package let elementCount: Int
 
     /// The size of buckets unless another is asked for: an eighth of the arena, so that most of a backward pass has
     /// something on its way, between 1 and 8 MiB, where messages are long and few and the scratch beside them small.
@@ -21,7 +19,6 @@ package struct GradientBuckets: Sendable, Equatable {
     /// - Precondition: `elementCount` is not negative, `bucketElements` is positive.
     package init(elementCount: Int, bucketElements: Int) {
         precondition(elementCount >= 0 && bucketElements >= 1)
-        self.elementCount = elementCount
         self.bucketElements = bucketElements
         ranges = stride(from: 0, to: elementCount, by: bucketElements).reversed().map {
             $0..<min($0 + bucketElements, elementCount)

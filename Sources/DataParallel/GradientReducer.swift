@@ -8,8 +8,7 @@ import Kernels
 /// arena's end to its start. Inside a rank the micro-batches combine by a binary counter: partial sums of 1, 2, 4, …
 /// micro-batches wait in buffers of their own and are added when a partner of the same size arrives, so the order is
 /// the canonical tree over the micro-batch index (for 3: (0+1)+2). Across ranks each bucket goes on along the same tree
-/// (`ReductionMode.exact`) when the last micro-batch has completed it: a round of messages at each call, so that no rank
-/// waits for another at every bucket, or at once (`ReductionOverlap`).
+/// (`ExactAllReduce`) when the last micro-batch has completed it.
 ///
 ///     reducer.beginStep()
 ///     for index in 0..<A {
@@ -23,18 +22,11 @@ package final class GradientReducer {
     package let microBatchesPerRank: Int
     /// The cut of the arena.
     package let buckets: GradientBuckets
-    /// How the ranks' sums are added.
-    package let mode: ReductionMode
-
-    /// Collectives since `beginStep`: the number of buckets, or 0 in a world of one rank.
-    package private(set) var collectiveCount = 0
-    /// Bytes of gradients that went through them since `beginStep`.
-    package private(set) var bytesReduced = 0
 
     /// Records what is done for each bucket, if set.
     package var timeline: Timeline? {
         didSet {
-            pipeline?.onRound = timeline.map { _ in { [unowned self] bucket in record(bucket) } }
+            exact?.onRound = timeline.map { _ in { [unowned self] bucket in record(bucket) } }
         }
     }
     /// When the bucket that is under way was turned to.
@@ -44,9 +36,9 @@ package final class GradientReducer {
     /// Partial sums of 2^level micro-batches.
     private let partials: [Buffer<Float>]
     private let communicator: any Communicator
-    // One of these two.
-    private let pipeline: PipelinedAllReduce?
-    private let rankSum: RankSum?
+    /// Nil where MPI adds as it likes.
+    private let exact: ExactAllReduce?
+    private let overlap: ReductionOverlap
 
     /// The micro-batch under way; nil outside of one.
     private var microBatch: Int?
@@ -64,7 +56,7 @@ package final class GradientReducer {
     ///   - bucketElements: how many elements are reduced at a time; by default `GradientBuckets` says.
     ///   - microBatchesPerRank: A, at least 1.
     ///   - overlap: how the reduction goes on beside the backward pass. The caller must not use the communicator between
-    ///     the begin and the end of the last micro-batch. `messages` is for 2^k ranks and `exact`; others block.
+    ///     the begin and the end of the last micro-batch. MPI's own sums block.
     /// - Throws: `KernelError` when memory cannot be reserved.
     package init(
         communicator: any Communicator, gradients: Buffer<Float>, bucketElements: Int? = nil, mode: ReductionMode,
@@ -73,7 +65,7 @@ package final class GradientReducer {
         precondition(microBatchesPerRank >= 1, "\(microBatchesPerRank) micro-batches a rank")
         self.communicator = communicator
         self.gradients = gradients
-        self.mode = mode
+        self.overlap = overlap
         self.microBatchesPerRank = microBatchesPerRank
         let bucketElements = bucketElements ?? GradientBuckets.defaultBucketElements(of: gradients.count)
         buckets = GradientBuckets(elementCount: gradients.count, bucketElements: bucketElements)
@@ -81,32 +73,22 @@ package final class GradientReducer {
         partials = try (0..<levels).map { _ in try memory.buffer(.partialSums, gradients.count) }
 
         let ranks = communicator.worldSize
-        let most = min(bucketElements, gradients.count)
-        if overlap == .messages, mode == .exact, PipelinedAllReduce.supports(worldSize: ranks) {
-            let flights = PipelinedAllReduce.capacity(worldSize: ranks, count: most)
-            let scratch: [Buffer<Float>] = try (0..<flights).map { _ in try memory.buffer(.reduction, (most + 1) / 2) }
-            pipeline = PipelinedAllReduce(gradients, maximumCount: most, scratch: scratch, on: communicator)
-            rankSum = nil
-        } else {
-            pipeline = nil
-            var exact: ExactAllReduce?
-            if mode == .exact, ranks > 1 {
-                let count = ExactAllReduce.scratchCount(maximumCount: most, worldSize: ranks)
-                let scratch: Buffer<Float> = try memory.buffer(.reduction, count)
-                exact = ExactAllReduce(maximumCount: most, worldSize: ranks, scratch: scratch)
-            }
-            rankSum = RankSum(
-                communicator: communicator, gradients: gradients, exact: exact, maximumCount: most)
+        guard mode == .exact, ranks > 1 else {
+            exact = nil
+            return
         }
+        let most = min(bucketElements, gradients.count)
+        let flights = overlap == .messages ? ExactAllReduce.capacity(worldSize: ranks, count: most) : 1
+        let room = ExactAllReduce.scratchCount(maximumCount: most, worldSize: ranks)
+        let scratch: [Buffer<Float>] = try (0..<flights).map { _ in try memory.buffer(.reduction, room) }
+        exact = ExactAllReduce(gradients, maximumCount: most, scratch: scratch, on: communicator)
     }
 
     /// Starts an optimizer step. After an error, also drops what was under way.
     package func beginStep() {
-        pipeline?.reset()
+        exact?.reset()
         microBatch = nil
         nextMicroBatch = 0
-        collectiveCount = 0
-        bytesReduced = 0
     }
 
     /// Starts micro-batch `index` of this rank.
@@ -131,9 +113,9 @@ package final class GradientReducer {
             "range \(range) completed where one that ends at \(frontier) should")
         frontier = range.lowerBound
         // What was started at earlier calls goes a round on before new buckets join.
-        if let pipeline, microBatch == microBatchesPerRank - 1 {
+        if let exact, microBatch == microBatchesPerRank - 1 {
             beginRecord()
-            try pipeline.advance()
+            try exact.advance()
         }
         while nextBucket < buckets.ranges.count, buckets.ranges[nextBucket].lowerBound >= frontier {
             let bucket = buckets.ranges[nextBucket]
@@ -151,10 +133,8 @@ package final class GradientReducer {
         microBatch = nil
         nextMicroBatch = index + 1
         guard nextMicroBatch == microBatchesPerRank else { return }
-        if let pipeline {
-            beginRecord()
-            try pipeline.finish()
-        }
+        beginRecord()
+        try exact?.finish()
         Activity.turn(toBucket: -1)
     }
 
@@ -163,25 +143,27 @@ package final class GradientReducer {
     private func combine(_ bucket: Range<Int>, microBatch index: Int) {
         if index == microBatchesPerRank - 1 {
             for level in partials.indices where index & (1 << level) != 0 {
-                Vector.add(partials[level], into: gradients, range: bucket)
+                Vector.add(partials[level][bucket], into: gradients[bucket])
             }
             return
         }
         // The bits of `index` say which levels are taken; adding one carries through the trailing ones.
         let level = (~index).trailingZeroBitCount
-        for lower in 0..<level { Vector.add(partials[lower], into: gradients, range: bucket) }
-        Vector.copy(gradients, into: partials[level], range: bucket)
+        for lower in 0..<level { Vector.add(partials[lower][bucket], into: gradients[bucket]) }
+        Vector.copy(gradients[bucket], into: partials[level][bucket])
     }
 
     private func reduce(_ bucket: Range<Int>) throws(CollectiveError) {
         guard communicator.worldSize > 1 else { return }
-        collectiveCount += 1
-        bytesReduced += bucket.count * MemoryLayout<Float>.stride
         beginRecord()
-        if let pipeline {
-            try pipeline.start(bucket)
-        } else if let rankSum {
-            try rankSum.sum(bucket)
+        if let exact {
+            try exact.start(bucket)
+            if overlap == .none { try exact.finish() }
+        } else {
+            Activity.turn(toBucket: bucket.lowerBound / buckets.bucketElements)
+            try gradients.withMutableSpan(bucket) { (values) throws(CollectiveError) in
+                try communicator.allReduce(&values, .sum)
+            }
             record(bucket)
         }
     }
@@ -195,4 +177,22 @@ package final class GradientReducer {
         timeline.record(.bucket, index: bucket.lowerBound / buckets.bucketElements, since: turned)
         turned = Timeline.now()
     }
+}
+
+extension Buffer: ExchangeMemory where Element == Float {}
+
+/// How the gradients of the ranks are summed (`--reduction`).
+package enum ReductionMode: String, CaseIterable, Codable, Sendable {
+    /// Along the canonical binary tree over ranks: the same bits at every number of ranks that divides the batch.
+    case exact
+    /// By MPI_Allreduce, in the order that the library chooses.
+    case mpi
+}
+
+/// How the exact reduction goes on beside the backward pass (`--overlap`). All have the same bits.
+package enum ReductionOverlap: String, CaseIterable, Codable, Sendable {
+    /// Each bucket is summed over ranks, start to end, when it is complete and still in the cache.
+    case none
+    /// Each bucket's messages are sent when it is complete, and each of their rounds is finished when later buckets are.
+    case messages
 }

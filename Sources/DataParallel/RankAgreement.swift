@@ -1,5 +1,6 @@
 import Basics
 import Collectives
+import Kernels
 
 /// Checks that all ranks run the same thing and hold the same weights.
 ///
@@ -35,7 +36,7 @@ package enum RankAgreement {
         precondition(fingerprints.count == names.count, "\(fingerprints.count) fingerprints of \(names.count) tensors")
         guard communicator.worldSize > 1 else { return }
         // The largest of ~x is ~ of the smallest x: one allreduce gives both ends.
-        let combined = Int64(bitPattern: combine(fingerprints))
+        let combined = Int64(bitPattern: fingerprints.reduce(UInt64(fingerprints.count), Fingerprint.combine))
         var ends = [combined, ~combined]
         var span = ends.mutableSpan
         try communicator.allReduce(&span, .maximum)
@@ -86,36 +87,34 @@ package enum RankAgreement {
 
     private static let mostShown = 8
 
-    /// A hash of a list of hashes that depends on their order.
-    private static func combine(_ fingerprints: [UInt64]) -> UInt64 {
-        var state = UInt64(truncatingIfNeeded: fingerprints.count) &+ 0x9E37_79B9_7F4A_7C15
-        for value in fingerprints {
-            state = (state ^ value) &* 0xBF58_476D_1CE4_E5B9
-            state ^= state >> 29
-        }
-        return state
-    }
-
-    // Strings as bytes: each one after its length in four bytes, lowest first.
-
     private static func encode(_ strings: [String]) -> [UInt8] {
-        strings.flatMap { text -> [UInt8] in
-            let bytes = Array(text.utf8)
-            let length = UInt32(bytes.count)
-            return (0..<4).map { UInt8(truncatingIfNeeded: length >> (8 * $0)) } + bytes
-        }
+        Array(JSONText.array(strings.map { .string($0) }).text.utf8)
     }
 
     private static func decode(_ bytes: [UInt8]) -> [String] {
-        var strings: [String] = []
-        var position = 0
-        while position + 4 <= bytes.count {
-            let length = (0..<4).reduce(0) { $0 | Int(bytes[position + $1]) << (8 * $1) }
-            position += 4
-            let end = min(position + length, bytes.count)
-            strings.append(String(decoding: bytes[position..<end], as: UTF8.self))
-            position = end
+        (try? JSON(bytes))?.elements?.compactMap(\.string) ?? []
+    }
+}
+
+/// The ranks do not agree: what differs, and which ranks have which value. Thrown on every rank, with the same text.
+package struct RankDisagreement: ExitCoded, Equatable {
+    /// 78 for a disagreement at start, 80 for weights that have diverged.
+    package let exitCode: ExitCode
+    /// The one line to print.
+    package let description: String
+
+    /// Ranks by their value, in order of each value's first rank: `ranks {0,1,3} --seed=1, rank {2} --seed=2`.
+    static func groups(_ values: [String]) -> String {
+        var groups: [(value: String, ranks: [String])] = []
+        for (rank, value) in values.enumerated() {
+            if let place = groups.firstIndex(where: { $0.value == value }) {
+                groups[place].ranks.append("\(rank)")
+            } else {
+                groups.append((value, ["\(rank)"]))
+            }
         }
-        return strings
+        return groups.map {
+            "\($0.ranks.count == 1 ? "rank" : "ranks") {\($0.ranks.joined(separator: ","))} \($0.value)"
+        }.joined(separator: ", ")
     }
 }

@@ -67,10 +67,7 @@ extension BFloat16: ActivationElement {
     @inline(__always)
     package static func load16(_ source: UnsafePointer<BFloat16>) -> SIMD16<Float> {
         let halves = UnsafeRawPointer(source).loadUnaligned(as: SIMD16<UInt16>.self)
-        // Lane by lane becomes one vpmovzxwd; `init(truncatingIfNeeded:)` may become a call that splits the vector.
-        var words = SIMD16<UInt32>()
-        for lane in 0..<16 { words[lane] = UInt32(halves[lane]) }
-        return unsafeBitCast(words &<< 16, to: SIMD16<Float>.self)
+        return unsafeBitCast(widened(halves) &<< 16, to: SIMD16<Float>.self)
     }
 
     @inline(__always)

@@ -1,33 +1,30 @@
 /// One pass of AdamW over a range of the arenas.
 package enum AdamWUpdate {
-    /// What one update needs besides the arenas; the same for every range.
+    /// What one update needs besides the arenas, as vectors; the same for every range.
     package struct Coefficients: Sendable {
-        /// The learning rate of this update.
-        package var learningRate: Double
-        /// Decoupled weight decay, 0 for tensors that do not decay.
-        package var weightDecay: Double
-        /// Decay of the first moment.
-        package var beta1: Double
-        /// Decay of the second moment.
-        package var beta2: Double
-        /// Added to the root of the second moment.
-        package var epsilon: Double
-        /// The number of this update, from 1, for the bias corrections.
-        package var step: Int
-        /// What each stored gradient is multiplied by first: 1 / tokens, times the clip factor.
-        package var gradientScale: Double
+        let scale, keep, beta1, rest1, beta2, rest2, rootCorrection, epsilon, stepSize: SIMD16<Float>
 
+        /// - Parameters:
+        ///   - weightDecay: decoupled, 0 for tensors that do not decay.
+        ///   - beta1: decay of the first moment, and `beta2` of the second.
+        ///   - epsilon: added to the root of the second moment.
+        ///   - step: the number of this update, from 1, for the bias corrections.
+        ///   - gradientScale: what each stored gradient is multiplied by first: 1 / tokens, times the clip factor.
         package init(
             learningRate: Double, weightDecay: Double, beta1: Double, beta2: Double, epsilon: Double, step: Int,
             gradientScale: Double
         ) {
-            self.learningRate = learningRate
-            self.weightDecay = weightDecay
-            self.beta1 = beta1
-            self.beta2 = beta2
-            self.epsilon = epsilon
-            self.step = step
-            self.gradientScale = gradientScale
+            let correction1 = 1 - power(beta1, Double(step))
+            let correction2 = 1 - power(beta2, Double(step))
+            scale = splat(Float(gradientScale))
+            keep = splat(Float(1 - learningRate * weightDecay))
+            self.beta1 = splat(Float(beta1))
+            rest1 = splat(Float(1 - beta1))
+            self.beta2 = splat(Float(beta2))
+            rest2 = splat(Float(1 - beta2))
+            rootCorrection = splat(Float(1 / correction2.squareRoot()))
+            self.epsilon = splat(Float(epsilon))
+            stepSize = splat(Float(-learningRate / correction1))
         }
     }
 
@@ -43,7 +40,6 @@ package enum AdamWUpdate {
         precondition(
             min(gradients.count, firstMoments.count, secondMoments.count, copy?.count ?? weights.count)
                 >= weights.count, "slices of other counts than \(weights.count)")
-        let factors = Factors(coefficients)
         pool.split(weights.count, grain: 4096) { _, range in
             let w = weights.pointer
             let g = gradients.pointer
@@ -51,42 +47,14 @@ package enum AdamWUpdate {
             let v = secondMoments.pointer
             let full = range.lowerBound + range.count / 16 * 16
             for i in stride(from: range.lowerBound, to: full, by: 16) {
-                let updated = updateVector(w + i, g + i, m + i, v + i, factors, 16)
+                let updated = updateVector(w + i, g + i, m + i, v + i, coefficients, 16)
                 if let copy { BFloat16.store16(updated, to: copy.pointer + i) }
             }
             if full < range.upperBound {
                 let left = range.upperBound - full
-                let updated = updateVector(w + full, g + full, m + full, v + full, factors, left)
+                let updated = updateVector(w + full, g + full, m + full, v + full, coefficients, left)
                 if let copy { BFloat16.store(updated, to: copy.pointer + full, count: left) }
             }
-        }
-    }
-
-    /// The coefficients as vectors.
-    private struct Factors {
-        let scale: SIMD16<Float>
-        let keep: SIMD16<Float>
-        let beta1: SIMD16<Float>
-        let rest1: SIMD16<Float>
-        let beta2: SIMD16<Float>
-        let rest2: SIMD16<Float>
-        let rootCorrection: SIMD16<Float>
-        let epsilon: SIMD16<Float>
-        let stepSize: SIMD16<Float>
-
-        init(_ coefficients: Coefficients) {
-            let step = Double(coefficients.step)
-            let correction1 = 1 - power(coefficients.beta1, step)
-            let correction2 = 1 - power(coefficients.beta2, step)
-            scale = splat(Float(coefficients.gradientScale))
-            keep = splat(Float(1 - coefficients.learningRate * coefficients.weightDecay))
-            beta1 = splat(Float(coefficients.beta1))
-            rest1 = splat(Float(1 - coefficients.beta1))
-            beta2 = splat(Float(coefficients.beta2))
-            rest2 = splat(Float(1 - coefficients.beta2))
-            rootCorrection = splat(Float(1 / correction2.squareRoot()))
-            epsilon = splat(Float(coefficients.epsilon))
-            stepSize = splat(Float(-coefficients.learningRate / correction1))
         }
     }
 
@@ -94,7 +62,7 @@ package enum AdamWUpdate {
     @_transparent
     private static func updateVector(
         _ w: UnsafeMutablePointer<Float>, _ g: UnsafePointer<Float>, _ m: UnsafeMutablePointer<Float>,
-        _ v: UnsafeMutablePointer<Float>, _ f: Factors, _ left: Int
+        _ v: UnsafeMutablePointer<Float>, _ f: Coefficients, _ left: Int
     ) -> SIMD16<Float> {
         let gradient = Float.load(g, count: left) * f.scale
         let first = (Float.load(m, count: left) * f.beta1).addingProduct(gradient, f.rest1)

@@ -20,20 +20,15 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
     /// Keys whose scores exist at a time.
     static var keyTile: Int { 256 }
 
-    let sequences: Int
-    let context: Int
-    let heads: Int
-    let headSize: Int
+    let sequences, context, heads, headSize: Int
     let pool: ThreadPool
     let scale: Float
     /// Elements from one row of queries, keys and values to the next, and of the output.
-    let qkvStride: Int
-    let outputStride: Int
+    let qkvStride, outputStride: Int
     /// P.
     let rowWords: Int
     /// D and T, padded.
-    let width: Int
-    let length: Int
+    let width, length: Int
     /// Words from one row of a transposed operand to the next: 16 more than a power of two, so that rows do not share
     /// cache sets.
     let transposedStride: Int
@@ -44,32 +39,25 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
     /// What one thread computes with.
     struct Worker {
         /// [P, T] words of keys and values, the right operands of scores and of probability gradients.
-        let keysTransposed: Buffer<UInt32>
-        let valuesTransposed: Buffer<UInt32>
+        let keysTransposed, valuesTransposed: Buffer<UInt32>
         /// [T in words, D] values in the forward pass, keys in the backward pass: right operands of weighted sums.
         let rows: Buffer<UInt32>
         /// [8, P] queries and output gradients.
-        let queries: Buffer<UInt32>
-        let outputGradients: Buffer<UInt32>
+        let queries, outputGradients: Buffer<UInt32>
         /// [8, keys]
-        let scores: Buffer<Float>
-        let probabilityGradients: Buffer<Float>
+        let scores, probabilityGradients: Buffer<Float>
         /// [8, keys] probabilities in the forward pass, score gradients in the backward pass.
         let weights: Buffer<E>
         /// [64, D] the weighted sums of a tile's queries.
         let sums: Buffer<Float>
         /// [64 in words, keys] probabilities and score gradients of a tile's queries: left operands, transposed.
-        let probabilityWords: Buffer<UInt32>
-        let scoreGradientWords: Buffer<UInt32>
+        let probabilityWords, scoreGradientWords: Buffer<UInt32>
         /// [64 in words, D] queries and output gradients of a tile.
-        let queryWords: Buffer<UInt32>
-        let outputGradientWords: Buffer<UInt32>
+        let queryWords, outputGradientWords: Buffer<UInt32>
         /// [T, D]
-        let keyGradients: Buffer<Float>
-        let valueGradients: Buffer<Float>
+        let keyGradients, valueGradients: Buffer<Float>
         /// [64] each.
-        let largest: Buffer<Float>
-        let totals: Buffer<Float>
+        let largest, totals: Buffer<Float>
     }
 
     /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.

@@ -77,63 +77,45 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
 
     /// The elements of a range.
     package subscript(range: Range<Int>) -> BufferSlice<Element> {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
+        requireInside(range)
         return BufferSlice(buffer: self, offset: range.lowerBound, count: range.count)
     }
 
     /// Lends the elements of a range to read.
     package func withSpan<R, E: Error>(_ range: Range<Int>, _ body: (Span<Element>) throws(E) -> R) throws(E) -> R {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
-        return try body(UnsafeBufferPointer(start: base + range.lowerBound, count: range.count).span)
+        try body(UnsafeBufferPointer(elements(range)).span)
     }
 
     /// Lends the elements of a range to read and write.
     package func withMutableSpan<R, E: Error>(
         _ range: Range<Int>, _ body: (inout MutableSpan<Element>) throws(E) -> R
     ) throws(E) -> R {
-        precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
-        let elements = UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count)
+        let elements = elements(range)
         var span = elements.mutableSpan
         return try body(&span)
     }
 
-    /// Lends the same range of two buffers to read and write.
-    package func withMutableSpans<R, E: Error>(
-        _ range: Range<Int>, and other: Buffer,
-        _ body: (inout MutableSpan<Element>, inout MutableSpan<Element>) throws(E) -> R
-    ) throws(E) -> R {
-        precondition(range.lowerBound >= 0 && range.upperBound <= min(count, other.count), "range \(range) outside")
-        precondition(self !== other, "one buffer cannot be lent twice")
-        let first = UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count)
-        let second = UnsafeMutableBufferPointer(start: other.base + range.lowerBound, count: range.count)
-        var span = first.mutableSpan
-        var otherSpan = second.mutableSpan
-        return try body(&span, &otherSpan)
-    }
-
     /// Copies elements out, for tests, statistics and files.
-    package func array(_ range: Range<Int>? = nil) -> [Element] {
-        withSpan(range ?? 0..<count) { span in
-            [Element](unsafeUninitializedCapacity: span.count) { target, initialized in
-                for i in 0..<span.count { target.initializeElement(at: i, to: span[i]) }
-                initialized = span.count
-            }
-        }
-    }
+    package func array(_ range: Range<Int>? = nil) -> [Element] { Array(elements(range ?? 0..<count)) }
 
-    /// Copies `elements` in, from `offset` on.
-    package func set(_ elements: [Element], at offset: Int = 0) {
-        precondition(offset >= 0 && offset + elements.count <= count, "\(elements.count) elements do not fit")
-        elements.withUnsafeBufferPointer { source in
-            if let start = source.baseAddress { (base + offset).update(from: start, count: source.count) }
-        }
+    /// Copies `source` in, from `offset` on.
+    package func set(_ source: [Element], at offset: Int = 0) {
+        _ = elements(offset..<offset + source.count).update(from: source)
     }
 
     /// Sets every element of a range to zero bits.
     package func zero(_ range: Range<Int>? = nil) {
-        let range = range ?? 0..<count
+        let bytes = UnsafeMutableRawBufferPointer(elements(range ?? 0..<count))
+        if let start = bytes.baseAddress { memset(start, 0, bytes.count) }
+    }
+
+    private func elements(_ range: Range<Int>) -> UnsafeMutableBufferPointer<Element> {
+        requireInside(range)
+        return UnsafeMutableBufferPointer(start: base + range.lowerBound, count: range.count)
+    }
+
+    private func requireInside(_ range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= count, "range \(range) outside 0..<\(count)")
-        memset(base + range.lowerBound, 0, range.count * MemoryLayout<Element>.stride)
     }
 }
 
@@ -145,12 +127,6 @@ package struct BufferSlice<Element: BitwiseCopyable>: @unchecked Sendable {
     package let offset: Int
     /// Number of elements.
     package let count: Int
-
-    init(buffer: Buffer<Element>, offset: Int, count: Int) {
-        self.buffer = buffer
-        self.offset = offset
-        self.count = count
-    }
 
     /// The position in `buffer`.
     package var range: Range<Int> { offset..<offset + count }

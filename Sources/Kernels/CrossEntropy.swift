@@ -7,19 +7,23 @@ import Glibc
 
 /// Softmax and cross-entropy of a block of rows, with the gradient in the same pass.
 package enum CrossEntropy {
-    /// Writes each row's loss, −log softmax(logits)[target], and turns `logits` [R, stride] into the gradient of the
-    /// losses' sum: softmax − one-hot. Computed in fp32; columns from V to `stride` are not read and become zero.
+    /// Writes each row's loss, −log softmax(logits)[target], computed in fp32. With `writesGradient`, for training,
+    /// turns `logits` [R, stride] into the gradient of the losses' sum: softmax − one-hot. Columns from V to `stride` are
+    /// not read; in the gradient they are zero.
     ///
     /// `targets` and `losses` have R elements; `scratch` has at least threads × (V rounded up to 16) elements.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    package static func lossAndGradient<E: ActivationElement>(
+    package static func loss<E: ActivationElement>(
         _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
-        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
+        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>, writesGradient: Bool
     ) {
+        let rows = targets.count
         let padded = (V + 15) / 16 * 16
-        requireRoom(pool, logits.count, rowStride, targets.count, losses.count, V, scratch.count)
-        pool.split(targets.count) { thread, rows in
+        precondition(
+            rowStride >= V && logits.count >= rows * rowStride && losses.count >= rows
+                && scratch.count >= pool.threadCount * padded, "too little memory for [\(rows), \(V)]")
+        pool.split(rows) { thread, rows in
             let powers = scratch.pointer + thread * padded
             for r in rows {
                 let row = logits.pointer + r * rowStride
@@ -28,6 +32,7 @@ package enum CrossEntropy {
                 let targetLogit = row[target].float
                 let (largest, total) = exponentials(of: row, V, into: powers)
                 losses.pointer[r] = log(total) + largest - targetLogit
+                guard writesGradient else { continue }
                 let scale = splat(1 / total)
                 for v in stride(from: 0, to: V, by: 16) {
                     E.store(Float.load16(powers + v) * scale, to: row + v, count: V - v)
@@ -36,34 +41,6 @@ package enum CrossEntropy {
                 for v in V..<max(V, rowStride) { row[v] = E(rounding: 0) }
             }
         }
-    }
-
-    /// Writes each row's loss alone; `logits` stay as they are. For evaluation.
-    @_specialize(where E == Float)
-    @_specialize(where E == BFloat16)
-    package static func loss<E: ActivationElement>(
-        _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
-        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>
-    ) {
-        let padded = (V + 15) / 16 * 16
-        requireRoom(pool, logits.count, rowStride, targets.count, losses.count, V, scratch.count)
-        pool.split(targets.count) { thread, rows in
-            for r in rows {
-                let row = logits.pointer + r * rowStride
-                let target = Int(targets.pointer[r])
-                precondition((0..<V).contains(target), "token \(target) of \(V)")
-                let (largest, total) = exponentials(of: row, V, into: scratch.pointer + thread * padded)
-                losses.pointer[r] = log(total) + largest - row[target].float
-            }
-        }
-    }
-
-    private static func requireRoom(
-        _ pool: ThreadPool, _ logits: Int, _ rowStride: Int, _ rows: Int, _ losses: Int, _ V: Int, _ scratch: Int
-    ) {
-        precondition(
-            rowStride >= V && logits >= rows * rowStride && losses >= rows
-                && scratch >= pool.threadCount * ((V + 15) / 16 * 16), "too little memory for [\(rows), \(V)]")
     }
 
     /// Writes e^(x − largest) and returns the largest x and the sum of the powers.

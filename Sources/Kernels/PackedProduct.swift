@@ -39,8 +39,7 @@ enum PackedProduct {
     @_specialize(where E == BFloat16)
     private static func wideBlock<E: ActivationElement>(
         _ type: E.Type, _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aWord: Int, _ b: UnsafePointer<UInt32>,
-        _ bStride: Int,
-        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
+        _ bStride: Int, _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
     ) {
         var left = Sums(c, cStride, accumulates)
         var right = Sums(c + 16, cStride, accumulates)
@@ -50,22 +49,10 @@ enum PackedProduct {
             let b0 = loadWords(row)
             let b1 = loadWords(row + 16)
             // Each word of a goes to all lanes and meets both vectors of b.
-            left.s0 = dot(type, left.s0, column[0], b0)
-            right.s0 = dot(type, right.s0, column[0], b1)
-            left.s1 = dot(type, left.s1, column[aRow], b0)
-            right.s1 = dot(type, right.s1, column[aRow], b1)
-            left.s2 = dot(type, left.s2, column[2 * aRow], b0)
-            right.s2 = dot(type, right.s2, column[2 * aRow], b1)
-            left.s3 = dot(type, left.s3, column[3 * aRow], b0)
-            right.s3 = dot(type, right.s3, column[3 * aRow], b1)
-            left.s4 = dot(type, left.s4, column[4 * aRow], b0)
-            right.s4 = dot(type, right.s4, column[4 * aRow], b1)
-            left.s5 = dot(type, left.s5, column[5 * aRow], b0)
-            right.s5 = dot(type, right.s5, column[5 * aRow], b1)
-            left.s6 = dot(type, left.s6, column[6 * aRow], b0)
-            right.s6 = dot(type, right.s6, column[6 * aRow], b1)
-            left.s7 = dot(type, left.s7, column[7 * aRow], b0)
-            right.s7 = dot(type, right.s7, column[7 * aRow], b1)
+            for i in 0..<8 {
+                left.rows[unchecked: i] = dot(type, left.rows[unchecked: i], column[i &* aRow], b0)
+                right.rows[unchecked: i] = dot(type, right.rows[unchecked: i], column[i &* aRow], b1)
+            }
             column += aWord
             row += bStride
         }
@@ -78,62 +65,33 @@ enum PackedProduct {
     @_specialize(where E == BFloat16)
     private static func narrowBlock<E: ActivationElement>(
         _ type: E.Type, _ a: UnsafePointer<UInt32>, _ aRow: Int, _ aWord: Int, _ b: UnsafePointer<UInt32>,
-        _ bStride: Int,
-        _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
+        _ bStride: Int, _ c: UnsafeMutablePointer<Float>, _ cStride: Int, _ K: Int, _ accumulates: Bool
     ) {
         var sums = Sums(c, cStride, accumulates)
         var column = a
         var row = b
         for _ in 0..<K {
             let b0 = loadWords(row)
-            sums.s0 = dot(type, sums.s0, column[0], b0)
-            sums.s1 = dot(type, sums.s1, column[aRow], b0)
-            sums.s2 = dot(type, sums.s2, column[2 * aRow], b0)
-            sums.s3 = dot(type, sums.s3, column[3 * aRow], b0)
-            sums.s4 = dot(type, sums.s4, column[4 * aRow], b0)
-            sums.s5 = dot(type, sums.s5, column[5 * aRow], b0)
-            sums.s6 = dot(type, sums.s6, column[6 * aRow], b0)
-            sums.s7 = dot(type, sums.s7, column[7 * aRow], b0)
+            for i in 0..<8 { sums.rows[unchecked: i] = dot(type, sums.rows[unchecked: i], column[i &* aRow], b0) }
             column += aWord
             row += bStride
         }
         sums.store(c, cStride)
     }
 
-    /// Eight rows of sixteen sums. Fields rather than an array, so that each is a register.
+    /// Eight rows of sixteen sums, each a register: every index is a constant once the loops are unrolled.
     private struct Sums {
-        var s0 = SIMD16<Float>()
-        var s1 = SIMD16<Float>()
-        var s2 = SIMD16<Float>()
-        var s3 = SIMD16<Float>()
-        var s4 = SIMD16<Float>()
-        var s5 = SIMD16<Float>()
-        var s6 = SIMD16<Float>()
-        var s7 = SIMD16<Float>()
+        var rows = InlineArray<8, SIMD16<Float>>(repeating: SIMD16())
 
         @_transparent
         init(_ c: UnsafePointer<Float>, _ stride: Int, _ accumulates: Bool) {
             guard accumulates else { return }
-            s0 = Float.load16(c)
-            s1 = Float.load16(c + stride)
-            s2 = Float.load16(c + 2 * stride)
-            s3 = Float.load16(c + 3 * stride)
-            s4 = Float.load16(c + 4 * stride)
-            s5 = Float.load16(c + 5 * stride)
-            s6 = Float.load16(c + 6 * stride)
-            s7 = Float.load16(c + 7 * stride)
+            for i in 0..<8 { rows[unchecked: i] = Float.load16(c + i &* stride) }
         }
 
         @_transparent
         func store(_ c: UnsafeMutablePointer<Float>, _ stride: Int) {
-            Float.store16(s0, to: c)
-            Float.store16(s1, to: c + stride)
-            Float.store16(s2, to: c + 2 * stride)
-            Float.store16(s3, to: c + 3 * stride)
-            Float.store16(s4, to: c + 4 * stride)
-            Float.store16(s5, to: c + 5 * stride)
-            Float.store16(s6, to: c + 6 * stride)
-            Float.store16(s7, to: c + 7 * stride)
+            for i in 0..<8 { Float.store16(rows[unchecked: i], to: c + i &* stride) }
         }
     }
 

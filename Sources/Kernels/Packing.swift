@@ -60,7 +60,7 @@ enum Packing {
                 let from = UnsafeRawPointer(source + row * stride) + 4 * word
                 let to = target + word * targetStride + row
                 if row + 16 <= rows, (word + 16) * 4 <= columns * width {
-                    WordSquare(words: from, stride: step).transposed.store(to, stride: 4 * targetStride)
+                    instructions_transpose(from, step, to, 4 * targetStride)
                 } else {
                     for w in 0..<16 {
                         for r in 0..<16 {
@@ -150,8 +150,8 @@ enum Packing {
                     from += height / 16 * step
                 }
                 for column in Swift.stride(from: 0, to: count, by: 16) {
-                    WordSquare(words: gathered + 4 * column, stride: 4 * turnedColumns).transposed
-                        .store(target + (first + column) * rows + row, stride: rows * width)
+                    instructions_transpose(
+                        gathered + 4 * column, 4 * turnedColumns, target + (first + column) * rows + row, rows * width)
                 }
             }
         }
@@ -179,10 +179,18 @@ enum Packing {
     }
 }
 
-/// Sixteen bit patterns in the low halves of words. Lane by lane, as in `BFloat16.load16`.
+/// Sixteen bit patterns in the low halves of words. Lane by lane becomes one vpmovzxwd; `init(truncatingIfNeeded:)` may
+/// become a call that splits the vector.
 @_transparent
 func widened(_ halves: SIMD16<UInt16>) -> Words {
     var words = Words()
     for lane in 0..<16 { words[lane] = UInt32(halves[lane]) }
     return words
+}
+
+/// Sixteen bf16 numbers each of two rows, as words.
+@_transparent
+func pairedRows(_ source: UnsafeRawPointer, _ offset: Int, _ stride: Int) -> Words {
+    widened(source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt16>.self))
+        | widened(source.loadUnaligned(fromByteOffset: offset + stride, as: SIMD16<UInt16>.self)) &<< 16
 }

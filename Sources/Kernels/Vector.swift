@@ -1,35 +1,19 @@
 /// Whole-buffer operations.
 package enum Vector {
-    /// `target` += `source` over a range of both.
-    package static func add(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
-        requireRange(range, source.count, target.count)
-        let s = source.base
-        let t = target.base
-        for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
-            let left = range.upperBound - i
+    /// `target` += `source`.
+    package static func add(_ source: BufferSlice<Float>, into target: BufferSlice<Float>) {
+        precondition(target.count >= source.count, "room for \(target.count) of \(source.count) elements")
+        let (s, t) = (source.pointer, target.pointer)
+        for i in stride(from: 0, to: source.count, by: 16) {
+            let left = source.count - i
             Float.store(Float.load(t + i, count: left) + Float.load(s + i, count: left), to: t + i, count: left)
         }
     }
 
-    /// `sum` = `a` + `b`; may be the same memory as either.
-    package static func add(_ a: BufferSlice<Float>, _ b: BufferSlice<Float>, into sum: BufferSlice<Float>) {
-        precondition(min(a.count, b.count) >= sum.count, "too few elements for a sum of \(sum.count)")
-        for i in stride(from: 0, to: sum.count, by: 16) {
-            let left = sum.count - i
-            Float.store(
-                Float.load(a.pointer + i, count: left) + Float.load(b.pointer + i, count: left), to: sum.pointer + i,
-                count: left)
-        }
-    }
-
-    /// Copies a range of `source` to the same range of `target`.
-    package static func copy(_ source: Buffer<Float>, into target: Buffer<Float>, range: Range<Int>) {
-        requireRange(range, source.count, target.count)
-        (target.base + range.lowerBound).update(from: source.base + range.lowerBound, count: range.count)
-    }
-
-    private static func requireRange(_ range: Range<Int>, _ a: Int, _ b: Int) {
-        precondition(range.lowerBound >= 0 && range.upperBound <= min(a, b), "range \(range) of \(a) and \(b) elements")
+    /// `target` = `source`.
+    package static func copy(_ source: BufferSlice<Float>, into target: BufferSlice<Float>) {
+        precondition(target.count >= source.count, "room for \(target.count) of \(source.count) elements")
+        target.pointer.update(from: source.pointer, count: source.count)
     }
 
     /// `target` = `source`, rounded.

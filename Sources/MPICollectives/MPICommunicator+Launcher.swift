@@ -1,5 +1,4 @@
 import Collectives
-import Glibc
 
 // What the launcher's environment variables say, before and after MPI is started: pure functions of an environment.
 //
@@ -14,8 +13,9 @@ extension MPICommunicator {
 
     /// How many ranks the launcher says that it started; nil when there is none, or it does not say.
     package static func launcherWorldSize(environment: [String: String]) -> Int? {
-        let slurmNames = hasTaskRank(environment) ? slurmSizeNames : []
-        return firstNumber(sizeNames + slurmNames, in: environment).flatMap { $0 >= 1 ? $0 : nil }
+        let isTask = environment["PMIX_RANK"] != nil || environment["PMI_RANK"] != nil
+        let number = firstNumber(sizeNames + (isTask ? slurmSizeNames : []), in: environment)
+        return number.flatMap { $0 >= 1 ? $0 : nil }
     }
 
     /// This process's rank as the launcher counts, for messages before MPI runs; nil without a launcher.
@@ -30,7 +30,7 @@ extension MPICommunicator {
             let tasks = firstNumber(["SLURM_STEP_NUM_TASKS"], in: environment), tasks > 1
         else { return nil }
         return CollectiveError(
-            operation: "start", rank: launcherRank(environment: environment) ?? 0, code: 0,
+            operation: "start", rank: launcherRank(environment: environment) ?? 0,
             reason:
                 "srun started \(tasks) tasks that cannot see each other; start with launch/slurm or mpirun, or with "
                 + "srun --mpi=pmix where Slurm and the MPI library have it",
@@ -40,37 +40,18 @@ extension MPICommunicator {
     /// What is wrong when the launcher and the library see different worlds; nil when they agree.
     package static func mismatch(environment: [String: String], worldSize: Int, library: String) -> String? {
         guard let started = launcherWorldSize(environment: environment), started != worldSize else { return nil }
-        let launcher = launcherName(environment)
+        let launcher =
+            environment["OMPI_COMM_WORLD_SIZE"] != nil
+            ? "mpirun" : environment["SLURM_PROCID"] != nil ? "srun" : "mpiexec"
         return "launcher and MPI library do not match: \(launcher) started \(started) ranks, but this MPI library sees "
             + "\(worldSize); start with the mpirun of the same MPI (\(library)), or srun with the PMI that it was built for"
-    }
-
-    /// The launcher's variables of this process.
-    package static func launcherEnvironment() -> [String: String] {
-        var found: [String: String] = [:]
-        for name in sizeNames + rankNames + slurmSizeNames + ["SLURM_PROCID"] {
-            if let value = getenv(name) { found[name] = String(cString: value) }
-        }
-        return found
     }
 
     private static let sizeNames = ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE"]
     private static let slurmSizeNames = ["SLURM_STEP_NUM_TASKS", "SLURM_NTASKS", "SLURM_NPROCS"]
     private static let rankNames = ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK"]
 
-    private static func hasTaskRank(_ environment: [String: String]) -> Bool {
-        environment["PMIX_RANK"] != nil || environment["PMI_RANK"] != nil
-    }
-
-    private static func launcherName(_ environment: [String: String]) -> String {
-        if environment["OMPI_COMM_WORLD_SIZE"] != nil { return "mpirun" }
-        return environment["SLURM_PROCID"] != nil ? "srun" : "mpiexec"
-    }
-
     private static func firstNumber(_ names: [String], in environment: [String: String]) -> Int? {
-        for name in names {
-            if let text = environment[name], let number = Int(text) { return number }
-        }
-        return nil
+        names.lazy.compactMap { environment[$0].flatMap { Int($0) } }.first
     }
 }

@@ -5,21 +5,22 @@ import Collectives
 /// The ranks that `mpirun` or `srun` started, over MPI.
 ///
 /// MPI can be started once in the life of a process, so there is one of these. Calls come from the thread that made it
-/// (MPI_THREAD_FUNNELED).
+/// (MPI_THREAD_FUNNELED). MPI makes no progress of its own between calls: a transfer that both sides have started moves
+/// when one of them makes its next call.
 package final class MPICommunicator: Communicator {
     package let rank: Int
     package let worldSize: Int
     package let localRank: Int
     package let localSize: Int
-    package let hostName: String
+    package let hostName = currentHostName()
     package let implementation: String
 
-    /// Starts MPI and checks that it is usable: its thread level, and that the launcher speaks to this very library.
+    /// Starts MPI and checks that the launcher speaks to this very library.
     ///
-    /// - Parameter environment: where the launcher's variables are; those of this process by default.
+    /// - Parameter environment: where the launcher's variables are.
     /// - Throws: `CollectiveError` of operation `start`; its exit code is 78 when the launcher started several ranks but
     ///   this MPI library sees one, else 70.
-    package init(environment: [String: String] = launcherEnvironment()) throws(CollectiveError) {
+    package init(environment: [String: String]) throws(CollectiveError) {
         try Self.check(Activity.waiting(cmpi_init), "start", rank: 0)
         var numbers: (rank: Int32, size: Int32) = (0, 1)
         try Self.check(cmpi_world(&numbers.rank, &numbers.size), "start", rank: 0)
@@ -28,14 +29,12 @@ package final class MPICommunicator: Communicator {
         try Self.check(cmpi_local(&numbers.rank, &numbers.size), "start", rank: rank)
         localRank = Int(numbers.rank)
         localSize = Int(numbers.size)
-        hostName = try Self.text("start", rank: rank) { cmpi_host_name($0, $1) }
         // `Open MPI v4.1.4, package: …`: the first part is enough.
-        let version = try Self.text("start", rank: rank) { cmpi_version($0, $1) }
-        implementation = String(version.prefix { $0 != "," })
+        implementation = String(try Self.text("start", rank: rank, cmpi_version).prefix { $0 != "," })
 
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()
-            throw CollectiveError(operation: "start", rank: rank, code: 0, reason: problem, exitCode: .ranksDisagree)
+            throw CollectiveError(operation: "start", rank: rank, reason: problem, exitCode: .ranksDisagree)
         }
     }
 
@@ -45,29 +44,12 @@ package final class MPICommunicator: Communicator {
         try wait("shutdown") { cmpi_finalize() }
     }
 
-    package func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
-        try wait("allReduceSum") {
-            values.withUnsafeMutableBufferPointer {
-                cmpi_allreduce_float($0.baseAddress, $0.count, ReductionOperation.sum.rawValue)
-            }
-        }
-    }
-
-    package func allReduce(
-        _ values: inout MutableSpan<Double>, _ operation: ReductionOperation
+    package func allReduce<Value: Reducible>(
+        _ values: inout MutableSpan<Value>, _ operation: ReductionOperation
     ) throws(CollectiveError) {
         try wait("allReduce") {
             values.withUnsafeMutableBufferPointer {
-                cmpi_allreduce_double($0.baseAddress, $0.count, operation.rawValue)
-            }
-        }
-    }
-
-    package func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError)
-    {
-        try wait("allReduce") {
-            values.withUnsafeMutableBufferPointer {
-                cmpi_allreduce_int64($0.baseAddress, $0.count, operation.rawValue)
+                cmpi_allreduce($0.baseAddress, $0.count, Value.numberType.rawValue, operation.rawValue)
             }
         }
     }
@@ -81,59 +63,51 @@ package final class MPICommunicator: Communicator {
 
     package func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
         requireRank(root)
-        let isRoot = rank == root
-        var counts = [Int64](repeating: 0, count: isRoot ? worldSize : 0)
+        // Blocks of one size, each with its length before it: the displacements of MPI_Gatherv would be 32-bit numbers.
+        let block = 8 + Int(try allReduce(Int64(bytes.count), .maximum))
+        let padding = [UInt8](repeating: 0, count: block - 8 - bytes.count)
+        let own = withUnsafeBytes(of: Int64(bytes.count)) { Array($0) } + bytes + padding
+        var all = [UInt8](repeating: 0, count: rank == root ? worldSize * block : 0)
         try wait("gather") {
-            counts.withUnsafeMutableBufferPointer {
-                cmpi_gather_counts(Int64(bytes.count), $0.baseAddress, Int32(root))
-            }
+            all.withUnsafeMutableBytes { cmpi_gather(own, block, $0.baseAddress, Int32(root)) }
         }
-        var all = [UInt8](repeating: 0, count: Int(counts.reduce(0, +)))
-        try wait("gather") {
-            bytes.withUnsafeBytes { own in
-                all.withUnsafeMutableBytes { received in
-                    counts.withUnsafeBufferPointer { counts in
-                        cmpi_gather_bytes(
-                            own.baseAddress, own.count, received.baseAddress, counts.baseAddress, Int32(root))
-                    }
-                }
-            }
-        }
-        var start = 0
-        return counts.map { count in
-            defer { start += Int(count) }
-            return Array(all[start..<start + Int(count)])
+        return stride(from: 0, to: all.count, by: block).map { start in
+            let length = all.withUnsafeBytes { $0.loadUnaligned(fromByteOffset: start, as: Int64.self) }
+            return Array(all[start + 8..<start + 8 + Int(length)])
         }
     }
 
-    package func exchange(
-        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
-    ) throws(CollectiveError) {
-        requirePeer(peer)
-        try wait("exchange") {
-            sending.withUnsafeBufferPointer { out in
-                receiving.withUnsafeMutableBufferPointer { into in
-                    cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
-                }
-            }
-        }
+    package func startSend(
+        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        try start("startSend", memory, range, peer, tag, isSend: 1)
     }
 
-    package func exchange(
-        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
-    ) throws(CollectiveError) {
-        requirePeer(peer)
-        precondition(
-            !sending.overlaps(receiving) && max(sending.upperBound, receiving.upperBound) <= values.count
-                && min(sending.lowerBound, receiving.lowerBound) >= 0,
-            "exchange \(sending) with \(receiving) in \(values.count) elements")
-        try wait("exchange") {
-            values.withUnsafeMutableBufferPointer { all in
-                let out = UnsafeMutableBufferPointer(rebasing: all[sending])
-                let into = UnsafeMutableBufferPointer(rebasing: all[receiving])
-                return cmpi_exchange_float(out.baseAddress, out.count, into.baseAddress, into.count, Int32(peer))
+    package func startReceive(
+        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
+    ) throws(CollectiveError) -> Transfer {
+        try start("startReceive", memory, range, peer, tag, isSend: 0)
+    }
+
+    /// The memory stays where it is for its life (`ExchangeMemory`), and the caller keeps it until `finish`, so its
+    /// address may outlive the call that lends it.
+    private func start(
+        _ operation: String, _ memory: any ExchangeMemory, _ range: Range<Int>, _ peer: Int, _ tag: Int, isSend: Int32
+    ) throws(CollectiveError) -> Transfer {
+        requireRank(peer)
+        precondition(peer != rank, "rank \(rank) exchanges with itself")
+        var slot: Int32 = -1
+        let code = memory.withMutableSpan(range) { values in
+            values.withUnsafeMutableBufferPointer {
+                cmpi_start($0.baseAddress, $0.count, Int32(peer), Int32(tag), isSend, &slot)
             }
         }
+        try Self.check(code, operation, rank: rank)
+        return Transfer(id: Int(slot))
+    }
+
+    package func finish(_ transfer: Transfer) throws(CollectiveError) {
+        try wait("finish") { cmpi_wait(Int32(transfer.id)) }
     }
 
     package func barrier() throws(CollectiveError) {
@@ -148,12 +122,8 @@ package final class MPICommunicator: Communicator {
     // Every return code of the shim goes through here.
 
     /// A call that waits for other ranks.
-    func wait(_ operation: String, _ call: () -> Int32) throws(CollectiveError) {
-        try check(Activity.waiting(call), operation)
-    }
-
-    func check(_ code: Int32, _ operation: String) throws(CollectiveError) {
-        try Self.check(code, operation, rank: rank)
+    private func wait(_ operation: String, _ call: () -> Int32) throws(CollectiveError) {
+        try Self.check(Activity.waiting(call), operation, rank: rank)
     }
 
     private static func check(_ code: Int32, _ operation: String, rank: Int) throws(CollectiveError) {
@@ -178,10 +148,5 @@ package final class MPICommunicator: Communicator {
 
     private func requireRank(_ other: Int) {
         precondition((0..<worldSize).contains(other), "rank \(other) in a world of \(worldSize) ranks")
-    }
-
-    func requirePeer(_ peer: Int) {
-        requireRank(peer)
-        precondition(peer != rank, "rank \(rank) exchanges with itself")
     }
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// Learns a byte-level BPE vocabulary: the same tokens, merges and ids as Hugging Face's `BpeTrainer`.
 ///
 /// Ids: the special tokens in their order, the 256 bytes by the code points of their printable forms, then one token a
@@ -14,10 +16,10 @@ package struct BPETrainer: Sendable {
     /// - Throws: exit code 64 for a vocabulary that has no room for the special tokens and 256 bytes.
     package init(
         vocabularySize: Int, minimumFrequency: Int = 2, specialTokens: [String] = [Tokenizer.endOfText]
-    ) throws(TokenDataError) {
+    ) throws(ExitError) {
         let least = 256 + specialTokens.count
         guard (least...Tokenizer.maximumID).contains(vocabularySize) else {
-            throw TokenDataError(
+            throw ExitError(
                 .usage,
                 "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
                     + "\(specialTokens.count) special) to \(Tokenizer.maximumID); change --vocab-size")
@@ -30,7 +32,7 @@ package struct BPETrainer: Sendable {
     /// Trains on words.
     ///
     /// - Parameter progress: told the number of tokens so far now and then.
-    package func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(TokenDataError) -> Tokenizer {
+    package func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(ExitError) -> Tokenizer {
         var names = WordTable()
         for token in specialTokens { _ = names.intern(Array(token.utf8)) }
         var byteIDs = [Int32](repeating: 0, count: 256)

@@ -1,3 +1,5 @@
+import Basics
+
 /// How an optimizer step's global batch is cut into micro-batches and shared among ranks.
 ///
 /// Step s (from 0) consumes the positions s·G ..< (s + 1)·G of the sample order at any number of ranks; global
@@ -14,10 +16,10 @@ package struct BatchPlan: Sendable, Equatable {
     package static let sizes = 1...1 << 24
 
     /// - Throws: exit code 64, with the nearest valid values, unless G is a multiple of B·N.
-    package init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(TokenDataError) {
+    package init(globalBatch: Int, microBatch: Int, worldSize: Int) throws(ExitError) {
         for (name, value) in [("--global-batch", globalBatch), ("--micro-batch", microBatch), ("ranks", worldSize)] {
             guard Self.sizes.contains(value) else {
-                throw TokenDataError(.usage, "\(name) is \(value); it must be 1 to \(Self.sizes.upperBound)")
+                throw ExitError(.usage, "\(name) is \(value); it must be 1 to \(Self.sizes.upperBound)")
             }
         }
         let share = microBatch * worldSize
@@ -31,7 +33,7 @@ package struct BatchPlan: Sendable, Equatable {
                 let best = fitting.min { abs($0 - microBatch) < abs($1 - microBatch) }
                 if let best { advice += ", or --micro-batch \(best)" }
             }
-            throw TokenDataError(
+            throw ExitError(
                 .usage,
                 "--global-batch \(globalBatch) is not a multiple of --micro-batch \(microBatch) × "
                     + "\(worldSize) \(worldSize == 1 ? "rank" : "ranks") = \(share); nearest valid: \(advice)")

@@ -4,26 +4,18 @@ import Basics
 ///
 /// The value depends on the bytes and on nothing else (neither on the machine nor on how they were fed).
 struct ContentHash {
-    private var lanes: (UInt64, UInt64, UInt64, UInt64) = (
-        0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89
-    )
+    private var lanes = SIMD4<UInt64>(
+        0x243F_6A88_85A3_08D3, 0x1319_8A2E_0370_7344, 0xA409_3822_299F_31D0, 0x082E_FA98_EC4E_6C89)
     private var tail: [UInt8] = []
     private var length = 0
-
-    @inline(__always)
-    private static func step(_ lane: UInt64, _ word: UInt64) -> UInt64 {
-        let mixed = (lane ^ word) &* 0x9E37_79B9_7F4A_7C15
-        return mixed ^ (mixed >> 29)
-    }
 
     private mutating func absorb(_ bytes: Span<UInt8>, _ range: Range<Int>) {
         let raw = bytes.bytes
         var lanes = self.lanes
         for offset in stride(from: range.lowerBound, to: range.upperBound, by: 32) {
-            lanes.0 = Self.step(lanes.0, raw.unsafeLoadUnaligned(fromByteOffset: offset, as: UInt64.self))
-            lanes.1 = Self.step(lanes.1, raw.unsafeLoadUnaligned(fromByteOffset: offset + 8, as: UInt64.self))
-            lanes.2 = Self.step(lanes.2, raw.unsafeLoadUnaligned(fromByteOffset: offset + 16, as: UInt64.self))
-            lanes.3 = Self.step(lanes.3, raw.unsafeLoadUnaligned(fromByteOffset: offset + 24, as: UInt64.self))
+            let words = raw.unsafeLoadUnaligned(fromByteOffset: offset, as: SIMD4<UInt64>.self)
+            let mixed = (lanes ^ words) &* 0x9E37_79B9_7F4A_7C15
+            lanes = mixed ^ (mixed &>> 29)
         }
         self.lanes = lanes
     }
@@ -53,17 +45,16 @@ struct ContentHash {
 
     /// Adds a number.
     mutating func update(number: Int) {
-        update((0..<8).map { UInt8(truncatingIfNeeded: UInt64(bitPattern: Int64(number)) >> (8 * UInt64($0))) })
+        update(littleEndian(number, 8))
     }
 
     /// The hash of everything added so far.
     var value: UInt64 {
         var end = self
-        let count = UInt64(end.length)
         let block = tail + [UInt8](repeating: 0, count: 32 - tail.count)
         end.absorb(block.span, 0..<32)
-        var result = count
-        for lane in [end.lanes.0, end.lanes.1, end.lanes.2, end.lanes.3] { result = mix(result ^ lane) }
+        var result = UInt64(length)
+        for lane in end.lanes.indices { result = mix(result ^ end.lanes[lane]) }
         return result
     }
 

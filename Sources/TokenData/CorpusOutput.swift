@@ -39,7 +39,7 @@ package struct CorpusOutput: Sendable {
         }
         guard let first = names.first else { return }
         let others = names.count > 2 ? ", …, \(names[names.count - 1])" : names.count == 2 ? ", \(names[1])" : ""
-        throw TokenDataError(
+        throw ExitError(
             .cannotCreate,
             "'\(path.shown)' holds a corpus already (\(first)\(others)); give --overwrite to replace it, or another "
                 + "--output")
@@ -50,7 +50,7 @@ package struct CorpusOutput: Sendable {
         do throws(FileSystemError) {
             try fileSystem.makeDirectories(path)
         } catch {
-            throw TokenDataError(.cannotCreate, "\(error); choose another --output")
+            throw ExitError(.cannotCreate, "\(error); choose another --output")
         }
     }
 
@@ -64,18 +64,7 @@ package struct CorpusOutput: Sendable {
     }
 
     /// Writes a file under its hidden name.
-    func write(_ name: String, _ contents: [UInt8]) throws {
-        let path = try partial(name)
-        let file = try OutputFile(creating: path, fileSystem: fileSystem)
-        do {
-            try file.append(contents.span.bytes)
-            try file.synchronize()
-            try file.close()
-        } catch {
-            try? fileSystem.removeFile(path)
-            throw error
-        }
-    }
+    func write(_ name: String, _ contents: [UInt8]) throws { try fileSystem.makeFile(partial(name), contents) }
 
     /// Removes a hidden file if it is still there.
     func discard(_ name: String) { _ = try? partial(name) }
@@ -93,11 +82,7 @@ package struct CorpusOutput: Sendable {
     /// A hidden name, at which nothing is.
     private func partial(_ name: String) throws -> FilePath {
         let path = path.appending(".\(name).partial")
-        do throws(FileSystemError) {
-            try fileSystem.removeFile(path)
-        } catch {
-            if !error.isNotFound { throw error }
-        }
+        do { try fileSystem.removeFile(path) } catch { if !error.isNotFound { throw error } }
         return path
     }
 

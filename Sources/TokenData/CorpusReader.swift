@@ -59,7 +59,7 @@ struct CorpusReader {
             let want = min(Self.pieceLength, current.range.upperBound - position)
             let bytes = try file.availableBytes(want, at: position)
             guard bytes.count == want else {
-                throw TokenDataError(
+                throw ExitError(
                     .badInput, "'\(documents[current.document].path.shown)' changed while it was read; run again")
             }
             position += want

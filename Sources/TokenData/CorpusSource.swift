@@ -66,7 +66,7 @@ package struct CorpusSource: Sendable {
                 try $1 == .directory && output.identity() == fileSystem.status($0, followLinks: true).identity
             }
             if isOutput { reasons.append("'\(output.path.shown)' is the output folder, which is never input") }
-            throw TokenDataError(
+            throw ExitError(
                 .badInput, "no text in \(names)\(reasons.map { "; \($0)" }.joined()); give text files")
         }
     }

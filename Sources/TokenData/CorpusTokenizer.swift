@@ -33,9 +33,9 @@ package struct CorpusTokenizer: Sendable {
     /// - Throws: exit code 64 for a fraction outside 0 ..< 1.
     package init(
         source: CorpusSource, output: CorpusOutput, validationFraction: Double, threads: Int = allowedCoreCount()
-    ) throws(TokenDataError) {
+    ) throws(ExitError) {
         guard validationFraction >= 0, validationFraction < 1 else {
-            throw TokenDataError(
+            throw ExitError(
                 .usage,
                 "validation fraction \(validationFraction) is out of range: it must be 0 or more and less than 1")
         }
@@ -63,7 +63,7 @@ package struct CorpusTokenizer: Sendable {
         let split = try CorpusSplit(source.documents, fraction: validationFraction)
         let tokenizer = try given ?? train(trainer, split.segments.filter { !$0.isValidation }, progress)
         guard let endOfText = tokenizer.endOfTextID else {
-            throw TokenDataError(
+            throw ExitError(
                 .badInput,
                 "the tokenizer has no token \(Tokenizer.endOfText), which stands before each document; "
                     + "give another one or train one")
@@ -113,24 +113,38 @@ package struct CorpusTokenizer: Sendable {
     /// Bytes that are read at once, shared by the threads.
     private var batchLength: Int { 4 * threads * CorpusReader.pieceLength }
 
+    /// Reads segments piece by piece, works on each on some thread, and hands the results on in their order.
+    private func work<Result: Sendable>(
+        through segments: [CorpusSegment], canCut: Bool = true, progress: (Double) -> Void,
+        _ body: @escaping @Sendable (Span<UInt8>) -> Result, then use: (TextPiece, Result) throws -> Void
+    ) throws {
+        let total = Double(segments.reduce(0) { $0 + $1.range.count })
+        var reader = CorpusReader(source.documents, segments, canCut: canCut)
+        var done = 0
+        while true {
+            let pieces = try reader.nextPieces(byteCount: batchLength)
+            if pieces.isEmpty { return }
+            let results = parallelMap(pieces.count, threads: threads) { index in
+                let bytes = pieces[index].bytes
+                return body(bytes.span)
+            }
+            for (piece, result) in zip(pieces, results) { try use(piece, result) }
+            done += pieces.reduce(0) { $0 + $1.bytes.count }
+            progress(Double(done) / total)
+        }
+    }
+
     /// Validation text does not train the tokenizer.
     private func train(
         _ trainer: BPETrainer, _ segments: [CorpusSegment], _ progress: (Phase, Double) -> Void
     ) throws -> Tokenizer {
-        let total = Double(segments.reduce(0) { $0 + $1.range.count })
-        var reader = CorpusReader(source.documents, segments)
         let tables = Pool { WordCounts() }
         let marks = AddedTokenMatcher(trainer.addedTokens)
-        var done = 0
-        while true {
-            let pieces = try reader.nextPieces(byteCount: batchLength)
-            if pieces.isEmpty { break }
-            _ = parallelMap(pieces.count, threads: threads) { index in
-                let bytes = pieces[index].bytes
-                tables.with { $0.add(bytes.span, between: marks) }
-            }
-            done += pieces.reduce(0) { $0 + $1.bytes.count }
-            progress(.counting, Double(done) / total)
+        try work(through: segments) {
+            progress(.counting, $0)
+        } _: { text in
+            tables.with { $0.add(text, between: marks) }
+        } then: { _, _ in
         }
         var words = WordCounts()
         for table in tables.drain() { words.merge(table) }
@@ -144,32 +158,23 @@ package struct CorpusTokenizer: Sendable {
     ) throws -> Int {
         let encoders = Pool { TokenEncoder(tokenizer) }
         let canCut = TokenEncoder(tokenizer).canCutText
-        var reader = CorpusReader(source.documents, segments, canCut: canCut)
-        let total = Double(source.byteCount)
-        var done = 0
         var marks = 0
-        while true {
-            let pieces = try reader.nextPieces(byteCount: batchLength)
-            if pieces.isEmpty { break }
-            let encoded = parallelMap(pieces.count, threads: threads) { index in
-                let bytes = pieces[index].bytes
-                var ids: [Int32] = []
-                ids.reserveCapacity(bytes.count / 3 + 16)
-                encoders.with { $0.encode(bytes.span, into: &ids) }
-                return ids
+        try work(through: segments, canCut: canCut) {
+            progress(.encoding, $0)
+        } _: { text in
+            var ids: [Int32] = []
+            ids.reserveCapacity(text.count / 3 + 16)
+            encoders.with { $0.encode(text, into: &ids) }
+            return ids
+        } then: { piece, ids in
+            let writer = piece.isValidation ? validation : train
+            // A text that begins with the mark has it already.
+            if piece.startsDocument, ids.first != endOfText {
+                let mark = [endOfText]
+                try writer.append(mark.span)
             }
-            for (piece, ids) in zip(pieces, encoded) {
-                let writer = piece.isValidation ? validation : train
-                // A text that begins with the mark has it already.
-                if piece.startsDocument, ids.first != endOfText {
-                    let mark = [endOfText]
-                    try writer.append(mark.span)
-                }
-                try writer.append(ids.span)
-                marks += ids.count { $0 == endOfText }
-            }
-            done += pieces.reduce(0) { $0 + $1.bytes.count }
-            progress(.encoding, Double(done) / total)
+            try writer.append(ids.span)
+            marks += ids.count { $0 == endOfText }
         }
         return marks
     }

@@ -8,7 +8,7 @@ struct MergeCounter {
         var count: Int
         var left: Int32
         var right: Int32
-        fileprivate var list: Int32
+        fileprivate var words: [Int32]
 
         /// The pair to merge first is the smallest.
         static func < (a: Pair, b: Pair) -> Bool {
@@ -23,16 +23,14 @@ struct MergeCounter {
     private var lengths: [Int32] = []
     private let wordCounts: [Int]
 
-    // Pairs are numbered in the order of their appearance; by number: how often each stands in the text now, and the
-    // list that this round makes for it, or -1.
+    // Pairs are numbered in the order of their appearance; by number: how often each stands in the text now, and its
+    // place in `found`, or -1.
     private var numbers = PairTable(capacity: 1 << 12)
     private var pairCounts: [Int] = []
-    private var openLists: [Int32] = []
+    private var places: [Int32] = []
 
-    // Lists of words, those that are free to be used again, and the pairs for which this round makes one.
-    private var lists: [[Int32]] = []
-    private var freeLists: [Int32] = []
-    private var foundPairs: [(left: Int32, right: Int32, number: Int)] = []
+    /// The pairs of which this round has found new places.
+    private var found: [(pair: Pair, number: Int)] = []
     private var queue = BinaryHeap<Pair>()
 
     init(_ words: WordCounts, _ byteIDs: [Int32]) {
@@ -58,43 +56,27 @@ struct MergeCounter {
         let number = Int(value)
         if isNew {
             pairCounts.append(amount)
-            openLists.append(-1)
+            places.append(-1)
         } else {
             pairCounts[number] += amount
         }
         guard amount > 0 else { return }
-        if openLists[number] < 0 {
-            let list: Int32
-            if let free = freeLists.popLast() {
-                list = free
-            } else {
-                list = Int32(lists.count)
-                lists.append([])
-            }
-            openLists[number] = list
-            foundPairs.append((left, right, number))
+        if places[number] < 0 {
+            places[number] = Int32(found.count)
+            found.append((Pair(count: 0, left: left, right: right, words: []), number))
         }
-        let list = Int(openLists[number])
-        if lists[list].last != Int32(word) { lists[list].append(Int32(word)) }
+        let place = Int(places[number])
+        if found[place].pair.words.last != Int32(word) { found[place].pair.words.append(Int32(word)) }
     }
 
     /// Ends a round: queues the pairs that it found, unless it has also removed them all.
     private mutating func enqueueFound() {
-        for (left, right, number) in foundPairs {
-            let list = openLists[number]
-            openLists[number] = -1
-            if pairCounts[number] > 0 {
-                queue.push(Pair(count: pairCounts[number], left: left, right: right, list: list))
-            } else {
-                release(list)
-            }
+        for (var pair, number) in found {
+            places[number] = -1
+            pair.count = pairCounts[number]
+            if pair.count > 0 { queue.push(pair) }
         }
-        foundPairs.removeAll(keepingCapacity: true)
-    }
-
-    private mutating func release(_ list: Int32) {
-        lists[Int(list)] = []
-        freeLists.append(list)
+        found.removeAll(keepingCapacity: true)
     }
 
     /// Removes the most frequent pair from the queue, or returns nil when none is left.
@@ -115,9 +97,7 @@ struct MergeCounter {
 
     /// Replaces the pair by `id`, left to right without overlap, in the words where it was found.
     mutating func merge(_ pair: Pair, into id: Int32) {
-        let words = lists[Int(pair.list)]
-        release(pair.list)
-        for word in words { merge(pair, into: id, word: Int(word)) }
+        for word in pair.words { merge(pair, into: id, word: Int(word)) }
         enqueueFound()
     }
 

@@ -1,16 +1,17 @@
 import Basics
-import Dispatch
 import Synchronization
 
 /// How many threads find a core each in this process.
 package func allowedCoreCount() -> Int { Machine().usableThreads }
 
 /// Runs `body` for 0 ..< count on several threads and returns the results in order.
-func parallelMap<Result: Sendable>(_ count: Int, threads: Int, _ body: @Sendable (Int) -> Result) -> [Result] {
+func parallelMap<Result: Sendable>(
+    _ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Result
+) -> [Result] {
     if threads <= 1 || count <= 1 { return (0..<count).map(body) }
     let results = Mutex<[Result?]>(Array(repeating: nil, count: count))
     let next = Atomic<Int>(0)
-    DispatchQueue.concurrentPerform(iterations: min(threads, count)) { _ in
+    runOnThreads(min(threads, count)) {
         while true {
             let index = next.add(1, ordering: .relaxed).oldValue
             if index >= count { return }

@@ -3,6 +3,7 @@
 /// The pattern is `'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+` with the letters,
 /// numbers and blanks of Unicode 16. Bytes that are not valid UTF-8 count as "neither letter, number nor blank".
 package struct PreTokenizer: Sendable {
+    private static let contractions = ["'s", "'t", "'re", "'ve", "'m", "'ll", "'d"].map { Array($0.utf8) }
     private let table: [UInt8]
 
     package init() { table = ScalarClass.table }
@@ -17,7 +18,9 @@ package struct PreTokenizer: Sendable {
     package func end(from start: Int, in text: Span<UInt8>) -> Int {
         let count = text.count
         let first = text[start]
-        if first == UInt8(ascii: "'"), let end = contractionEnd(start, text) { return end }
+        if first == UInt8(ascii: "'") {
+            for ending in Self.contractions where text.holds(ending, at: start) { return start + ending.count }
+        }
 
         var run = start
         var (kind, length) = classify(text, at: start)
@@ -39,20 +42,6 @@ package struct PreTokenizer: Sendable {
         // A run of blanks before other text leaves its last blank to that text.
         if kind == ScalarClass.blank, run < count, lastStart > start { return lastStart }
         return run
-    }
-
-    private func contractionEnd(_ start: Int, _ text: Span<UInt8>) -> Int? {
-        guard start + 1 < text.count else { return nil }
-        switch text[start + 1] {
-        case UInt8(ascii: "s"), UInt8(ascii: "t"), UInt8(ascii: "m"), UInt8(ascii: "d"):
-            return start + 2
-        case UInt8(ascii: "r"), UInt8(ascii: "v"):
-            return start + 2 < text.count && text[start + 2] == UInt8(ascii: "e") ? start + 3 : nil
-        case UInt8(ascii: "l"):
-            return start + 2 < text.count && text[start + 2] == UInt8(ascii: "l") ? start + 3 : nil
-        default:
-            return nil
-        }
     }
 
     /// The last position in `text`, above 0 and at most `limit`, where it can be cut without changing any pre-token,

@@ -6,20 +6,20 @@ enum ScalarClass {
     static let blank: UInt8 = 3
 
     /// The class of each code point; those past the end of the table are `other`.
-    static let table: [UInt8] = {
-        let runs = [
-            (letter, UnicodeTables.letterRuns), (number, UnicodeTables.numberRuns), (blank, UnicodeTables.blankRuns),
-        ]
-        let end = runs.compactMap { _, run in run.isEmpty ? nil : Int(run[run.count - 2] + run[run.count - 1]) }.max()
-        var table = [UInt8](repeating: other, count: end ?? 0)
-        for (kind, run) in runs {
-            for index in stride(from: 0, to: run.count, by: 2) {
-                let first = Int(run[index])
-                for point in first..<first + Int(run[index + 1]) { table[point] = kind }
-            }
+    static let table: [UInt8] = (0..<0x32400).map { Unicode.Scalar($0).map(classify) ?? other }
+
+    /// Unicode 16, whatever the newer version is that the Swift library knows.
+    private static func classify(_ scalar: Unicode.Scalar) -> UInt8 {
+        let properties = scalar.properties
+        if properties.isWhitespace { return blank }
+        let kind: UInt8
+        switch properties.generalCategory {
+        case .uppercaseLetter, .lowercaseLetter, .titlecaseLetter, .modifierLetter, .otherLetter: kind = letter
+        case .decimalNumber, .letterNumber, .otherNumber: kind = number
+        default: return other
         }
-        return table
-    }()
+        return properties.age.map { $0.major <= 16 } == true ? kind : other
+    }
 }
 
 /// Strict UTF-8, one scalar at a time.
@@ -56,20 +56,5 @@ enum UTF8Scalar {
             break
         }
         return (0xFFFD, 1)
-    }
-
-    /// Whether all of `text` is valid UTF-8.
-    static func isValid(_ text: Span<UInt8>) -> Bool {
-        var index = 0
-        while index < text.count {
-            if text[unchecked: index] < 0x80 {
-                index += 1
-                continue
-            }
-            let (_, length) = decode(text, at: index)
-            if length == 1 { return false }
-            index += length
-        }
-        return true
     }
 }

@@ -21,10 +21,10 @@ enum ShardFormat {
 
     static func header(width: Int, tokenCount: Int, tokenizer: TokenizerIdentity?) -> [UInt8] {
         let kind = width == narrow.width ? narrow : wide
-        var bytes = [kind.magic, kind.version, tokenCount].flatMap(little)
+        var bytes = [kind.magic, kind.version, tokenCount].flatMap { littleEndian($0, 4) }
         if let tokenizer {
             bytes += [UInt8](repeating: 0, count: markPlace - bytes.count) + mark
-            bytes += little(1) + little(tokenizer.vocabularySize)
+            bytes += littleEndian(1, 4) + littleEndian(tokenizer.vocabularySize, 4)
             let digits = tokenizer.digest.utf8.compactMap { Character(Unicode.Scalar($0)).hexDigitValue }
             bytes += stride(from: 0, to: digits.count, by: 2).map { UInt8(digits[$0] << 4 | digits[$0 + 1]) }
         }
@@ -58,9 +58,5 @@ enum ShardFormat {
     struct Problem: Error {
         let text: String
         init(_ text: String) { self.text = text }
-    }
-
-    private static func little(_ number: Int) -> [UInt8] {
-        (0..<4).map { UInt8(truncatingIfNeeded: number >> (8 * $0)) }
     }
 }

@@ -93,16 +93,19 @@ package struct AddedTokenMatcher: Sendable {
         precondition(start >= 0 && start <= text.count)
         let firstBytes = firstBytes.span
         for index in start..<text.count where firstBytes[unchecked: Int(text[unchecked: index])] {
-            for token in tokens where matches(token.content, text, index) {
+            for token in tokens where text.holds(token.content, at: index) {
                 return (index..<index + token.content.count, token.id)
             }
         }
         return nil
     }
+}
 
-    private func matches(_ content: [UInt8], _ text: Span<UInt8>, _ index: Int) -> Bool {
-        guard index + content.count <= text.count else { return false }
-        for offset in content.indices where text[index + offset] != content[offset] { return false }
+extension Span<UInt8> {
+    /// Whether these bytes stand at `index`.
+    func holds(_ content: [UInt8], at index: Int) -> Bool {
+        guard index + content.count <= count else { return false }
+        for offset in content.indices where self[index + offset] != content[offset] { return false }
         return true
     }
 }

@@ -25,7 +25,7 @@ package final class TokenShard: Sendable {
     package convenience init(path: FilePath) throws { try self.init(path: path, open: OpenShards()) }
 
     init(path: FilePath, open: OpenShards) throws {
-        func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "shard '\(path.shown)' \(reason)") }
+        func bad(_ reason: String) -> ExitError { ExitError(.badInput, "shard '\(path.shown)' \(reason)") }
         let file = try InputFile(path)
         let header = try file.availableBytes(ShardFormat.headerSize, at: 0)
         if InputFile.isLFSPointer(header) { throw bad("cannot be used: \(InputFile.lfsAdvice)") }
@@ -63,7 +63,7 @@ package final class TokenShard: Sendable {
         tokenCount = count
         tokenWidth = kind.width
         byteCount = file.size
-        modified = file.modified
+        modified = file.status.modified
         _ = try open.file(of: self) { file }
     }
 
@@ -71,8 +71,8 @@ package final class TokenShard: Sendable {
     private func file() throws -> InputFile {
         try open.file(of: self) {
             let file = try InputFile(path)
-            guard file.modified == modified, file.size == byteCount else {
-                throw TokenDataError(
+            guard file.status.modified == modified, file.size == byteCount else {
+                throw ExitError(
                     .badInput,
                     "shard '\(path.shown)' was changed since the start (\(byteCount) bytes then, \(file.size) now); "
                         + "restore it and run again")
@@ -82,11 +82,11 @@ package final class TokenShard: Sendable {
     }
 
     /// Reads `range.count` raw bytes, tokens from `start` on, into `range` of a buffer.
-    func read(_ buffer: inout MutableRawSpan, _ range: Range<Int>, from start: Int) throws {
+    private func read(_ buffer: inout MutableRawSpan, _ range: Range<Int>, from start: Int) throws {
         let offset = ShardFormat.headerSize + start * tokenWidth
         let got = try file().readAvailable(into: &buffer, part: range, at: offset)
         guard got == range.count else {
-            throw TokenDataError(
+            throw ExitError(
                 .badInput,
                 "shard '\(path.shown)' has become shorter: it had \(byteCount) bytes when it was opened and ends at "
                     + "byte \(offset + got) now; restore it and run again")

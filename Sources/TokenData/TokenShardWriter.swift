@@ -45,10 +45,7 @@ package final class TokenShardWriter {
     deinit { for path in temporaryPaths { try? fileSystem.removeFile(path) } }
 
     /// A shard's name.
-    static func name(_ prefix: String, _ index: Int) -> String {
-        let digits = String(index)
-        return "\(prefix)_\(String(repeating: "0", count: max(0, 6 - digits.count)))\(digits).bin"
-    }
+    static func name(_ prefix: String, _ index: Int) -> String { "\(prefix)_\(padded("\(index)", to: 6)).bin" }
 
     /// Appends tokens; each is 0 ..< vocabularySize.
     ///

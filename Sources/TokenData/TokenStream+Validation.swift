@@ -15,16 +15,19 @@ extension TokenStream {
             }
         }
         let scanned = blocks
-        let buffers = Pool { [UInt32](repeating: 0, count: Self.blockLength) }
+        let buffers = Pool { [Int32](repeating: 0, count: Self.blockLength) }
         let failures = parallelMap(scanned.count, threads: threads) { index -> (any Error)? in
             buffers.with { buffer in
                 let (shard, start, count) = scanned[index]
+                var tokens = buffer.mutableSpan
                 do {
-                    guard let bad = try shard.firstBadID(start, count, vocabularySize, &buffer) else { return nil }
-                    return badID(bad.id, shard, bad.offset, vocabularySize)
+                    try shard.copyTokens(from: start, into: &tokens, 0..<count)
                 } catch {
                     return error
                 }
+                // As unsigned: an id of 2³¹ or more is too large, not negative.
+                let bad = buffer[..<count].firstIndex { Int(UInt32(bitPattern: $0)) >= vocabularySize }
+                return bad.map { badID(Int(UInt32(bitPattern: buffer[$0])), shard, start + $0, vocabularySize) }
             }
         }
         if let first = failures.compactMap({ $0 }).first { throw first }
@@ -44,38 +47,5 @@ extension TokenStream {
             }
         }
         return tokenCount == 0 ? nil : Int(least)...Int(most)
-    }
-}
-
-extension TokenShard {
-    /// The first id at or above `limit` among `count` tokens from `start` on.
-    fileprivate func firstBadID(
-        _ start: Int, _ count: Int, _ limit: Int, _ buffer: inout [UInt32]
-    ) throws -> (offset: Int, id: Int)? {
-        var span = buffer.mutableSpan
-        var raw = span.mutableBytes
-        try read(&raw, 0..<count * tokenWidth, from: start)
-        let loaded = span.span
-        if tokenWidth == 4 {
-            var largest: UInt32 = 0
-            for index in 0..<count { largest = max(largest, loaded[unchecked: index]) }
-            guard Int(largest) >= limit else { return nil }
-            for index in 0..<count where Int(loaded[index]) >= limit { return (start + index, Int(loaded[index])) }
-            return nil
-        }
-        // Two narrow tokens in each 32 bits.
-        var low: UInt32 = 0
-        var high: UInt32 = 0
-        for index in 0..<count / 2 {
-            low = max(low, loaded[unchecked: index] & 0xFFFF)
-            high = max(high, loaded[unchecked: index] >> 16)
-        }
-        if count % 2 == 1 { low = max(low, loaded[count / 2] & 0xFFFF) }
-        guard Int(max(low, high)) >= limit else { return nil }
-        for index in 0..<count {
-            let id = Int(index % 2 == 0 ? loaded[index / 2] & 0xFFFF : loaded[index / 2] >> 16)
-            if id >= limit { return (start + index, id) }
-        }
-        return nil
     }
 }

@@ -40,7 +40,7 @@ package struct TokenStream: Sendable {
     package init(glob pattern: FilePath, vocabularySize: Int? = nil) throws {
         let paths = try pattern.matches()
         guard !paths.isEmpty else {
-            throw TokenDataError(
+            throw ExitError(
                 .missingInput,
                 "no shard matches '\(pattern.shown)'; check the path, or give a pattern such as 'data/train_*.bin' in quotes"
             )
@@ -61,7 +61,7 @@ package struct TokenStream: Sendable {
         let count = sequenceCount(contextLength: contextLength)
         guard count >= minimum else {
             let name = shards.count == 1 ? "shard '\(shards[0].path.shown)'" : "\(shards.count) shards"
-            throw TokenDataError(
+            throw ExitError(
                 .badInput,
                 "too few tokens: \(name) with \(tokenCount) tokens make \(count) sequences of "
                     + "\(contextLength), \(minimum) are needed; give more text or a shorter context")
@@ -133,8 +133,8 @@ package struct TokenStream: Sendable {
         return low
     }
 
-    func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> TokenDataError {
-        TokenDataError(
+    func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> ExitError {
+        ExitError(
             .badInput,
             "shard '\(shard.path.shown)' has token id \(id) at token \(offset), but the vocabulary has "
                 + "\(vocabularySize) tokens (ids 0 to \(vocabularySize - 1)); "

@@ -26,7 +26,7 @@ extension Tokenizer {
                 .object([
                     ("type", "BPE"), ("dropout", nil), ("unk_token", nil), ("continuing_subword_prefix", nil),
                     ("end_of_word_suffix", nil), ("fuse_unk", false), ("byte_fallback", false),
-                    ("ignore_merges", false), ("vocab", vocabularyText),
+                    ("ignore_merges", false), ("vocab", vocabularyJSON),
                     ("merges", .array(merges.map { .array([form($0.left), form($0.right)]) })),
                 ])
             ),
@@ -40,22 +40,8 @@ extension Tokenizer {
         ])
     }
 
-    /// GPT-2's `merges.txt`.
-    package func mergesText() -> [UInt8] {
-        var text = Array("#version: 0.2\n".utf8)
-        for pair in merges {
-            text += printableForms[Int(pair.left)] ?? []
-            text.append(0x20)
-            text += printableForms[Int(pair.right)] ?? []
-            text.append(0x0A)
-        }
-        return text
-    }
-
-    /// GPT-2's `vocab.json`: compact, in the order of ids.
-    package func vocabularyJSON() -> [UInt8] { Array(vocabularyText.text.utf8) }
-
-    private var vocabularyText: JSONText {
+    /// The tokens with their ids, in the order of ids.
+    package var vocabularyJSON: JSONText {
         .object(
             printableForms.enumerated().compactMap { id, form in
                 form.map { (String(decoding: $0, as: UTF8.self), .number(id)) }

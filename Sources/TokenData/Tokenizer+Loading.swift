@@ -18,7 +18,7 @@ extension Tokenizer {
             return
         }
         guard let found = try Self.inFolder(path) else {
-            throw TokenDataError(
+            throw ExitError(
                 .missingInput,
                 "'\(path.shown)' holds neither tokenizer.json nor vocab.json with merges.txt; "
                     + "make one with swiftlet tokenize")
@@ -66,14 +66,14 @@ extension Tokenizer {
         let path = folder.appending("merges.txt").shown
         let tokens = try TokenizerFile(vocabulary, path: folder.appending("vocab.json")).vocabulary()
         if merges.starts(with: [0xEF, 0xBB, 0xBF]) {
-            throw TokenDataError(.badInput, "'\(path)' begins with a byte-order mark; save it without one")
+            throw ExitError(.badInput, "'\(path)' begins with a byte-order mark; save it without one")
         }
         var pairs: [(left: [UInt8], right: [UInt8])] = []
         for (number, line) in merges.split(separator: 0x0A, omittingEmptySubsequences: false).enumerated() {
             let line = line.last == 0x0D ? line.dropLast() : line
             if line.isEmpty || (number == 0 && line.starts(with: "#version".utf8)) { continue }
             guard let pair = TokenizerFile.pair(line) else {
-                throw TokenDataError(.badInput, "'\(path)' line \(number + 1) is not two tokens with a space between")
+                throw ExitError(.badInput, "'\(path)' line \(number + 1) is not two tokens with a space between")
             }
             pairs.append(pair)
         }
@@ -135,8 +135,8 @@ struct TokenizerNotes {
         }
     }
 
-    private func bad(_ name: String, _ reason: String) -> TokenDataError {
-        TokenDataError(.badInput, "'\(folder.appending(name).shown)' \(reason)")
+    private func bad(_ name: String, _ reason: String) -> ExitError {
+        ExitError(.badInput, "'\(folder.appending(name).shown)' \(reason)")
     }
 
     /// A token that is named by its text or by an object with `content` and flags.

@@ -1,3 +1,5 @@
+import Basics
+
 /// A byte-level BPE tokenizer: GPT-2's pre-tokenization, merges by rank, any bytes in and the same bytes out.
 ///
 /// Its files are Hugging Face's (`tokenizer.json`, or `vocab.json` with `merges.txt`), and its ids are the ones that
@@ -41,14 +43,14 @@ package struct Tokenizer: Sendable {
     /// The id of each single byte.
     let byteIDs: [Int32]
     /// The file's form of each id's token, or nil for ids that only `addedTokens` has (and for gaps).
-    let printableForms: [[UInt8]?]
+    package let printableForms: [[UInt8]?]
     /// The raw bytes of all tokens, one after the other, and where each id's end.
     private let tokenBytes: [UInt8]
     private let tokenEnds: [Int]
     let splitter: PreTokenizer
 
     /// A tokenizer from a file's parts, which are checked against each other.
-    init(_ parts: TokenizerParts) throws(TokenDataError) {
+    init(_ parts: TokenizerParts) throws(ExitError) {
         splitter = PreTokenizer()
         let size = try parts.vocabularySize()
         let vocabulary = try parts.namedTokens(vocabularySize: size)
@@ -86,9 +88,6 @@ package struct Tokenizer: Sendable {
         for id in ids { result += bytes(of: id) }
         return result
     }
-
-    /// The text that tokens stand for, with U+FFFD for bytes that are not valid UTF-8.
-    package func decodeString(_ ids: some Sequence<Int32>) -> String { String(decoding: decode(ids), as: UTF8.self) }
 
     /// The token ids of a text: any bytes; those that are not valid UTF-8 are kept and split like symbols. The text of
     /// an added token, `<|endoftext|>` for one, becomes that token.

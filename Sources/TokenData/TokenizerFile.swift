@@ -10,17 +10,17 @@ struct TokenizerFile {
         #"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"#
 
     /// - Throws: exit code 65 for what is no JSON.
-    init(_ text: [UInt8], path: FilePath) throws(TokenDataError) {
+    init(_ text: [UInt8], path: FilePath) throws(ExitError) {
         self.path = path
         do throws(JSONError) {
             json = try JSON(text)
         } catch {
-            throw TokenDataError(.badInput, "'\(path.shown)' is not valid JSON: \(error)")
+            throw ExitError(.badInput, "'\(path.shown)' is not valid JSON: \(error)")
         }
     }
 
     /// A `tokenizer.json`.
-    func tokenizer() throws(TokenDataError) -> Tokenizer {
+    func tokenizer() throws(ExitError) -> Tokenizer {
         guard let model = json.member("model") else { throw bad("has no \"model\"") }
         try checkWhatIsAdded()
         try checkSplitter()
@@ -40,14 +40,14 @@ struct TokenizerFile {
     }
 
     /// A `vocab.json`: the tokens with their ids.
-    func vocabulary() throws(TokenDataError) -> [(form: [UInt8], id: Int)] { try tokens(json) }
+    func vocabulary() throws(ExitError) -> [(form: [UInt8], id: Int)] { try tokens(json) }
 
-    private func bad(_ reason: String) -> TokenDataError { TokenDataError(.badInput, "'\(path.shown)' \(reason)") }
+    private func bad(_ reason: String) -> ExitError { ExitError(.badInput, "'\(path.shown)' \(reason)") }
 
     private func type(of part: JSON) -> String { part.member("type")?.string.map { printable($0) } ?? "no type" }
 
     /// What would change or cut the text before the split, or add to the ids after it.
-    private func checkWhatIsAdded() throws(TokenDataError) {
+    private func checkWhatIsAdded() throws(ExitError) {
         if let normalizer = json.member("normalizer") {
             throw bad("has a normalizer (\(type(of: normalizer))); Swiftlet supports none")
         }
@@ -75,7 +75,7 @@ struct TokenizerFile {
         return parts.count == 1 && parts[0].member("Sequence") != nil
     }
 
-    private func checkSplitter() throws(TokenDataError) {
+    private func checkSplitter() throws(ExitError) {
         guard let splitter = json.member("pre_tokenizer") else {
             throw bad("has no pre_tokenizer; Swiftlet supports ByteLevel, GPT-2's")
         }
@@ -103,14 +103,14 @@ struct TokenizerFile {
         try checkNoPrefixSpace(parts[1])
     }
 
-    private func checkNoPrefixSpace(_ splitter: JSON) throws(TokenDataError) {
+    private func checkNoPrefixSpace(_ splitter: JSON) throws(ExitError) {
         // Files that leave it out mean true: that is Hugging Face's default.
         if splitter.flag("add_prefix_space", default: true) {
             throw bad("has add_prefix_space true; Swiftlet supports false, as GPT-2 has it")
         }
     }
 
-    private func checkModel(_ model: JSON) throws(TokenDataError) {
+    private func checkModel(_ model: JSON) throws(ExitError) {
         if model.member("type") != nil, !model.isType("BPE") {
             throw bad("has model type \(type(of: model)); Swiftlet supports BPE")
         }
@@ -127,7 +127,7 @@ struct TokenizerFile {
         }
     }
 
-    private func tokens(_ vocabulary: JSON) throws(TokenDataError) -> [(form: [UInt8], id: Int)] {
+    private func tokens(_ vocabulary: JSON) throws(ExitError) -> [(form: [UInt8], id: Int)] {
         guard let members = vocabulary.members else { throw bad("has a vocabulary that is not an object") }
         var result: [(form: [UInt8], id: Int)] = []
         result.reserveCapacity(members.count)
@@ -141,7 +141,7 @@ struct TokenizerFile {
         return result
     }
 
-    private func addedTokens() throws(TokenDataError) -> [Tokenizer.AddedToken] {
+    private func addedTokens() throws(ExitError) -> [Tokenizer.AddedToken] {
         guard let list = json.member("added_tokens") else { return [] }
         guard let items = list.elements else { throw bad("has added_tokens that are no list") }
         var tokens: [Tokenizer.AddedToken] = []

@@ -37,7 +37,7 @@ package struct TokenizerIdentity: Hashable, Sendable {
     /// - Parameter allowOther: whether a difference is meant (`--allow-other-tokenizer`).
     /// - Returns: lines for the user: about parts that could not be compared, and about differences that are meant.
     /// - Throws: exit code 65, with two parts that differ.
-    package static func requireSame(_ origins: [Origin], allowOther: Bool) throws(TokenDataError) -> [String] {
+    package static func requireSame(_ origins: [Origin], allowOther: Bool) throws(ExitError) -> [String] {
         guard let first = origins.first(where: { $0.identity != nil }), let expected = first.identity else { return [] }
         var lines: [String] = []
         for origin in origins {
@@ -51,7 +51,7 @@ package struct TokenizerIdentity: Hashable, Sendable {
             let difference =
                 "\(origin.name) has tokenizer \(identity.shown), \(first.name) has \(expected.shown)"
             guard allowOther else {
-                throw TokenDataError(
+                throw ExitError(
                     .badInput,
                     "two tokenizers: \(difference), so the same ids mean other text; tokenize the text with one of them "
                         + "(tokenize --tokenizer), or give --allow-other-tokenizer if it is meant")
@@ -67,7 +67,7 @@ extension Tokenizer {
     package func identity() throws -> TokenizerIdentity {
         let digest = try SHA256()
         func add(_ bytes: [UInt8]) throws { try digest.update(bytes.span.bytes) }
-        func number(_ value: Int) -> [UInt8] { (0..<8).map { UInt8(truncatingIfNeeded: value >> (8 * $0)) } }
+        func number(_ value: Int) -> [UInt8] { littleEndian(value, 8) }
 
         // Which group an added token is in matters only where there are two.
         let hasTwoGroups = Set(addedTokens.map(\.isNormalized)).count == 2

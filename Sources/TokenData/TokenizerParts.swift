@@ -23,14 +23,14 @@ struct TokenizerParts {
         func id(of form: [UInt8]) -> Int32? { table.find(form).map { ids[$0] } }
     }
 
-    private func bad(_ reason: String, merges isAboutMerges: Bool = false) -> TokenDataError {
-        TokenDataError(.badInput, "'\(isAboutMerges ? mergesSource : source)' \(reason)")
+    private func bad(_ reason: String, merges isAboutMerges: Bool = false) -> ExitError {
+        ExitError(.badInput, "'\(isAboutMerges ? mergesSource : source)' \(reason)")
     }
 
     private func show(_ form: [UInt8]) -> String { "'\(printable(String(decoding: form, as: UTF8.self), limit: 64))'" }
 
     /// One more than the largest id.
-    func vocabularySize() throws(TokenDataError) -> Int {
+    func vocabularySize() throws(ExitError) -> Int {
         var size = 0
         for id in vocabulary.map(\.id) + added.map({ Int($0.id) }) {
             guard (0..<Tokenizer.maximumID).contains(id) else {
@@ -46,7 +46,7 @@ struct TokenizerParts {
     }
 
     /// The vocabulary, with each token and each id once.
-    func namedTokens(vocabularySize: Int) throws(TokenDataError) -> Names {
+    func namedTokens(vocabularySize: Int) throws(ExitError) -> Names {
         var names = Names(forms: [[UInt8]?](repeating: nil, count: vocabularySize))
         for (form, id) in vocabulary {
             guard !form.isEmpty else { throw bad("has an empty token with id \(id)") }
@@ -59,7 +59,7 @@ struct TokenizerParts {
     }
 
     /// The ids of the 256 bytes.
-    func byteIDs(_ names: Names) throws(TokenDataError) -> [Int32] {
+    func byteIDs(_ names: Names) throws(ExitError) -> [Int32] {
         var ids: [Int32] = []
         for byte in UInt8.min...UInt8.max {
             guard let id = names.id(of: ByteAlphabet.printable([byte])) else {
@@ -73,7 +73,7 @@ struct TokenizerParts {
     /// The merges as pairs of ids, and the table that gives a pair's rank and its merged id.
     func mergedPairs(
         _ names: Names
-    ) throws(TokenDataError) -> (pairs: [(left: Int32, right: Int32)], table: PairTable) {
+    ) throws(ExitError) -> (pairs: [(left: Int32, right: Int32)], table: PairTable) {
         var table = PairTable(capacity: merges.count)
         var pairs: [(left: Int32, right: Int32)] = []
         pairs.reserveCapacity(merges.count)
@@ -95,7 +95,7 @@ struct TokenizerParts {
 
     /// Checks that added tokens have the ids that `tokenizers` gives them, whatever the file says: a token of the
     /// vocabulary has its id there, each other one the next that is free.
-    func checkAddedTokens(_ names: Names) throws(TokenDataError) {
+    func checkAddedTokens(_ names: Names) throws(ExitError) {
         var seen: Set<Int32> = []
         var next = vocabulary.count
         for token in added {

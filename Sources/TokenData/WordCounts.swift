@@ -1,16 +1,12 @@
 /// How often each pre-token of a text occurs: what a tokenizer is trained on.
 package struct WordCounts: Sendable {
     private(set) var words = WordTable()
-    private(set) var counts: [Int] = []
+    /// The times of each different word.
+    package private(set) var counts: [Int] = []
     private let splitter = PreTokenizer()
 
     /// No words.
     package init() {}
-
-    /// How many different words there are.
-    package var distinctCount: Int { counts.count }
-    /// How many words there are in all.
-    package var totalCount: Int { counts.reduce(0, +) }
 
     /// Adds the pre-tokens of one sequence: pre-tokens never cross from one call to the next.
     package mutating func add(_ text: Span<UInt8>) {

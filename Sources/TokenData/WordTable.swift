@@ -40,24 +40,21 @@ struct WordTable: Sendable {
     private func slot(of text: Span<UInt8>, _ range: Range<Int>, _ hash: UInt64) -> Int {
         let mask = slots.count - 1
         var slot = Int(truncatingIfNeeded: hash >> 20) & mask
-        search: while slots[slot] >= 0 {
-            let index = Int(slots[slot])
-            let stored = self.range(index)
-            if hashes[index] == hash, stored.count == range.count {
-                let storage = bytes.span
-                var offset = 0
-                while offset < range.count {
-                    if storage[unchecked: stored.lowerBound + offset] != text[unchecked: range.lowerBound + offset] {
-                        slot = (slot + 1) & mask
-                        continue search
-                    }
-                    offset += 1
-                }
-                return slot
-            }
-            slot = (slot + 1) & mask
-        }
+        while slots[slot] >= 0, !holds(Int(slots[slot]), text, range, hash) { slot = (slot + 1) & mask }
         return slot
+    }
+
+    /// Whether string `index` is `text[range]`.
+    @inline(__always)
+    private func holds(_ index: Int, _ text: Span<UInt8>, _ range: Range<Int>, _ hash: UInt64) -> Bool {
+        let stored = self.range(index)
+        guard hashes[index] == hash, stored.count == range.count else { return false }
+        let storage = bytes.span
+        for offset in 0..<range.count
+        where storage[unchecked: stored.lowerBound + offset] != text[unchecked: range.lowerBound + offset] {
+            return false
+        }
+        return true
     }
 
     /// The number of the string `text[range]`, or nil.

@@ -24,8 +24,10 @@ extension TokenStream {
     /// Copies a sequence to a row of the model's inputs and targets.
     func copySequence(_ index: Int, to row: Int, of model: any LanguageModel, _ contextLength: Int) throws {
         let range = row * contextLength..<(row + 1) * contextLength
-        try model.inputs.withMutableSpans(range, and: model.targets) { inputs, targets throws(any Error) in
-            try copySequence(index, contextLength: contextLength, inputs: &inputs, targets: &targets)
+        try model.inputs.withMutableSpan(range) { inputs throws(any Error) in
+            try model.targets.withMutableSpan(range) { targets throws(any Error) in
+                try copySequence(index, contextLength: contextLength, inputs: &inputs, targets: &targets)
+            }
         }
     }
 }

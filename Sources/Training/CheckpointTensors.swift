@@ -1,3 +1,4 @@
+import Basics
 import Checkpointing
 import Kernels
 import Optimization
@@ -45,9 +46,9 @@ extension SafetensorsFile {
         for parameter in layout.parameters {
             let name = prefix + parameter.name
             guard let entry = tensor(name) else {
-                throw CheckpointError(.invalid, "\(path.shown) has no tensor \(name)")
+                throw ExitError(.badInput, "\(path.shown) has no tensor \(name)")
             }
-            try arena.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws(CheckpointError) in
+            try arena.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
                 try readFloats(entry, into: &values)
                 try requireFinite(values.span, tensor: name, file: path)
             }

@@ -33,7 +33,7 @@ package struct Evaluator {
 
     /// Takes `sequences` of the stream's sequences, or all where that is nil or more than there are.
     /// - Parameter identity: `stream.identity()`, where losses are to be compared with those of other runs.
-    /// - Throws: `TokenDataError` (65) when there is not one sequence.
+    /// - Throws: `ExitError` (65) when there is not one sequence.
     package init(stream: TokenStream, identity: String = "", contextLength: Int, sequences: Int?) throws {
         self.stream = stream
         self.identity = identity

@@ -27,7 +27,7 @@ struct ModelSource {
     ///   - resumes: whether the run goes on from a checkpoint; then nothing but the checkpoint is needed.
     ///   - checkpoint: rank 0's.
     ///   - data: the folder of the training data.
-    /// - Throws: `TrainingError`, `TokenDataError`, `CheckpointError` or `GPTConfigurationError` naming the file or option.
+    /// - Throws: `TrainingError`, `ExitError` or `GPTConfigurationError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
         let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel($0) }
         weights = initial?.files
@@ -119,7 +119,7 @@ extension HuggingFaceModelFiles {
     /// Reads all weights into an arena.
     package func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
         for parameter in layout.parameters {
-            try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws(CheckpointError) in
+            try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
                 try read(parameter.name, into: &values)
             }
         }

@@ -15,8 +15,7 @@ struct RunParts {
     let squareSums: Buffer<Double>
     let model: any LanguageModel
 
-    /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70), `CollectiveError` when a thread
-    ///   cannot be started.
+    /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
     init(
         _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ precision: Precision, _ batch: BatchPlan,
         compute: Compute, communicator: any Communicator, memory: Memory

@@ -47,7 +47,7 @@ package final class TextGeneration {
 
     /// Loads weights and tokenizer.
     /// - Parameter warn: takes a line for the user.
-    /// - Throws: `CheckpointError`, `TokenDataError` or `TrainingError` naming what is missing.
+    /// - Throws: `ExitError` or `TrainingError` naming what is missing.
     package init(_ options: Options, warn: @escaping (String) -> Void) throws {
         self.options = options
         self.warn = warn

@@ -24,10 +24,10 @@ extension Trainer {
                 try write(to: directory)
                 failedSaves = 0
                 return [1]
-            } catch let error as CheckpointError {
+            } catch let error as ExitError where error.exitCode == .writeFailed {
                 failedSaves += 1
                 guard !mustSucceed, failedSaves <= Self.tolerableFailures else { throw error }
-                reporter.warning("\(error.message); training goes on")
+                reporter.warning("\(error); training goes on")
                 return []
             }
         }
@@ -80,7 +80,7 @@ extension Trainer {
             }
         } catch {
             // The new checkpoint is safe; an old one that stays costs space alone.
-            reporter.warning(error.message)
+            reporter.warning("\(error)")
         }
     }
 
@@ -88,26 +88,41 @@ extension Trainer {
     private var state: TrainerState {
         let plan = setup.loader.plan
         let position = step * plan.globalBatch
-        var options = OptionList()
-        for (name, value) in configuration.keptInCheckpoints { options.set(name, value) }
-        return TrainerState(
-            swiftletVersion: SwiftletVersion.current, step: step,
-            epoch: setup.loader.order.sequence(at: position).epoch,
-            position: position, tokensSeen: position * model.configuration.contextLength, seed: configuration.seed,
-            shuffle: configuration.shuffle, contextLength: model.configuration.contextLength,
-            globalBatch: plan.globalBatch, microBatch: plan.microBatch, scheduler: scheduler.state,
-            optimizer: TrainerState.Optimizer(
-                beta1: configuration.beta1, beta2: configuration.beta2, epsilon: configuration.epsilon,
-                weightDecay: configuration.weightDecay, gradientClip: configuration.gradClip, step: optimizer.step),
-            precision: model.precision.rawValue, reduction: configuration.reduction.rawValue,
-            threadsPerRank: configuration.threads ?? 1, configuration: options, dataIdentity: setup.dataIdentity,
-            tokenizerHash: source.tokenizerHash, lastValidationLoss: validation.newest,
-            bestValidationLoss: validation.best, validationSet: validation.set,
-            unevaluatedStep: unevaluated.map {
-                TrainerState.UnevaluatedStep(
-                    trainLoss: $0.trainLoss, gradientNorm: $0.gradientNorm, tokensPerSecond: $0.tokensPerSecond,
-                    milliseconds: $0.stepMilliseconds)
-            })
+        var state = TrainerState(scheduler: scheduler.state)
+        state.swiftletVersion = SwiftletVersion.current
+        state.step = step
+        state.epoch = setup.loader.order.sequence(at: position).epoch
+        state.position = position
+        state.tokensSeen = position * model.configuration.contextLength
+        state.seed = configuration.seed
+        state.shuffle = configuration.shuffle
+        state.contextLength = model.configuration.contextLength
+        state.globalBatch = plan.globalBatch
+        state.microBatch = plan.microBatch
+        state.optimizer.beta1 = configuration.beta1
+        state.optimizer.beta2 = configuration.beta2
+        state.optimizer.epsilon = configuration.epsilon
+        state.optimizer.weightDecay = configuration.weightDecay
+        state.optimizer.gradientClip = configuration.gradClip
+        state.optimizer.step = optimizer.step
+        state.precision = model.precision.rawValue
+        state.reduction = configuration.reduction.rawValue
+        state.threadsPerRank = configuration.threads ?? 1
+        for (name, value) in configuration.keptInCheckpoints { state.configuration.set(name, value) }
+        state.dataIdentity = setup.dataIdentity
+        state.tokenizerHash = source.tokenizerHash
+        state.lastValidationLoss = validation.newest
+        state.bestValidationLoss = validation.best
+        state.validationSet = validation.set
+        if let unevaluated {
+            var numbers = TrainerState.UnevaluatedStep()
+            numbers.trainLoss = unevaluated.trainLoss
+            numbers.gradientNorm = unevaluated.gradientNorm
+            numbers.tokensPerSecond = unevaluated.tokensPerSecond
+            numbers.milliseconds = unevaluated.stepMilliseconds
+            state.unevaluatedStep = numbers
+        }
+        return state
     }
 
     private var source: ModelSource { setup.source }

@@ -214,7 +214,7 @@ struct TrainingSetup {
 
 extension BatchPlan {
     /// The same batch in micro-batches of another size, which must divide it; nil keeps the size.
-    fileprivate func with(microBatch: Int?) throws(TokenDataError) -> BatchPlan {
+    fileprivate func with(microBatch: Int?) throws(ExitError) -> BatchPlan {
         try BatchPlan(globalBatch: globalBatch, microBatch: microBatch ?? self.microBatch, worldSize: worldSize)
     }
 

@@ -15,9 +15,10 @@ extension GPT {
             let logits = headLogits(block)
             let rows = rowRange(block.rows)
             timed(.crossEntropy) {
-                CrossEntropy.lossAndGradient(
+                CrossEntropy.loss(
                     pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
-                    losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all)
+                    losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all,
+                    writesGradient: true)
             }
             timed(.product(.head, .inputGradient)) {
                 inputGradient.run(
@@ -40,7 +41,7 @@ extension GPT {
                 CrossEntropy.loss(
                     pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
                     losses: activations.losses[block.rows], vocabulary: configuration.vocabularySize,
-                    scratch: activations.powers.all)
+                    scratch: activations.powers.all, writesGradient: false)
             }
         }
     }

@@ -4,8 +4,9 @@ import Glibc
 /// Datagrams between the ranks of a job, beside MPI and without waiting for anything.
 ///
 /// A rank tells the others its port and all addresses of its host. It is not known which of them they can reach, so a
-/// peer is called at all of them until it is heard, and then where it was heard from.
-package final class PeerSocket {
+/// peer is called at all of them until it is heard, and then where it was heard from. Sendable, since the watchdog uses it
+/// under its lock alone.
+package final class PeerSocket: @unchecked Sendable {
     private struct Peer {
         var candidates: [in_addr_t]
         var port: in_port_t

@@ -96,27 +96,18 @@ package final class Watchdog: Sendable {
         let hosts = stride(from: 2, to: lines.count, by: 2).map { lines[$0] }
         let introductions = stride(from: 3, to: lines.count, by: 2).map { lines[$0] }
         socket?.meet(introductions, hosts: hosts, host: communicator.hostName)
-        let meeting = Meeting(socket: socket, key: (UInt64(lines[0]) ?? 0, UInt64(lines[1]) ?? 0))
+        let shownKey = (UInt64(lines[0]) ?? 0, UInt64(lines[1]) ?? 0)
         shared.withLock {
             $0.lookout.meet(rank: communicator.rank, hosts: hosts)
-            $0.socket = meeting.socket
-            $0.key = meeting.key
+            $0.socket = socket
+            $0.key = shownKey
             _ = $0.lookout.look(at: Self.now(), Activity.state)
             $0.tell($0.lookout.worldSize, .none)
         }
     }
 
-    /// Hands the socket over to the thread: nobody else has it.
-    private struct Meeting: @unchecked Sendable {
-        let socket: PeerSocket?
-        let key: Heartbeat.Key
-    }
-
-    private static func now() -> Double {
-        var now = timespec()
-        clock_gettime(CLOCK_MONOTONIC, &now)
-        return Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9
-    }
+    private static let origin = SuspendingClock.now
+    private static func now() -> Double { (SuspendingClock.now - origin) / .seconds(1) }
 
     /// Ends the watch, in good order.
     package func stop() {

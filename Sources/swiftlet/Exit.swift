@@ -10,7 +10,7 @@ import Watchdog
 enum Exit {
     /// This process's rank as its launcher counts; 0 where there is none.
     static var launcherRank: Int {
-        MPICommunicator.launcherRank(environment: MPICommunicator.launcherEnvironment()) ?? 0
+        MPICommunicator.launcherRank(environment: ProcessInfo.processInfo.environment) ?? 0
     }
 
     /// An error found before MPI runs: every rank has it, rank 0 prints it.
@@ -79,7 +79,7 @@ extension ParsableCommand {
     /// if it throws.
     /// - Parameter stepTimeout: seconds without progress in a step; 0: no limits.
     func withCommunicator(stepTimeout: Int = 60, _ body: (any Communicator) throws -> Void) throws {
-        let environment = MPICommunicator.launcherEnvironment()
+        let environment = ProcessInfo.processInfo.environment
         if let lonely = MPICommunicator.lonelyTasks(environment: environment) {
             // One of them speaks.
             if Exit.launcherRank == 0 { throw lonely }

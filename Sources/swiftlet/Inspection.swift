@@ -7,7 +7,7 @@ struct Inspection {
     private(set) var lines: [String] = []
     private let listsTensors: Bool
 
-    /// Throws `CheckpointError` when nothing can be said, `InspectionFailure` when something does not verify.
+    /// Throws `ExitError` when nothing can be said, `InspectionFailure` when something does not verify.
     init(path: FilePath, listsTensors: Bool) throws {
         self.listsTensors = listsTensors
         if try LocalFileSystem().status(path, followLinks: true).kind == .directory {
@@ -27,8 +27,8 @@ struct Inspection {
             lines += summary.lines
             if !summary.isWhole { throw InspectionFailure(lines: lines) }
         default:
-            throw CheckpointError(
-                .invalid, "\(path.shown) is no .safetensors, .bin, .json or .jsonl file; rename or convert it")
+            throw ExitError(
+                .badInput, "\(path.shown) is no .safetensors, .bin, .json or .jsonl file; rename or convert it")
         }
     }
 
@@ -37,16 +37,16 @@ struct Inspection {
         let (candidates, ignored) = try checkpoints.list()
         var worst: ExitCode?
         for candidate in candidates {
-            do throws(CheckpointError) {
+            do {
                 // One that is gone was removed by the run itself, which goes on.
                 guard let state = try checkpoints.verified(candidate)?.state else { continue }
                 lines.append(
                     "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
                         + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
             } catch {
-                if worst != .badInput { worst = error.exitCode }
-                let verdict = error.kind == .invalid ? "DOES NOT VERIFY" : "CANNOT BE READ"
-                lines.append("  \(candidate.name)  \(verdict): \(error.message)")
+                if worst != .badInput { worst = exitCode(of: error) }
+                let verdict = exitCode(of: error) == .badInput ? "DOES NOT VERIFY" : "CANNOT BE READ"
+                lines.append("  \(candidate.name)  \(verdict): \(error)")
             }
         }
         if candidates.isEmpty { lines.append("  no checkpoint") }
@@ -55,12 +55,12 @@ struct Inspection {
     }
 
     private mutating func describeCheckpoint(_ path: FilePath) throws {
-        do throws(CheckpointError) {
+        do {
             describe(try Checkpoint(verifying: path))
         } catch {
-            guard error.kind == .invalid else { throw error }
+            guard exitCode(of: error) == .badInput else { throw error }
             // Say about every file whether it is the culprit.
-            lines.append("checkpoint \(path.shown)  DOES NOT VERIFY: \(error.message)")
+            lines.append("checkpoint \(path.shown)  DOES NOT VERIFY: \(error)")
             for (name, problem) in Checkpoint.examine(path) { lines.append("  \(name)  \(problem ?? "verifies")") }
             throw InspectionFailure(lines: lines)
         }
@@ -138,7 +138,7 @@ struct Inspection {
         do {
             json = try JSON(bytes)
         } catch {
-            throw CheckpointError(.invalid, "\(path.shown): \(error)")
+            throw ExitError(.badInput, "\(path.shown): \(error)")
         }
         if json["scheduler"] != nil {
             let state = try TrainerState(json: bytes, file: path.shown)
@@ -158,8 +158,8 @@ struct Inspection {
                     "  \(printable(String(decoding: name, as: UTF8.self)))  \(printable(value.string ?? value.source))")
             }
         } else {
-            throw CheckpointError(
-                .invalid, "\(path.shown) is no tokenizer, trainer state, manifest or configuration")
+            throw ExitError(
+                .badInput, "\(path.shown) is no tokenizer, trainer state, manifest or configuration")
         }
     }
 }

@@ -22,7 +22,7 @@ import Testing
             ("~name", "./~name"), ("~name/r", "./~name"), ("", "empty"), ("a\0b", "NUL"),
         ])
     func refusals(argument: String, word: String) throws {
-        let error = try #require(throws: PathArgumentError.self) { try FilePath(argument: argument) }
+        let error = try #require(throws: ExitError.self) { try FilePath(argument: argument) }
         #expect(error.description.contains(word) && error.exitCode == .usage)
         #expect(!error.description.contains("\0"))
     }

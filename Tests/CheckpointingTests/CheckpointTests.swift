@@ -19,8 +19,8 @@ import Testing
             _ = try Checkpoint(verifying: path)
             Issue.record("\(note): accepted")
         } catch {
-            #expect(error.exitCode == 65, "\(note): \(error)")
-            #expect(text.isEmpty || error.message.contains(text), "\(note): \(error)")
+            #expect(exitCode(of: error) == 65, "\(note): \(error)")
+            #expect(text.isEmpty || "\(error)".contains(text), "\(note): \(error)")
         }
     }
 
@@ -101,7 +101,7 @@ import Testing
         // A link that is given stands for the checkpoint (P6), as in every command.
         #expect(try Checkpoint(verifying: link).state.step == 5)
         try expectInvalid(elsewhere, "is a file, expected a checkpoint directory")
-        let missing = try #require(throws: CheckpointError.self) { try Checkpoint(verifying: root.path + "/none") }
+        let missing = try thrown { try Checkpoint(verifying: root.path + "/none") }
         #expect(missing.exitCode == 66)
         try LocalFileSystem().removeFile(link)
         try LocalFileSystem().removeFile(path + "/manifest.json")

@@ -57,18 +57,31 @@ enum Sample {
 
     static func state(step: Int) throws -> TrainerState {
         let schedule = try LearningRateSchedule(base: 3e-4, warmupSteps: 2, totalSteps: 100)
-        var configuration = OptionList()
-        configuration.set("steps", "100")
-        configuration.set("layers", "0")
-        return TrainerState(
-            swiftletVersion: "0.1.0", step: step, epoch: 0, position: 16 * step, tokensSeen: 64 * step,
-            seed: .max, shuffle: true, contextLength: 4, globalBatch: 16, microBatch: 8,
-            scheduler: LearningRateScheduler(schedule: schedule, step: step).state,
-            optimizer: .init(
-                beta1: 0.9, beta2: 0.95, epsilon: 1e-8, weightDecay: 0.1, gradientClip: 1, step: step),
-            precision: "fp32", reduction: "exact", threadsPerRank: 1, worldSize: 2, configuration: configuration,
-            dataIdentity: ["0123456789abcdef"],
-            lastValidationLoss: 5.25)
+        var state = TrainerState(scheduler: LearningRateScheduler(schedule: schedule, step: step).state)
+        state.swiftletVersion = "0.1.0"
+        state.step = step
+        state.position = 16 * step
+        state.tokensSeen = 64 * step
+        state.seed = .max
+        state.shuffle = true
+        state.contextLength = 4
+        state.globalBatch = 16
+        state.microBatch = 8
+        state.optimizer.beta1 = 0.9
+        state.optimizer.beta2 = 0.95
+        state.optimizer.epsilon = 1e-8
+        state.optimizer.weightDecay = 0.1
+        state.optimizer.gradientClip = 1
+        state.optimizer.step = step
+        state.precision = "fp32"
+        state.reduction = "exact"
+        state.threadsPerRank = 1
+        state.worldSize = 2
+        state.configuration.set("steps", "100")
+        state.configuration.set("layers", "0")
+        state.dataIdentity = ["0123456789abcdef"]
+        state.lastValidationLoss = 5.25
+        return state
     }
 
     static func files(
@@ -112,5 +125,22 @@ func modelDescription(
                 headCount: heads))
     } catch {
         preconditionFailure("\(error)")
+    }
+}
+
+/// The error that `body` throws, which has an exit code.
+func thrown(_ body: () throws -> Any) throws -> any ExitCoded {
+    do {
+        _ = try body()
+    } catch let error as any ExitCoded {
+        return error
+    }
+    throw ExitError(.internalError, "nothing was thrown")
+}
+
+extension TensorSource {
+    /// An fp32 tensor from an array.
+    init(name: String, shape: [Int], floats: [Float]) {
+        self.init(name: name, dataType: .f32, shape: shape) { body in try body(floats.span.bytes) }
     }
 }

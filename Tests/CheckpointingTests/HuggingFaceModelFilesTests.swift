@@ -90,9 +90,9 @@ import Testing
         try expectAllTensors(HuggingFaceModelFiles(path: root.path))
         for name in ["../x.safetensors", "/x.safetensors", "a/../../x.safetensors", "..", "x.bin"] {
             try writeFile(path, Array("{\"weight_map\":{\"a\":\"\(name)\"}}".utf8))
-            let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+            let error = try thrown { try HuggingFaceModelFiles(path: root.path) }
             #expect(error.exitCode == 65)
-            #expect(error.message.contains("weight_map gives \"\(name)\""))
+            #expect(error.description.contains("weight_map gives \"\(name)\""))
         }
     }
 
@@ -125,25 +125,25 @@ import Testing
     func refusesWhatItCannotCompute(old: String, new: String, reason: String) throws {
         try writeConfiguration(old, new)
         try write("model.safetensors", tensors())
-        let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+        let error = try thrown { try HuggingFaceModelFiles(path: root.path) }
         #expect(error.exitCode == 65)
-        #expect(error.message.contains(reason), "\(error)")
+        #expect(error.description.contains(reason), "\(error)")
     }
 
     @Test func missingFilesAndWrongNumbers() throws {
         #expect(
-            try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
+            try thrown { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
         try writeConfiguration()
         #expect(
-            try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
+            try thrown { try HuggingFaceModelFiles(path: root.path) }.exitCode == 66)
         var all = tensors()
         all[0] = TensorSource(name: all[0].name, shape: [7, 4], floats: [Float](repeating: .infinity, count: 28))
         try write("model.safetensors", all)
         let files = try HuggingFaceModelFiles(path: root.path)
         var values = [Float](repeating: 0, count: 28)
         var span = values.mutableSpan
-        let error = #expect(throws: CheckpointError.self) { try files.read("wte.weight", into: &span) }
-        #expect(error?.message.contains("28 of 28 values") == true)
+        let error = try thrown { try files.read("wte.weight", into: &span) }
+        #expect(error.description.contains("28 of 28 values"))
     }
 
     @Test(
@@ -158,11 +158,11 @@ import Testing
             name: "lm_head.weight", shape: shape, floats: [Float](repeating: value, count: shape.reduce(1, *)))
         try write("model.safetensors", tensors() + [head])
         guard let problem else { return try expectAllTensors(HuggingFaceModelFiles(path: root.path)) }
-        let error = try #require(throws: CheckpointError.self) {
+        let error = try thrown {
             try expectAllTensors(HuggingFaceModelFiles(path: root.path))
         }
         #expect(error.exitCode == .badInput)
-        #expect(error.message.contains("lm_head.weight is not tied") && error.message.contains(problem))
+        #expect(error.description.contains("lm_head.weight is not tied") && error.description.contains(problem))
     }
 
     @Test("S7: one place that differs, in another type") func aHeadOfAnotherType() throws {
@@ -178,7 +178,7 @@ import Testing
             if value == 0 {
                 try expectAllTensors(files)
             } else {
-                #expect(throws: CheckpointError.self) { try expectAllTensors(files) }
+                _ = try thrown { try expectAllTensors(files) }
             }
         }
     }
@@ -189,9 +189,9 @@ import Testing
         try write("model.safetensors", tensors())
         let pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 548105171\n"
         try writeFile(root.path + name, Array(pointer.utf8))
-        let error = try #require(throws: CheckpointError.self) { try HuggingFaceModelFiles(path: root.path) }
+        let error = try thrown { try HuggingFaceModelFiles(path: root.path) }
         #expect(error.exitCode == .badInput)
-        #expect(error.message.contains(name) && error.message.contains("git lfs pull"))
+        #expect(error.description.contains(name) && error.description.contains("git lfs pull"))
     }
 
     @Test func tokenizerConfigurationNamesTheClass() throws {

@@ -18,8 +18,8 @@ import Testing
         for step in steps { try checkpoints.saveSample(step: step, isWhole: true) }
     }
 
-    private func refusal(_ path: FilePath) throws -> CheckpointError {
-        try #require(throws: CheckpointError.self) { try SavedModel(path) }
+    private func refusal(_ path: FilePath) throws -> any ExitCoded {
+        try thrown { try SavedModel(path) }
     }
 
     @Test("P6: a run, its checkpoints, a checkpoint, a link to each, with a slash or without") func oneRule() throws {
@@ -40,7 +40,7 @@ import Testing
         try #require(rename((checkpoints.path + "step-00000002").string, (root.path + "copy").string) == 0)
         #expect(try SavedModel(root.path + "copy").checkpoint?.state.step == 2)
         #expect(try SavedModel(run).checkpoint?.state.step == 1)
-        #expect(try refusal(root.path + "best").kind == .missing)
+        #expect(try refusal(root.path + "best").exitCode == .missingInput)
     }
 
     @Test("P6: links inside a checkpoint are not followed") func linksInside() throws {
@@ -48,19 +48,19 @@ import Testing
         let model = checkpoints.path + "step-00000001/model.safetensors"
         try #require(rename(model.string, (root.path + "elsewhere").string) == 0)
         try #require(symlink((root.path + "elsewhere").string, model.string) == 0)
-        #expect(try refusal(checkpoints.path + "step-00000001").message.contains("symbolic link"))
+        #expect(try refusal(checkpoints.path + "step-00000001").description.contains("symbolic link"))
     }
 
     @Test("W1: a run before its first checkpoint, and what is no model at all") func whatIsNone() throws {
         _ = try RunDirectory(path: run)
         let early = try refusal(run)
-        #expect(early.exitCode == .missingInput && early.message.contains("no checkpoint yet"))
+        #expect(early.exitCode == .missingInput && early.description.contains("no checkpoint yet"))
         #expect(try refusal(root.path + "none").exitCode == .missingInput)
         try LocalFileSystem().makeDirectory(root.path + "empty")
         let empty = try refusal(root.path + "empty")
-        #expect(empty.exitCode == .badInput && empty.message.contains("no config.json"))
+        #expect(empty.exitCode == .badInput && empty.description.contains("no config.json"))
         try writeFile(root.path + "file", [1])
-        #expect(try refusal(root.path + "file").message.contains("is a file, expected a run"))
+        #expect(try refusal(root.path + "file").description.contains("is a file, expected a run"))
     }
 
     @Test func aRunWithoutAGoodCheckpoint() throws {
@@ -121,12 +121,12 @@ import Testing
             }
         })
         for path in [run, checkpoints.path + "step-00000002"] {
-            let error = try #require(throws: CheckpointError.self) { try SavedModel(path, fileSystem: files) }
-            #expect(error.exitCode == .missingInput && error.message.contains(name))
-            #expect(error.message.contains(systemErrorText(code)))
+            let error = try thrown { try SavedModel(path, fileSystem: files) }
+            #expect(error.exitCode == .missingInput && error.description.contains(name))
+            #expect(error.description.contains(systemErrorText(code)))
         }
         let directory = CheckpointDirectory(path: checkpoints.path, fileSystem: files)
-        #expect(try #require(throws: CheckpointError.self) { try directory.newestVerified() }.kind == .missing)
+        #expect(try thrown { try directory.newestVerified() }.exitCode == .missingInput)
     }
 
     @Test("P4: a save that does not fit makes room first, but never of the newest or below --keep")

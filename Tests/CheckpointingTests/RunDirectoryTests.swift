@@ -23,9 +23,9 @@ import Testing
 
     @Test func secondRunIsToldWhoHasIt() throws {
         var first: RunDirectory? = try RunDirectory(path: path)
-        let error = try #require(throws: CheckpointError.self) { try RunDirectory(path: path) }
+        let error = try thrown { try RunDirectory(path: path) }
         #expect(error.exitCode == 81)
-        #expect(error.message.contains("in use by process \(getpid()) on host "))
+        #expect(error.description.contains("in use by process \(getpid()) on host "))
         #expect(first?.path == path)
         first = nil
         #expect(throws: Never.self) { try RunDirectory(path: path) }
@@ -42,11 +42,11 @@ import Testing
     @Test func whatCannotBeWrittenIsRefused() throws {
         try writeFile(root.path + "/file", [1])
         for place in ["/file", "/file/below"] {
-            let error = try #require(throws: CheckpointError.self) { try RunDirectory(path: root.path + place) }
+            let error = try thrown { try RunDirectory(path: root.path + place) }
             #expect(error.exitCode == 73)
-            #expect(error.message.contains((root.path + place).shown))
+            #expect(error.description.contains((root.path + place).shown))
         }
-        let read = try #require(throws: CheckpointError.self) { try RunDirectory(path: "/proc/swiftlet") }
+        let read = try thrown { try RunDirectory(path: "/proc/swiftlet") }
         #expect(read.exitCode == 73)
     }
 
@@ -55,14 +55,14 @@ import Testing
         let lock = root.path + "/b/.lock"
         try #require(symlink((root.path + "/target").string, lock.string) == 0)
         #expect(
-            try #require(throws: CheckpointError.self) { try RunDirectory(path: root.path + "/b") }.exitCode == 73)
+            try thrown { try RunDirectory(path: root.path + "/b") }.exitCode == 73)
         #expect(throws: FileSystemError.self) {
             try LocalFileSystem().status(root.path + "/target", followLinks: false)
         }
         try LocalFileSystem().removeFile(lock)
         try #require(mkfifo(lock.string, 0o644) == 0)
         #expect(
-            try #require(throws: CheckpointError.self) { try RunDirectory(path: root.path + "/b") }.exitCode == 73)
+            try thrown { try RunDirectory(path: root.path + "/b") }.exitCode == 73)
     }
 
     @Test func sweepsOnlyItsOwnLeftovers() throws {
@@ -103,10 +103,10 @@ import Testing
     }
 
     @Test("P1: an I/O error is one") func realErrors() throws {
-        let error = try #require(throws: CheckpointError.self) {
+        let error = try thrown {
             try RunDirectory(path: path, fileSystem: FaultyFileSystem(unsupported: EIO))
         }
-        #expect(error.exitCode == .cannotCreate && error.message.contains(systemErrorText(EIO)))
+        #expect(error.exitCode == .cannotCreate && error.description.contains(systemErrorText(EIO)))
     }
 
     @Test("P4: a start on a full disk is 74, as a failed save is") func fullDisk() throws {
@@ -118,7 +118,7 @@ import Testing
                 let files = FaultyFileSystem(.error(ENOSPC), at: place)
                 try RunDirectory(path: path, fileSystem: files).writeConfiguration([1])
             } catch {
-                codes.insert(error.exitCode)
+                codes.insert(exitCode(of: error))
             }
         }
         #expect(codes == [.writeFailed])

@@ -57,15 +57,15 @@ import Testing
         #expect(try floats("h") == [0.5])
         #expect(try floats("scalar") == [7])
         #expect(try floats("empty") == [])
-        #expect(throws: CheckpointError.self) { try floats("i") }
+        _ = try thrown { try floats("i") }
         #expect(file.tensor("nothing") == nil)
     }
 
     @Test func refusesEveryTruncationAndEveryTrailingByte() throws {
         for length in 0..<safetensorsGolden.count {
-            #expect(throws: CheckpointError.self) { try file(Array(safetensorsGolden.prefix(length))) }
+            _ = try thrown { try file(Array(safetensorsGolden.prefix(length))) }
         }
-        #expect(throws: CheckpointError.self) { try file(safetensorsGolden + [0]) }
+        _ = try thrown { try file(safetensorsGolden + [0]) }
     }
 
     @Test(
@@ -74,7 +74,7 @@ import Testing
         ] as [UInt64])
     func refusesAWrongHeaderLength(length: UInt64) throws {
         let header = #"{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}"#
-        #expect(throws: CheckpointError.self) { try file(bytes(header: header, data: 4, length: length)) }
+        _ = try thrown { try file(bytes(header: header, data: 4, length: length)) }
     }
 
     private static let one = #"{"dtype":"F32","shape":[1],"data_offsets":[0,4]}"#
@@ -117,9 +117,9 @@ import Testing
         "{\"__metadata__\":{\"a\":\"1\",\"a\":\"2\"},\"a\":\(one)}",
     ])
     func refuses(header: String) throws {
-        let error = try #require(throws: CheckpointError.self) { try file(bytes(header: header, data: 4)) }
+        let error = try thrown { try file(bytes(header: header, data: 4)) }
         #expect(error.exitCode == 65)
-        #expect(error.message.utf8.count < 500 && !error.message.contains("\n"))
+        #expect(error.description.utf8.count < 500 && !error.description.contains("\n"))
     }
 
     @Test(arguments: [
@@ -136,7 +136,7 @@ import Testing
 
     @Test func refusesTooManyTensors() throws {
         let entries = (0...100_000).map { "\"\($0)\":{\"dtype\":\"U8\",\"shape\":[0],\"data_offsets\":[0,0]}" }
-        #expect(throws: CheckpointError.self) {
+        _ = try thrown {
             try file(bytes(header: "{\(entries.joined(separator: ","))}", data: 0))
         }
     }
@@ -159,9 +159,9 @@ import Testing
         let path = root.path + "/a.safetensors"
         let file = try file(safetensorsGolden)
         try writeFile(path, Array(safetensorsGolden.prefix(20)))
-        let error = try #require(throws: CheckpointError.self) { try file.floats(#require(file.tensor("z"))) }
+        let error = try thrown { try file.floats(#require(file.tensor("z"))) }
         #expect(error.exitCode == 65)
-        #expect(error.message.contains("cut short"))
+        #expect(error.description.contains("cut short"))
     }
 
     @Test func namesEveryTensorThatDoesNotFit() throws {
@@ -171,21 +171,21 @@ import Testing
                 source("c", .bf16, [1], [0, 0]),
             ]))
         let expected = ["a", "b", "c", "d"].map { ExpectedTensor(name: $0, shape: [1]) }
-        let message = try #require(throws: CheckpointError.self) { try file.check(expected) }.message
+        let message = try thrown { try file.check(expected) }.description
         #expect(message.contains("\"a\" has shape [2], expected [1]"))
         #expect(message.contains("\"c\" has dtype BF16, expected F32"))
         #expect(message.contains("\"d\" is missing, expected shape [1]"))
         #expect(!message.contains("\"b\""))
-        let extra = try #require(throws: CheckpointError.self) { try file.check([]) }.message
+        let extra = try thrown { try file.check([]) }.description
         #expect(extra.contains("\"b\" with shape [1] is not expected"))
     }
 
     @Test func countsWhatIsNotFinite() throws {
         #expect(nonFiniteCount([1, .greatestFiniteMagnitude, -0.0, .leastNonzeroMagnitude].span) == 0)
         #expect(nonFiniteCount([.nan, .infinity, -.infinity, .signalingNaN, 0].span) == 4)
-        let error = try #require(throws: CheckpointError.self) {
+        let error = try thrown {
             try requireFinite([.nan, 1].span, tensor: "h.0.ln_1.weight", file: "model.safetensors")
         }
-        #expect(error.message.contains("\"h.0.ln_1.weight\" has 1 of 2 values"))
+        #expect(error.description.contains("\"h.0.ln_1.weight\" has 1 of 2 values"))
     }
 }

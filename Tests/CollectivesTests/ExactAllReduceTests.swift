@@ -42,10 +42,7 @@ struct ExactAllReduceTests {
     @Test func `Half of the data per rank goes out and comes in at two ranks`() throws {
         let counts = try ThreadWorld.run(worldSize: 2) { communicator in
             let counting = CountingCommunicator(communicator)
-            let exact = ExactAllReduce(maximumCount: 1000, worldSize: 2)
-            var values = [Float](repeating: 1, count: 1000)
-            var span = values.mutableSpan
-            try exact.sum(&span, on: counting)
+            _ = try CollectiveChecks.pipelinedSum(count: 1000, bucket: 1000, interval: 1, on: counting)
             return counting.elementsSent
         }
         #expect(counts == [1000, 1000])
@@ -56,10 +53,7 @@ struct ExactAllReduceTests {
         let count = worldSize * 100
         let sent = try ThreadWorld.run(worldSize: worldSize) { communicator in
             let counting = CountingCommunicator(communicator)
-            let exact = ExactAllReduce(maximumCount: count, worldSize: worldSize)
-            var values = [Float](repeating: 1, count: count)
-            var span = values.mutableSpan
-            try exact.sum(&span, on: counting)
+            _ = try CollectiveChecks.pipelinedSum(count: count, bucket: count, interval: 1, on: counting)
             return counting.elementsSent
         }
         #expect(sent == Array(repeating: 2 * count * others / worldSize, count: worldSize))
@@ -67,67 +61,7 @@ struct ExactAllReduceTests {
 
     @Test func `More elements than the scratch was made for is a bug`() async {
         await #expect(processExitsWith: .failure) {
-            let exact = ExactAllReduce(maximumCount: 3, worldSize: 1)
-            var values = [Float](repeating: 1, count: 4)
-            var span = values.mutableSpan
-            try exact.sum(&span, on: SingleProcess())
+            try ExactAllReduce(FixedFloats([1, 1, 1, 1]), maximumCount: 3, on: SingleProcess()).start(0..<4)
         }
     }
-}
-
-/// Counts what goes through the exchanges and transfers of another communicator.
-final class CountingCommunicator: Communicator, @unchecked Sendable {
-    private(set) var elementsSent = 0
-    private let base: any Communicator
-
-    init(_ base: any Communicator) { self.base = base }
-
-    var rank: Int { base.rank }
-    var worldSize: Int { base.worldSize }
-    var localRank: Int { base.localRank }
-    var localSize: Int { base.localSize }
-    var hostName: String { base.hostName }
-    var implementation: String { base.implementation }
-
-    func exchange(
-        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
-    ) throws(CollectiveError) {
-        elementsSent += sending.count
-        try base.exchange(sending: sending, receiving: &receiving, with: peer)
-    }
-
-    func exchange(
-        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
-    ) throws(CollectiveError) {
-        elementsSent += sending.count
-        try base.exchange(in: &values, sending: sending, receiving: receiving, with: peer)
-    }
-
-    func startSend(
-        _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
-    ) throws(CollectiveError) -> Transfer {
-        elementsSent += range.count
-        return try base.startSend(memory, range, to: peer, tag: tag)
-    }
-    func startReceive(
-        into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
-    ) throws(CollectiveError) -> Transfer {
-        try base.startReceive(into: memory, range, from: peer, tag: tag)
-    }
-    func finish(_ transfer: Transfer) throws(CollectiveError) { try base.finish(transfer) }
-    func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) { try base.allReduceSum(&values) }
-    func allReduce(_ values: inout MutableSpan<Double>, _ operation: ReductionOperation) throws(CollectiveError) {
-        try base.allReduce(&values, operation)
-    }
-    func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
-        try base.allReduce(&values, operation)
-    }
-    func broadcast(_ bytes: inout MutableRawSpan, root: Int) throws(CollectiveError) {
-        try base.broadcast(&bytes, root: root)
-    }
-    func gather(_ bytes: [UInt8], root: Int) throws(CollectiveError) -> [[UInt8]] {
-        try base.gather(bytes, root: root)
-    }
-    func barrier() throws(CollectiveError) { try base.barrier() }
-    func abort(code: ExitCode) -> Never { base.abort(code: code) }
 }

@@ -30,19 +30,18 @@ struct ThreadWorldTests {
                 if communicator.rank == 2 { throw Broken() }
                 var values: [Float] = [1]
                 var span = values.mutableSpan
-                try communicator.allReduceSum(&span)
+                try communicator.allReduce(&span, .sum)
             }
         }
     }
 
-    @Test func `A rank that throws releases a peer that waits in an exchange`() {
+    @Test func `A rank that throws releases a peer that waits for a message`() {
         struct Broken: Error, Equatable {}
         #expect(throws: Broken()) {
             try ThreadWorld.run(worldSize: 2) { communicator in
                 if communicator.rank == 1 { throw Broken() }
-                var values: [Float] = [1]
-                var span = values.mutableSpan
-                try communicator.exchange(sending: [2].span, receiving: &span, with: 1)
+                let receive = try communicator.startReceive(into: FixedFloats([1]), 0..<1, from: 1, tag: 0)
+                try communicator.finish(receive)
             }
         }
     }
@@ -70,7 +69,7 @@ struct ThreadWorldTests {
             try ThreadWorld.run(worldSize: 2) { communicator in
                 var values = [Float](repeating: 0, count: communicator.rank + 1)
                 var span = values.mutableSpan
-                try communicator.allReduceSum(&span)
+                try communicator.allReduce(&span, .sum)
             }
         }
         #expect(error?.description.contains("different collectives") == true)
@@ -105,9 +104,12 @@ struct ThreadWorldTests {
     @Test func `A message of another length is an error`() throws {
         let error = #expect(throws: CollectiveError.self) {
             try ThreadWorld.run(worldSize: 2) { communicator in
-                var values = [Float](repeating: 0, count: communicator.rank + 1)
-                var span = values.mutableSpan
-                try communicator.exchange(sending: [1].span, receiving: &span, with: 1 - communicator.rank)
+                let (memory, peer) = (FixedFloats([0, 0]), 1 - communicator.rank)
+                let send = try communicator.startSend(memory, 0..<1, to: peer, tag: 0)
+                let receive = try communicator.startReceive(
+                    into: memory, 0..<communicator.rank + 1, from: peer, tag: 0)
+                try communicator.finish(receive)
+                try communicator.finish(send)
             }
         }
         #expect(error?.description.contains("sent 1 elements") == true)
@@ -141,11 +143,9 @@ struct SingleProcessTests {
         }
     }
 
-    @Test func `An exchange with nobody is a bug`() async {
+    @Test func `A message to nobody is a bug`() async {
         await #expect(processExitsWith: .failure) {
-            var values: [Float] = [0]
-            var span = values.mutableSpan
-            try SingleProcess().exchange(sending: [1].span, receiving: &span, with: 0)
+            _ = try SingleProcess().startSend(FixedFloats([1]), 0..<1, to: 0, tag: 0)
         }
     }
 }

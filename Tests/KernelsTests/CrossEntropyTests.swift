@@ -38,12 +38,12 @@ import Testing
             let scratch = try Buffer<Float>(count: compute.pool.threadCount * ((V + 15) / 16 * 16))
             CrossEntropy.loss(
                 compute.pool, logits: logits.all, stride: rowStride, targets: targets.all, losses: again.all,
-                vocabulary: V, scratch: scratch.all)
+                vocabulary: V, scratch: scratch.all, writesGradient: false)
             let unchanged = logits.floats.map(\.bitPattern) == padded.map(\.float.bitPattern)
             #expect(unchanged, "evaluation changed the logits")
-            CrossEntropy.lossAndGradient(
+            CrossEntropy.loss(
                 compute.pool, logits: logits.all, stride: rowStride, targets: targets.all, losses: losses.all,
-                vocabulary: V, scratch: scratch.all)
+                vocabulary: V, scratch: scratch.all, writesGradient: true)
             return ["gradient": logits.floats, "losses": losses.array(), "again": again.array()]
         }
         // A loss is a difference of logits, so that its error is in proportion to them.
@@ -69,9 +69,9 @@ import Testing
         let logits = try Operand((0..<V).map { -0.3 * Double($0) }, Float.self)
         let targets = try Buffer<Int32>(count: 1)
         let scratch = try Buffer<Float>(count: 304)
-        CrossEntropy.lossAndGradient(
+        CrossEntropy.loss(
             try Compute(threadCount: 1).pool, logits: logits.all, stride: V, targets: targets.all,
-            losses: try Buffer<Float>(count: 1).all, vocabulary: V, scratch: scratch.all)
+            losses: try Buffer<Float>(count: 1).all, vocabulary: V, scratch: scratch.all, writesGradient: true)
         let powers = logits.values.map { exp($0) }
         let total = powers.reduce(0, +)
         let results = logits.buffer.array()
@@ -99,7 +99,7 @@ import Testing
         let scratch = try Buffer<Float>(count: 112)
         CrossEntropy.loss(
             try Compute(threadCount: 1).pool, logits: logits.all, stride: 97, targets: targets.all, losses: losses.all,
-            vocabulary: 97, scratch: scratch.all)
+            vocabulary: 97, scratch: scratch.all, writesGradient: false)
         #expect(!losses.array()[0].isFinite)
     }
 }

@@ -35,7 +35,7 @@ struct MPICommunicatorTests {
     @Test(arguments: [2, 3])
     func `Buffers above the chunk limit give the same bits`(ranks: Int) throws {
         let plain = try check(ranks: ranks, ["--expect", "\(ranks)"])
-        let chunked = try check(ranks: ranks, ["--expect", "\(ranks)", "--chunk-limit", "19"])
+        let chunked = try check(ranks: ranks, ["--expect", "\(ranks)", "--chunk-limit", "799"])
         #expect(chunked.status == 0, "\(chunked)")
         #expect(chunked.standardOutput == plain.standardOutput)
     }

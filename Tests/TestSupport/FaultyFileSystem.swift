@@ -42,7 +42,7 @@ package final class FaultyFileSystem: FileSystem {
     /// Operations so far.
     package var count: Int { counter.withLock { $0 } }
 
-    private func step(_ operation: FileSystemError.Operation, _ path: FilePath? = nil) throws(FileSystemError) {
+    private func step(_ operation: FileSystemError.Operation, _ path: FilePath) throws(FileSystemError) {
         let number = counter.withLock { value in
             defer { value += 1 }
             return value
@@ -59,34 +59,34 @@ package final class FaultyFileSystem: FileSystem {
         }
     }
 
-    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> OpenFile {
         if access == .create || access == .directory { try step(.open, path) }
         if case .read = access { try beforeReading(path) }
         return try base.open(path, access)
     }
 
-    package func close(_ descriptor: Int32) throws(FileSystemError) { try base.close(descriptor) }
+    package func close(_ file: OpenFile) throws(FileSystemError) { try base.close(file) }
 
     package func read(
-        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
+        _ file: OpenFile, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int {
-        try base.read(descriptor, into: &bytes, part: part, at: offset)
+        try base.read(file, into: &bytes, part: part, at: offset)
     }
 
-    package func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
-        try step(.write)
-        return try base.write(descriptor, bytes.extracting(first: min(bytes.byteCount, longestWrite)), at: offset)
+    package func write(_ file: OpenFile, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
+        try step(.write, file.path)
+        return try base.write(file, bytes.extracting(first: min(bytes.byteCount, longestWrite)), at: offset)
     }
 
-    package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
-        try step(.synchronize)
-        if let unsupported, unsupported != ENOLCK, try base.status(descriptor).kind == .directory {
-            throw FileSystemError(.synchronize, code: unsupported)
+    package func synchronize(_ file: OpenFile) throws(FileSystemError) {
+        try step(.synchronize, file.path)
+        if let unsupported, unsupported != ENOLCK, try base.status(file).kind == .directory {
+            throw FileSystemError(.synchronize, file.path, code: unsupported)
         }
-        try base.synchronize(descriptor)
+        try base.synchronize(file)
     }
 
-    package func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus { try base.status(descriptor) }
+    package func status(_ file: OpenFile) throws(FileSystemError) -> FileStatus { try base.status(file) }
 
     package func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus {
         try base.status(path, followLinks: followLinks)
@@ -121,17 +121,17 @@ package final class FaultyFileSystem: FileSystem {
         return try base.freeBytes(at: path)
     }
 
-    package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool {
-        if let unsupported { throw FileSystemError(.lock, code: unsupported) }
-        return try base.lock(descriptor)
+    package func lock(_ file: OpenFile) throws(FileSystemError) -> Bool {
+        if let unsupported { throw FileSystemError(.lock, file.path, code: unsupported) }
+        return try base.lock(file)
     }
 
-    package func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
-        try base.truncate(descriptor, to: size)
+    package func truncate(_ file: OpenFile, to size: Int) throws(FileSystemError) {
+        try base.truncate(file, to: size)
     }
 
-    package func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {
-        try base.setPermissions(descriptor, permissions)
+    package func setPermissions(_ file: OpenFile, _ permissions: UInt32) throws(FileSystemError) {
+        try base.setPermissions(file, permissions)
     }
 
     package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath { try base.target(ofLink: path) }

@@ -22,10 +22,12 @@ package final class FixedFloats: ExchangeMemory, @unchecked Sendable {
 }
 
 extension ExactAllReduce {
-    /// One with scratch of its own.
-    package convenience init(maximumCount: Int, worldSize: Int) {
-        let count = Self.scratchCount(maximumCount: maximumCount, worldSize: worldSize)
-        self.init(
-            maximumCount: maximumCount, worldSize: worldSize, scratch: FixedFloats([Float](repeating: 0, count: count)))
+    /// One with scratch of its own, for this many ranges under way.
+    package convenience init(
+        _ memory: FixedFloats, maximumCount: Int, flights: Int = 1, on communicator: any Communicator
+    ) {
+        let count = Self.scratchCount(maximumCount: maximumCount, worldSize: communicator.worldSize)
+        let scratch = (0..<flights).map { _ in FixedFloats([Float](repeating: 0, count: count)) }
+        self.init(memory, maximumCount: maximumCount, scratch: scratch, on: communicator)
     }
 }

@@ -102,12 +102,12 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return (try node(path.removingLastComponent()), last.string)
     }
 
-    private func node(_ descriptor: Int32) throws(FileSystemError) -> Node {
-        guard let node = open[descriptor] else { throw FileSystemError(.read, code: EBADF) }
+    private func node(_ file: OpenFile) throws(FileSystemError) -> Node {
+        guard let node = open[file.descriptor] else { throw FileSystemError(.read, file.path, code: EBADF) }
         return node
     }
 
-    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> Int32 {
+    package func open(_ path: FilePath, _ access: FileAccess) throws(FileSystemError) -> OpenFile {
         let result: Node
         if let existing = try? node(path) {
             if access == .create { throw fail(.open, path, EEXIST) }
@@ -122,15 +122,15 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         }
         nextDescriptor += 1
         open[nextDescriptor] = result
-        return nextDescriptor
+        return OpenFile(nextDescriptor, path)
     }
 
-    package func close(_ descriptor: Int32) throws(FileSystemError) { open[descriptor] = nil }
+    package func close(_ file: OpenFile) throws(FileSystemError) { open[file.descriptor] = nil }
 
     package func read(
-        _ descriptor: Int32, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
+        _ file: OpenFile, into bytes: inout MutableRawSpan, part: Range<Int>, at offset: Int?
     ) throws(FileSystemError) -> Int {
-        let data = try node(descriptor).data
+        let data = try node(file).data
         let count = max(0, min(part.count, data.count - (offset ?? 0)))
         for index in 0..<count {
             bytes.storeBytes(of: data[(offset ?? 0) + index], toByteOffset: part.lowerBound + index, as: UInt8.self)
@@ -138,8 +138,8 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return count
     }
 
-    package func write(_ descriptor: Int32, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
-        let node = try node(descriptor)
+    package func write(_ file: OpenFile, _ bytes: RawSpan, at offset: Int?) throws(FileSystemError) -> Int {
+        let node = try node(file)
         try step("")
         let start = offset ?? node.data.count
         precondition(start <= node.data.count, "a file without holes")
@@ -147,14 +147,14 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
         return bytes.byteCount
     }
 
-    package func synchronize(_ descriptor: Int32) throws(FileSystemError) {
-        let node = try node(descriptor)
+    package func synchronize(_ file: OpenFile) throws(FileSystemError) {
+        let node = try node(file)
         try step("")
         node.synchronize()
     }
 
-    package func status(_ descriptor: Int32) throws(FileSystemError) -> FileStatus {
-        let node = try node(descriptor)
+    package func status(_ file: OpenFile) throws(FileSystemError) -> FileStatus {
+        let node = try node(file)
         return FileStatus(kind: node.kind, size: node.data.count)
     }
 
@@ -208,14 +208,14 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     package func freeBytes(at path: FilePath) throws(FileSystemError) -> Int { 1 << 30 }
 
-    package func lock(_ descriptor: Int32) throws(FileSystemError) -> Bool { true }
+    package func lock(_ file: OpenFile) throws(FileSystemError) -> Bool { true }
 
-    package func truncate(_ descriptor: Int32, to size: Int) throws(FileSystemError) {
-        let node = try node(descriptor)
+    package func truncate(_ file: OpenFile, to size: Int) throws(FileSystemError) {
+        let node = try node(file)
         node.data = Array(node.data.prefix(size))
     }
 
-    package func setPermissions(_ descriptor: Int32, _ permissions: UInt32) throws(FileSystemError) {}
+    package func setPermissions(_ file: OpenFile, _ permissions: UInt32) throws(FileSystemError) {}
 
     package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath {
         throw fail(.examine, path, EINVAL)

@@ -20,37 +20,16 @@ final class ThreadCommunicator: Communicator {
         hostName = currentHostName()
     }
 
-    func allReduceSum(_ values: inout MutableSpan<Float>) throws(CollectiveError) {
-        world.desks[rank].floats.replace(with: values.span)
-        try world.meet(rank: rank, .init(name: "allReduceSum(Float)", count: values.count))
-        for other in 0..<worldSize {
-            let source = world.desks[other].floats
-            for i in values.indices { values[i] = other == 0 ? source[i] : values[i] + source[i] }
-        }
-        try world.meet(rank: rank, .init(name: "allReduceSum(Float)", count: values.count))
-    }
-
-    func allReduce(_ values: inout MutableSpan<Double>, _ operation: ReductionOperation) throws(CollectiveError) {
-        let call = ThreadWorld.Call(name: "allReduce(Double, \(operation))", count: values.count)
-        world.desks[rank].doubles.replace(with: values.span)
+    func allReduce<Value: Reducible>(
+        _ values: inout MutableSpan<Value>, _ operation: ReductionOperation
+    ) throws(CollectiveError) {
+        let call = ThreadWorld.Call(name: "allReduce(\(Value.self), \(operation))", count: values.count)
+        world.desks[rank].numbers = values.indices.map { values[$0] }
         try world.meet(rank: rank, call)
         for other in 0..<worldSize {
-            let source = world.desks[other].doubles
+            guard let source = world.desks[other].numbers as? [Value] else { continue }
             for i in values.indices {
-                values[i] = other == 0 ? source[i] : combine(values[i], source[i], operation, sum: +)
-            }
-        }
-        try world.meet(rank: rank, call)
-    }
-
-    func allReduce(_ values: inout MutableSpan<Int64>, _ operation: ReductionOperation) throws(CollectiveError) {
-        let call = ThreadWorld.Call(name: "allReduce(Int64, \(operation))", count: values.count)
-        world.desks[rank].integers.replace(with: values.span)
-        try world.meet(rank: rank, call)
-        for other in 0..<worldSize {
-            let source = world.desks[other].integers
-            for i in values.indices {
-                values[i] = other == 0 ? source[i] : combine(values[i], source[i], operation, sum: &+)
+                values[i] = other == 0 ? source[i] : combine(values[i], source[i], operation)
             }
         }
         try world.meet(rank: rank, call)
@@ -82,29 +61,13 @@ final class ThreadCommunicator: Communicator {
         return gathered
     }
 
-    func exchange(
-        sending: Span<Float>, receiving: inout MutableSpan<Float>, with peer: Int
-    ) throws(CollectiveError) {
-        try send(sending, to: peer)
-        try receive(into: &receiving, from: peer)
-    }
-
-    func exchange(
-        in values: inout MutableSpan<Float>, sending: Range<Int>, receiving: Range<Int>, with peer: Int
-    ) throws(CollectiveError) {
-        precondition(!sending.overlaps(receiving), "exchange \(sending) with \(receiving) in one buffer")
-        try send(values.span.extracting(sending), to: peer)
-        var target = values._mutatingExtracting(receiving)
-        try receive(into: &target, from: peer)
-    }
-
     /// A send is done at once: the message is a copy.
     func startSend(
         _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         try world.requireWhole(rank: rank, "startSend")
-        var values: [Float] = []
-        memory.withMutableSpan(range) { values.replace(with: $0.span) }
+        precondition(peer != rank && (0..<worldSize).contains(peer), "rank \(rank) sends to rank \(peer)")
+        let values = memory.withMutableSpan(range) { span in span.indices.map { span[$0] } }
         let channel = world.channel(from: rank, to: peer)
         world.update {
             let number = channel.sent[tag, default: 0]
@@ -161,42 +124,11 @@ final class ThreadCommunicator: Communicator {
         while true { pause() }
     }
 
-    private func send(_ values: Span<Float>, to peer: Int) throws(CollectiveError) {
-        precondition(peer != rank && (0..<worldSize).contains(peer), "rank \(rank) exchanges with rank \(peer)")
-        let channel = world.channel(from: rank, to: peer)
-        try world.waitUntil(rank: rank, peer: peer, "exchange") { !channel.isFull }
-        channel.values.replace(with: values)
-        world.update { channel.isFull = true }
-    }
-
-    private func receive(into values: inout MutableSpan<Float>, from peer: Int) throws(CollectiveError) {
-        let channel = world.channel(from: peer, to: rank)
-        try world.waitUntil(rank: rank, peer: peer, "exchange") { channel.isFull }
-        guard channel.values.count == values.count else {
-            let reason = "rank \(peer) sent \(channel.values.count) elements, rank \(rank) expected \(values.count)"
-            let error = CollectiveError(operation: "exchange", rank: rank, code: 0, reason: reason)
-            world.breakWorld(rank: rank, error)
-            throw error
-        }
-        for i in values.indices { values[i] = channel.values[i] }
-        world.update { channel.isFull = false }
-    }
-
-    private func combine<Value: Comparable>(
-        _ a: Value, _ b: Value, _ operation: ReductionOperation, sum: (Value, Value) -> Value
-    ) -> Value {
+    private func combine<Value: Reducible>(_ a: Value, _ b: Value, _ operation: ReductionOperation) -> Value {
         switch operation {
-        case .sum: sum(a, b)
+        case .sum: a + b
         case .minimum: b < a ? b : a
         case .maximum: b > a ? b : a
         }
-    }
-}
-
-extension Array where Element: BitwiseCopyable {
-    /// Makes this array a copy of `span`, in the storage that it has where that is large enough.
-    fileprivate mutating func replace(with span: Span<Element>) {
-        removeAll(keepingCapacity: true)
-        span.withUnsafeBufferPointer { append(contentsOf: $0) }
     }
 }

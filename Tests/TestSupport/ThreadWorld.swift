@@ -119,7 +119,7 @@ extension ThreadWorld {
         /// The error of the rank that failed first.
         var firstFailure: (any Error)? { monitor.withLock { first?.error } }
 
-        /// The way of one message from one rank to another: empty, or full until the receiver has copied it.
+        /// The way from one rank to another.
         func channel(from source: Int, to destination: Int) -> Channel { channels[source * size + destination] }
 
         /// Returns when every rank has come here with the same call.
@@ -241,19 +241,15 @@ extension ThreadWorld {
         var description: String { "\(name)(count \(count), root \(root))" }
     }
 
-    /// A rank's values, for the others to read. The arrays keep their capacity from call to call.
+    /// A rank's values, for the others to read.
     final class Desk: @unchecked Sendable {
-        var floats: [Float] = []
-        var doubles: [Double] = []
-        var integers: [Int64] = []
+        /// Of `allReduce`.
+        var numbers: Any = []
         var bytes: [UInt8] = []
     }
 
-    /// What is on its way from one rank to another. `isFull` is guarded by the world's lock; whoever it points at owns
-    /// `values`. `messages`, those of `startSend`, are guarded by the lock.
+    /// What is on its way from one rank to another, guarded by the world's lock.
     final class Channel: @unchecked Sendable {
-        var isFull = false
-        var values: [Float] = []
         var messages: [(key: MessageKey, values: [Float])] = []
         var sent: [Int: Int] = [:]
     }

@@ -57,7 +57,7 @@ import TokenData
         (7, 4, 2, "--global-batch 8"), (100, 7, 1, "--global-batch 98 or 105, or --micro-batch 5"),
     ])
     func batchesThatDoNotDivideNameTheNearest(global: Int, micro: Int, world: Int, advice: String) throws {
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try BatchPlan(globalBatch: global, microBatch: micro, worldSize: world)
         }
         #expect(error?.exitCode == 64)
@@ -66,7 +66,7 @@ import TokenData
 
     @Test(arguments: [(0, 1, 1), (8, 0, 1), (8, -2, 2), (8, 2, 0), (1 << 40, 1, 1), (8, Int.max, 4)])
     func valuesOutOfRangeAreErrors(global: Int, micro: Int, world: Int) {
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try BatchPlan(globalBatch: global, microBatch: micro, worldSize: world)
         }
         #expect(error?.exitCode == 64)

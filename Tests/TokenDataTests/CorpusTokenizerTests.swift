@@ -128,7 +128,7 @@ import TokenData
     /// S12: the input that is the output folder is said to be that.
     @Test func theOutputAsInputIsSaid() throws {
         try inputs.write("a.txt", Array("text".utf8))
-        let error = #expect(throws: TokenDataError.self) { try source(output: inputs.folder) }
+        let error = #expect(throws: ExitError.self) { try source(output: inputs.folder) }
         #expect(error?.exitCode == 65)
         #expect(error?.description.contains("is the output folder, which is never input") == true)
         #expect(error?.description.contains("0 empty") == false)
@@ -209,7 +209,7 @@ import TokenData
         try outputs.write("notes.txt", [2])
         try inputs.write("a", Array("some text".utf8))
         // S17: not without being told.
-        let error = #expect(throws: TokenDataError.self) { try tokenize(overwrites: false) }
+        let error = #expect(throws: ExitError.self) { try tokenize(overwrites: false) }
         #expect(error?.exitCode == 73)
         #expect(error?.description.contains("tokenizer.json, …, val_000000.bin") == true)
         #expect(error?.description.contains("--overwrite") == true)
@@ -225,7 +225,7 @@ import TokenData
         words.add("other text, other text")
         let given = try BPETrainer(vocabularySize: 280).train(words)
         try outputs.write("tokenizer.json", given.tokenizerJSON())
-        let error = #expect(throws: TokenDataError.self) { try tokenize(overwrites: false) }
+        let error = #expect(throws: ExitError.self) { try tokenize(overwrites: false) }
         #expect(error?.exitCode == 73)
         try tokenize(tokenizer: given, overwrites: false)
         #expect(try outputNames() == ["tokenizer.json", "train_000000.bin"])
@@ -235,7 +235,7 @@ import TokenData
     @Test func theFolderIsMadeForTextAlone() throws {
         let folder = outputs.folder.appending("new/folder")
         #expect(throws: FileSystemError.self) { try source([inputs.path + "/none"], output: folder) }
-        #expect(throws: TokenDataError.self) { try source(output: folder) }
+        #expect(throws: ExitError.self) { try source(output: folder) }
         #expect(try outputs.names() == [])
         try inputs.write("a", Array("some text".utf8))
         let output = CorpusOutput(path: folder)
@@ -257,7 +257,7 @@ import TokenData
         try inputs.write("a", Array("some text".utf8))
         let lock = try DirectoryLock.take(in: outputs.folder)
         defer { withExtendedLifetime(lock) {} }
-        let error = #expect(throws: DirectoryLock.InUse.self) { try tokenize() }
+        let error = #expect(throws: ExitError.self) { try tokenize() }
         #expect(error?.exitCode == 81)
     }
 
@@ -270,7 +270,7 @@ import TokenData
         #expect(try Tokenizer(path: outputs.folder).identity() == given.identity())
         #expect(try tokens("train") == [0] + given.encode(TokenizerGoldens.text))
         let withoutEnd = try BPETrainer(vocabularySize: 280, specialTokens: []).train(words)
-        let error = #expect(throws: TokenDataError.self) { try tokenize(tokenizer: withoutEnd) }
+        let error = #expect(throws: ExitError.self) { try tokenize(tokenizer: withoutEnd) }
         #expect(error?.exitCode == 65)
     }
 

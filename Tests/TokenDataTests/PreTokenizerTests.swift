@@ -1,3 +1,4 @@
+import Basics
 import Testing
 import TokenData
 
@@ -46,17 +47,22 @@ import TokenData
         }
     }
 
-    /// Unicode 16 has 141028 letters, 1911 numbers and 25 blanks; each shows by joining one of its kind.
-    @Test func tablesAreThoseOfUnicode16() {
+    /// Unicode 16 has 141028 letters, 1911 numbers and 25 blanks; each shows by joining one of its kind. The hash is that
+    /// of Tests/Reference/unicode_classes.py.
+    @Test func classesAreThoseOfUnicode16() throws {
         var counts = [0, 0, 0]
+        var classes = [UInt8](repeating: 0, count: 0x110000)
         for point in UInt32(0)..<0x110000 {
             guard let scalar = Unicode.Scalar(point) else { continue }
             let bytes = Array(String(Character(scalar)).utf8)
             for (kind, mate) in [UInt8(ascii: "a"), UInt8(ascii: "1"), UInt8(ascii: "\t")].enumerated() {
-                counts[kind] += splitter.split([mate] + bytes).count == 1 ? 1 : 0
+                guard splitter.split([mate] + bytes).count == 1 else { continue }
+                counts[kind] += 1
+                classes[Int(point)] = UInt8(kind + 1)
             }
         }
         #expect(counts == [141028, 1911, 25])
+        #expect(try SHA256.hash(classes) == "ba830e7f669dd0fcc40141409e2c8be621eead74b1d0d659dc89185f117d69c8")
     }
 
     /// Broken bytes are split as the replacement characters of a lossy decoder would be.

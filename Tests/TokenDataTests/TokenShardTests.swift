@@ -97,7 +97,7 @@ import TokenData
         ]
         for (bytes, parts) in cases {
             try directory.write("train_000000.bin", bytes)
-            let error = #expect(throws: TokenDataError.self) { try TokenShard(path: path) }
+            let error = #expect(throws: ExitError.self) { try TokenShard(path: path) }
             #expect(error?.exitCode == 65)
             for part in parts + [path.string] {
                 #expect(error?.description.contains(part) == true, "\(part): \(String(describing: error))")
@@ -134,7 +134,7 @@ import TokenData
             var broken = bytes
             broken.replaceSubrange(place..<place + 4, with: little([number]))
             try directory.write("train_000000.bin", broken)
-            let error = #expect(throws: TokenDataError.self) { try TokenShard(path: path) }
+            let error = #expect(throws: ExitError.self) { try TokenShard(path: path) }
             #expect(error?.exitCode == 65)
             #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
         }
@@ -166,7 +166,7 @@ import TokenData
     @Test func pointersOfGitLFSAreSaidToBeThat() throws {
         let text = "version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n"
         let path = FilePath(try directory.write("train_000000.bin", text.utf8))
-        let error = #expect(throws: TokenDataError.self) { try TokenShard(path: path) }
+        let error = #expect(throws: ExitError.self) { try TokenShard(path: path) }
         #expect(error?.description.contains("git lfs pull") == true)
     }
 }

@@ -62,14 +62,14 @@ import TokenData
         #expect(stream.sequenceCount(contextLength: 3) == 1)
         #expect(stream.sequenceCount(contextLength: 4) == 0)
         #expect(try stream.requireSequences(contextLength: 3) == 1)
-        let error = #expect(throws: TokenDataError.self) { try stream.requireSequences(2, contextLength: 3) }
+        let error = #expect(throws: ExitError.self) { try stream.requireSequences(2, contextLength: 3) }
         #expect(error?.exitCode == 65)
         #expect(error?.description.contains("4 tokens") == true)
         #expect(try TokenStream(paths: [], vocabularySize: nil).sequenceCount(contextLength: 1) == 0)
     }
 
     @Test func patternsWithoutMatchAreErrors() {
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try TokenStream(glob: directory.folder.appending("none_*.bin"), vocabularySize: nil)
         }
         #expect(error?.exitCode == 66)
@@ -88,8 +88,8 @@ import TokenData
         bytes[1024 + offset * width] = 77
         try directory.write(name, bytes)
         let bad = try TokenStream(glob: directory.folder.appending("part*.bin"), vocabularySize: 29)
-        let scan = #expect(throws: TokenDataError.self) { try bad.validateTokenIDs(vocabularySize: 29) }
-        let read = #expect(throws: TokenDataError.self) { for index in 0..<28 { _ = try sequence(bad, index, 1) } }
+        let scan = #expect(throws: ExitError.self) { try bad.validateTokenIDs(vocabularySize: 29) }
+        let read = #expect(throws: ExitError.self) { for index in 0..<28 { _ = try sequence(bad, index, 1) } }
         for error in [scan, read] {
             #expect(error?.exitCode == 65)
             let text = error?.description ?? ""
@@ -112,7 +112,7 @@ import TokenData
         try writer.append(tokens.span)
         let stream = try TokenStream(paths: writer.publish(), vocabularySize: nil)
         try stream.validateTokenIDs(vocabularySize: 40_001, threads: threads)
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try stream.validateTokenIDs(vocabularySize: 40_000, threads: threads)
         }
         #expect(error?.description.contains("token id 40000 at token 1500001,") == true)
@@ -125,7 +125,7 @@ import TokenData
         try directory.write("part0_000000.bin", bytes)
         let bad = try TokenStream(glob: directory.folder.appending("part*.bin"), vocabularySize: 70_000)
         for attempt in [{ _ = try sequence(bad, 0, 2) }, { try bad.validateTokenIDs(vocabularySize: 70_000) }] {
-            let error = #expect(throws: TokenDataError.self) { try attempt() }
+            let error = #expect(throws: ExitError.self) { try attempt() }
             #expect(error?.description.contains("token id 4278190081") == true)
         }
     }
@@ -137,7 +137,7 @@ import TokenData
         #expect(truncate(path, 1024 + 2 * 9_000) == 0)
         _ = try sequence(stream, 1, 4_000)
         for attempt in [{ _ = try sequence(stream, 2, 4_000) }, { try stream.validateTokenIDs(vocabularySize: 10) }] {
-            let error = #expect(throws: TokenDataError.self) { try attempt() }
+            let error = #expect(throws: ExitError.self) { try attempt() }
             #expect(error?.exitCode == 65)
             #expect(error?.description.contains("\(path)' has become shorter: it had 41024 bytes") == true)
         }
@@ -249,7 +249,7 @@ import TokenData
         var bytes = try directory.read("part1000_000000.bin")
         bytes[1024] ^= 1
         try directory.write("part1000_000000.bin", bytes)
-        let error = #expect(throws: TokenDataError.self) { try sequence(stream, 0, 10) }
+        let error = #expect(throws: ExitError.self) { try sequence(stream, 0, 10) }
         #expect(error?.exitCode == 65)
         #expect(error?.description.contains("part1000_000000.bin' was changed since the start") == true)
     }

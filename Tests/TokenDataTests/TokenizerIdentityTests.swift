@@ -26,7 +26,7 @@ import TokenData
         let identity = try tokenizer.identity()
         #expect(identity.vocabularySize == 280 && identity.digest.count == 64)
         #expect(try Self.trained(280).identity() == identity)
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         #expect(try Tokenizer(path: directory.folder).identity() == identity)
         let json = String(decoding: tokenizer.tokenizerJSON(), as: UTF8.self)
@@ -69,7 +69,7 @@ import TokenData
             .init("--train-data", nil), .init("'a/tokenizer.json'", one), .init("the checkpoint", one),
             .init("--val-data", other),
         ]
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try TokenizerIdentity.requireSame(origins, allowOther: false)
         }
         #expect(error?.exitCode == 65)
@@ -101,7 +101,7 @@ import TokenData
         #expect(try TokenStream(paths: [unknown]).tokenizer("--data", allowOther: false).identity == nil)
         #expect(try TokenStream(paths: [unknown, first]).tokenizer("--data", allowOther: false).identity == one)
         let mixed = try TokenStream(paths: [first, second])
-        let error = #expect(throws: TokenDataError.self) { try mixed.tokenizer("--data", allowOther: false) }
+        let error = #expect(throws: ExitError.self) { try mixed.tokenizer("--data", allowOther: false) }
         #expect(error?.exitCode == 65)
         for path in [first, second] { #expect(error?.description.contains("'\(path)'") == true) }
         #expect(try mixed.tokenizer("--data", allowOther: true).identity == one)
@@ -111,7 +111,7 @@ import TokenData
         let beside = try shard("c", nil, in: "other")
         #expect(try TokenStream(paths: [beside]).tokenizer("--data", allowOther: false).identity == other)
         let contradicted = try TokenStream(paths: [shard("a", one, in: "other")])
-        let contradiction = #expect(throws: TokenDataError.self) {
+        let contradiction = #expect(throws: ExitError.self) {
             try contradicted.tokenizer("--data", allowOther: false)
         }
         #expect(contradiction?.description.contains("the tokenizer in '") == true)

@@ -27,12 +27,12 @@ import TokenData
     }
 
     @Test func vocabularyAndMergesFilesWork() throws {
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         let loaded = try Tokenizer(path: directory.folder)
         #expect(loaded.tokenizerJSON() == tokenizer.tokenizerJSON())
         try directory.write("merges.txt", Array("a\n".utf8))
-        let error = #expect(throws: TokenDataError.self) { try Tokenizer(path: directory.folder) }
+        let error = #expect(throws: ExitError.self) { try Tokenizer(path: directory.folder) }
         #expect(error?.description.contains("merges.txt' line 1") == true)
     }
 
@@ -107,7 +107,7 @@ import TokenData
             (file(added: #"[{"id": 259, "content": "<x>"}, {"id": 258, "content": "<y>"}]"#), "take 258"),
         ]
         for (text, reason) in cases {
-            let error = #expect(throws: TokenDataError.self, "\(reason)") { try load(text) }
+            let error = #expect(throws: ExitError.self, "\(reason)") { try load(text) }
             #expect(error?.exitCode == 65)
             #expect(error?.description.contains(reason) == true, "\(reason): \(String(describing: error))")
         }
@@ -154,7 +154,7 @@ import TokenData
             (added, #"{"<pad>": 262}"#, "'<pad>' (added_tokens.json, id 262)"),
             (added, #"{"<|endoftext|>": 1}"#, "id 1"),
         ] {
-            let error = #expect(throws: TokenDataError.self, "\(text)") { try check(name, text) }
+            let error = #expect(throws: ExitError.self, "\(text)") { try check(name, text) }
             #expect(error?.exitCode == 65)
             for part in [reason, directory.path + "/" + name] {
                 #expect(error?.description.contains(part) == true, "\(part): \(String(describing: error))")
@@ -162,22 +162,22 @@ import TokenData
         }
         // Beside vocab.json and merges.txt too.
         try FileManager.default.removeItem(atPath: directory.path + "/tokenizer.json")
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         try directory.write("merges.txt", tokenizer.mergesText())
         try check(added, #"{"<|endoftext|>": 0}"#)
-        #expect(throws: TokenDataError.self) { try check(added, #"{"<pad>": 262}"#) }
+        #expect(throws: ExitError.self) { try check(added, #"{"<pad>": 262}"#) }
     }
 
     /// W1: the file that is wrong is the one that is named.
     @Test func mistakesOfMergesAreThoseOfTheirFile() throws {
-        try directory.write("vocab.json", tokenizer.vocabularyJSON())
+        try directory.write("vocab.json", tokenizer.vocabularyFile())
         for (text, reason) in [
             ([0xEF, 0xBB, 0xBF] + tokenizer.mergesText(), "byte-order mark"), (Array("a zz\n".utf8), "lacks"),
             (Array("a\n".utf8), "line 1 is not two tokens"),
             (tokenizer.mergesText() + tokenizer.mergesText(), "has merge 5"),
         ] as [([UInt8], String)] {
             try directory.write("merges.txt", text)
-            let error = #expect(throws: TokenDataError.self) { try Tokenizer(path: directory.folder) }
+            let error = #expect(throws: ExitError.self) { try Tokenizer(path: directory.folder) }
             #expect(error?.description.contains("merges.txt'") == true, "\(String(describing: error))")
             #expect(error?.description.contains(reason) == true, "\(String(describing: error))")
         }
@@ -189,11 +189,11 @@ import TokenData
         for text in [
             file(extra: #""ab": \#(id), "abc": 257"#), file(added: #"[{"id": \#(id), "content": "<x>"}]"#),
         ] {
-            let error = #expect(throws: TokenDataError.self, "\(id)") { try load(text) }
+            let error = #expect(throws: ExitError.self, "\(id)") { try load(text) }
             #expect(error?.exitCode == 65)
         }
         // 0 is taken by a byte.
-        #expect(throws: TokenDataError.self) { try load(file(extra: #""ab": 0, "abc": 257"#)) }
+        #expect(throws: ExitError.self) { try load(file(extra: #""ab": 0, "abc": 257"#)) }
     }
 
     @Test func addedTokensAreMatchedAsWholes() throws {
@@ -244,13 +244,13 @@ import TokenData
             (String(repeating: "[", count: 1_000_000), "nested deeper"),
         ]
         for (text, reason) in cases {
-            let error = #expect(throws: TokenDataError.self, "\(text.suffix(80))") { try load(text) }
+            let error = #expect(throws: ExitError.self, "\(text.suffix(80))") { try load(text) }
             #expect(error?.exitCode == 65)
             #expect(error?.description.contains(reason) == true, "\(reason): \(String(describing: error))")
             #expect(error?.description.contains("\n") == false)
         }
         let path = try directory.write("tokenizer.json", [0x22, 0xFF, 0x22])
-        #expect(throws: TokenDataError.self) { try Tokenizer(path: FilePath(path)) }
+        #expect(throws: ExitError.self) { try Tokenizer(path: FilePath(path)) }
     }
 
     /// No file of random damage may trap.

@@ -66,10 +66,12 @@ import Transformer
         let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
         var sum = 0.0
         for index in 0..<count {
-            try single.inputs.withMutableSpans(0..<Self.context, and: single.targets) {
-                inputs, targets throws(any Error) in
-                try stream.copySequence(
-                    index * Self.available / count, contextLength: Self.context, inputs: &inputs, targets: &targets)
+            try single.inputs.withMutableSpan(0..<Self.context) { inputs throws(any Error) in
+                try single.targets.withMutableSpan(0..<Self.context) { targets throws(any Error) in
+                    try stream.copySequence(
+                        index * Self.available / count, contextLength: Self.context, inputs: &inputs,
+                        targets: &targets)
+                }
             }
             sum += try single.loss(sequences: 1)
         }
@@ -113,7 +115,7 @@ import Transformer
 
     @Test func tooFewTokensAreAnError() throws {
         let stream = try TokenStream(glob: FilePath(Curve.tokens), vocabularySize: Self.vocabulary)
-        let error = #expect(throws: TokenDataError.self) {
+        let error = #expect(throws: ExitError.self) {
             try Evaluator(stream: stream, contextLength: 4097, sequences: nil)
         }
         #expect(error?.exitCode == 65)

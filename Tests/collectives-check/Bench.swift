@@ -1,5 +1,6 @@
 import Collectives
 import MPICollectives
+import TestSupport
 
 /// Prints the median time of each reduction at each size, as seen by the slowest rank.
 func bench(megabytes: [Double], on communicator: MPICommunicator) throws {
@@ -8,17 +9,16 @@ func bench(megabytes: [Double], on communicator: MPICommunicator) throws {
     tell("    MB   exact ms   MPI_Allreduce ms", on: communicator)
     for size in sizes {
         let count = Int(size * 1e6) / 4
-        let exact = ExactAllReduce(maximumCount: count, worldSize: communicator.worldSize)
-        var values = [Float](repeating: 0, count: count)
+        let memory = FixedFloats([Float](repeating: 0, count: count))
+        let exact = ExactAllReduce(memory, maximumCount: count, on: communicator)
         let repetitions = size > 10 ? 15 : 60
         let times = [
             try median(repetitions, communicator) {
-                var span = values.mutableSpan
-                try exact.sum(&span, on: communicator)
+                try exact.start(0..<count)
+                try exact.finish()
             },
             try median(repetitions, communicator) {
-                var span = values.mutableSpan
-                try communicator.allReduceSum(&span)
+                try memory.withMutableSpan(0..<count) { try communicator.allReduce(&$0, .sum) }
             },
         ]
         tell("\(pad(size, 6)) \(times.map { pad($0, 12) }.joined(separator: " "))", on: communicator)

@@ -8,6 +8,7 @@
 import Basics
 import Collectives
 import DataParallel
+import Foundation
 import Glibc
 import MPICollectives
 import TestSupport
@@ -23,7 +24,7 @@ struct CollectivesCheck {
     static func main() {
         let communicator: MPICommunicator
         do {
-            communicator = try MPICommunicator()
+            communicator = try MPICommunicator(environment: ProcessInfo.processInfo.environment)
         } catch {
             exit(report(error).rawValue)
         }

@@ -6,7 +6,7 @@ import TestSupport
 /// behind a message that is too short are old values, so each of these must throw on rank 1. `too-many` is another
 /// disagreement: rank 1 starts more receives than there are places for.
 func disagreeAboutLength(_ kind: String, on communicator: MPICommunicator) throws {
-    let sent = kind.hasPrefix("long") ? 8 : 3
+    let sent = kind == "long" ? 8 : 3
     let peer = 1 - communicator.rank
     guard peer >= 0 else { return }
     if kind == "too-many" {
@@ -14,19 +14,13 @@ func disagreeAboutLength(_ kind: String, on communicator: MPICommunicator) throw
         for _ in 0..<600 where communicator.rank == 1 {
             _ = try communicator.startReceive(into: memory, 0..<1, from: peer, tag: 0)
         }
-    } else if kind.hasSuffix("transfer") {
+    } else {
         let memory = FixedFloats([Float](repeating: Float(communicator.rank), count: 10))
         if communicator.rank == 0 {
             try communicator.finish(try communicator.startSend(memory, 0..<sent, to: peer, tag: 0))
         } else {
             try communicator.finish(try communicator.startReceive(into: memory, 0..<5, from: peer, tag: 0))
         }
-    } else {
-        // Both send and receive at once; rank 0 gets what it expects.
-        var received = [Float](repeating: -1, count: communicator.rank == 0 ? 2 : 5)
-        let sending = [Float](repeating: 1, count: communicator.rank == 0 ? sent : 2)
-        var span = received.mutableSpan
-        try communicator.exchange(sending: sending.span, receiving: &span, with: peer)
     }
     // Rank 1 never comes here. Rank 0 is ended by its abort.
     try communicator.barrier()

@@ -1,0 +1,17 @@
+import TokenData
+
+// Forms of a tokenizer and its text that only tests need.
+extension Tokenizer {
+    /// GPT-2's `merges.txt`.
+    func mergesText() -> [UInt8] {
+        func form(_ id: Int32) -> String { String(decoding: printableForms[Int(id)] ?? [], as: UTF8.self) }
+        let lines = merges.map { "\(form($0.left)) \(form($0.right))\n" }
+        return Array(("#version: 0.2\n" + lines.joined()).utf8)
+    }
+
+    /// GPT-2's `vocab.json`: compact, in the order of ids.
+    func vocabularyFile() -> [UInt8] { Array(vocabularyJSON.text.utf8) }
+
+    /// The text that tokens stand for, with U+FFFD for bytes that are not valid UTF-8.
+    func decodeString(_ ids: some Sequence<Int32>) -> String { String(decoding: decode(ids), as: UTF8.self) }
+}
