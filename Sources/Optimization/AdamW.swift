@@ -6,22 +6,17 @@ import Kernels
 /// refreshes the bf16 copy of the weights.
 package final class AdamW {
     /// What stays the same over a run.
-    package struct Hyperparameters: Codable, Equatable, Sendable {
+    package struct Hyperparameters: Equatable, Sendable {
         /// Decay of tensors of two or more dimensions; others do not decay.
-        package var weightDecay: Double
+        package var weightDecay = 0.1
         /// Decay of the first moment.
-        package var beta1: Double
+        package var beta1 = 0.9
         /// Decay of the second moment.
-        package var beta2: Double
+        package var beta2 = 0.95
         /// Added to the root of the second moment.
-        package var epsilon: Double
+        package var epsilon = 1e-8
 
-        package init(weightDecay: Double = 0.1, beta1: Double = 0.9, beta2: Double = 0.95, epsilon: Double = 1e-8) {
-            self.weightDecay = weightDecay
-            self.beta1 = beta1
-            self.beta2 = beta2
-            self.epsilon = epsilon
-        }
+        package init() {}
     }
 
     /// The run's constants.
@@ -62,5 +57,13 @@ package final class AdamW {
                     beta1: hyperparameters.beta1, beta2: hyperparameters.beta2, epsilon: hyperparameters.epsilon,
                     step: step, gradientScale: gradientScale))
         }
+    }
+}
+
+/// Clipping of the gradient's global norm, as `torch.nn.utils.clip_grad_norm_` does it.
+package enum GradientClipping {
+    /// What to multiply gradients of this norm by: at most 1. A `maximum` of 0 turns clipping off.
+    package static func factor(norm: Double, maximum: Double) -> Double {
+        maximum > 0 ? min(1, maximum / (norm + 1e-6)) : 1
     }
 }

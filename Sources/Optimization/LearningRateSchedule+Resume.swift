@@ -1,9 +1,3 @@
-/// Whether a schedule is the one of a saved run.
-package enum ScheduleCompatibility: Equatable, Sendable {
-    case same
-    case differs([ScheduleDifference])
-}
-
 /// What a resume may change of the saved schedule; the names are those of the options.
 package enum ScheduleChange: Equatable, Sendable {
     /// Nothing: a difference is an error.
@@ -27,42 +21,6 @@ package struct ResumedSchedule: Equatable, Sendable {
 }
 
 extension LearningRateSchedule {
-    /// Compares what flags define; a second warm-up belongs to the saved run and is not compared.
-    package func compatibility(with saved: LearningRateSchedule) -> ScheduleCompatibility {
-        var found: [ScheduleDifference] = []
-        func compare(_ option: String, _ saved: String, _ requested: String) {
-            if saved != requested {
-                found.append(ScheduleDifference(option: option, saved: saved, requested: requested))
-            }
-        }
-        compare("--schedule", saved.kind.rawValue, kind.rawValue)
-        compare("--learning-rate", "\(saved.base)", "\(base)")
-        compare("--warmup-steps", "\(saved.warmupSteps)", "\(warmupSteps)")
-        compare("--steps", "\(saved.totalSteps)", "\(totalSteps)")
-        compare("--min-learning-rate", "\(saved.minimum)", "\(minimum)")
-        compare("--decay-steps", "\(saved.decaySteps)", "\(decaySteps)")
-        return found.isEmpty ? .same : .differs(found)
-    }
-
-    /// The same curve stretched to a later end, decay steps of `wsd` kept (`--extend-schedule`).
-    package func extended(toTotalSteps newTotal: Int) throws(ScheduleError) -> LearningRateSchedule {
-        guard newTotal > totalSteps else {
-            throw .invalid(
-                option: "--steps with --extend-schedule", value: "\(newTotal)",
-                expected: "more than the saved \(totalSteps)")
-        }
-        return try LearningRateSchedule(
-            kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: newTotal, minimum: minimum,
-            decaySteps: decaySteps, rewarm: rewarm)
-    }
-
-    /// This schedule, entered at `step` by `steps` updates of linear warm-up from the rate `from` (`--rewarm`).
-    package func rewarmed(at step: Int, steps: Int, from: Double) throws(ScheduleError) -> LearningRateSchedule {
-        try LearningRateSchedule(
-            kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
-            decaySteps: decaySteps, rewarm: Rewarm(start: step, steps: steps, from: from))
-    }
-
     /// Decides how a run that asks for this schedule goes on from a saved state.
     ///
     /// The saved state is verified first. When the flags define the saved schedule, the saved one is used, its second
@@ -72,32 +30,41 @@ extension LearningRateSchedule {
         -> ResumedSchedule
     {
         try saved.verify()
-        func result(_ schedule: LearningRateSchedule) -> ResumedSchedule {
-            ResumedSchedule(
-                scheduler: LearningRateScheduler(schedule: schedule, step: saved.step),
-                savedRate: saved.nextLearningRate)
+        let differences = zip(saved.schedule.options, options).filter { $0.value != $1.value }.map {
+            ScheduleDifference(option: "--" + $0.name, saved: $0.value, requested: $1.value)
         }
-        let compatibility = compatibility(with: saved.schedule)
-        switch (compatibility, change) {
-        case (.same, .none), (.same, .extend):
-            return result(saved.schedule)
-        case (.same, .rewarm(let steps)) where saved.schedule.rewarm?.steps == steps:
-            return result(saved.schedule)
-        case (_, .rewarm(let steps)):
-            return result(try rewarmed(at: saved.step, steps: steps, from: saved.nextLearningRate))
-        case (.differs(let differences), .extend) where differences.map(\.option) == ["--steps"]:
-            return result(try saved.schedule.extended(toTotalSteps: totalSteps))
-        case (.differs(let differences), .extend) where extendsDefaultDecay(saved.schedule, differences):
-            return result(try saved.schedule.extended(toTotalSteps: totalSteps))
-        case (.differs(let differences), _):
+        let names = differences.map(\.option)
+        let schedule: LearningRateSchedule
+        switch change {
+        case .none where names.isEmpty, .extend where names.isEmpty:
+            schedule = saved.schedule
+        case .rewarm(let steps) where names.isEmpty && saved.schedule.rewarm?.steps == steps:
+            schedule = saved.schedule
+        case .rewarm(let steps):
+            schedule = try with(
+                totalSteps: totalSteps, rewarm: Rewarm(start: saved.step, steps: steps, from: saved.nextLearningRate))
+        // A longer `wsd` run without `--decay-steps` asks for a fifth of the new length: that is no change of its own.
+        case .extend
+        where names == ["--steps"]
+            || kind == .wsd && names == ["--steps", "--decay-steps"]
+                && decaySteps == Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps):
+            guard totalSteps > saved.schedule.totalSteps else {
+                throw .invalid(
+                    option: "--steps with --extend-schedule", value: "\(totalSteps)",
+                    expected: "more than the saved \(saved.schedule.totalSteps)")
+            }
+            schedule = try saved.schedule.with(totalSteps: totalSteps, rewarm: saved.schedule.rewarm)
+        case .none, .extend:
             throw .differs(differences)
         }
+        return ResumedSchedule(
+            scheduler: LearningRateScheduler(schedule: schedule, step: saved.step), savedRate: saved.nextLearningRate)
     }
 
-    /// A longer `wsd` run without `--decay-steps` asks for a fifth of the new length: that is no change of its own.
-    private func extendsDefaultDecay(_ saved: LearningRateSchedule, _ differences: [ScheduleDifference]) -> Bool {
-        guard kind == .wsd, differences.map(\.option) == ["--steps", "--decay-steps"] else { return false }
-        let left = max(0, totalSteps - warmupSteps)
-        return decaySteps == min(left, (totalSteps + 4) / 5)
+    /// The same curve with another end or second warm-up.
+    private func with(totalSteps: Int, rewarm: Rewarm?) throws(ScheduleError) -> LearningRateSchedule {
+        try LearningRateSchedule(
+            kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
+            decaySteps: decaySteps, rewarm: rewarm)
     }
 }

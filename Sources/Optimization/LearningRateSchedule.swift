@@ -1,6 +1,4 @@
-#if canImport(Glibc)
-    import Glibc
-#endif
+import Glibc
 
 /// The learning rate as a pure function of the optimizer step, computed in Double, with no hidden state.
 ///
@@ -56,42 +54,37 @@ package struct LearningRateSchedule: Equatable, Sendable {
 
     /// Checks every value; throws `ScheduleError` (exit code 64) that names the option.
     ///
-    /// - Parameter decaySteps: for `wsd` only; when nil, a fifth of the run, or what the warm-up leaves of it.
+    /// - Parameter decaySteps: for `wsd` only; when nil, `standardDecay`.
     package init(
         kind: Kind = .cosine, base: Double, warmupSteps: Int, totalSteps: Int, minimum: Double = 0,
         decaySteps: Int? = nil, rewarm: Rewarm? = nil
     ) throws(ScheduleError) {
-        func require(_ condition: Bool, _ option: String, _ value: String, _ expected: String) throws(ScheduleError) {
-            guard condition else { throw .invalid(option: option, value: value, expected: expected) }
+        func require(_ fits: Bool, _ option: String, _ value: Any, _ expected: String) throws(ScheduleError) {
+            guard fits else { throw .invalid(option: option, value: "\(value)", expected: expected) }
         }
-        let steps = "a whole number from 1 to \(Self.largestStep)"
-        try require(base.isFinite && base >= 0, "--learning-rate", "\(base)", "a finite number, 0 or more")
-        try require((1...Self.largestStep).contains(totalSteps), "--steps", "\(totalSteps)", steps)
-        try require(
-            (0...Self.largestStep).contains(warmupSteps), "--warmup-steps", "\(warmupSteps)",
-            "a whole number from 0 to \(Self.largestStep)")
-        try require(
-            minimum.isFinite && minimum >= 0 && minimum <= base, "--min-learning-rate", "\(minimum)",
-            "a number from 0 to the learning rate \(base)")
+        func requireSteps(_ option: String, _ value: Int, from least: Int) throws(ScheduleError) {
+            try require(
+                (least...Self.largestStep).contains(value), option, value,
+                "a whole number from \(least) to \(Self.largestStep)")
+        }
+        func requireRate(_ option: String, _ value: Double) throws(ScheduleError) {
+            try require(value.isFinite && value >= 0, option, value, "a finite number, 0 or more")
+        }
+        try requireRate("--learning-rate", base)
+        try requireSteps("--steps", totalSteps, from: 1)
+        try requireSteps("--warmup-steps", warmupSteps, from: 0)
+        let rates = "a number from 0 to the learning rate \(base)"
+        try require(minimum >= 0 && minimum <= base, "--min-learning-rate", minimum, rates)
+        let standard = kind == .wsd ? Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps) : 0
+        self.decaySteps = decaySteps ?? standard
         let left = max(0, totalSteps - warmupSteps)
-        if kind == .wsd {
-            let chosen = decaySteps ?? min(left, (totalSteps + 4) / 5)
-            try require(
-                (0...left).contains(chosen), "--decay-steps", "\(chosen)",
-                "0 to \(left), the steps that the warm-up leaves")
-            self.decaySteps = chosen
-        } else {
-            try require(
-                (decaySteps ?? 0) == 0, "--decay-steps", "\(decaySteps ?? 0)", "no value: only --schedule wsd has it")
-            self.decaySteps = 0
-        }
+        try require(
+            (0...(kind == .wsd ? left : 0)).contains(self.decaySteps), "--decay-steps", self.decaySteps,
+            kind == .wsd ? "0 to \(left), the steps that the warm-up leaves" : "no value: only --schedule wsd has it")
         if let rewarm {
-            try require(
-                (1...Self.largestStep).contains(rewarm.steps), "--rewarm", "\(rewarm.steps)", steps)
-            try require(
-                (0...Self.largestStep).contains(rewarm.start), "rewarm start", "\(rewarm.start)", steps)
-            try require(
-                rewarm.from.isFinite && rewarm.from >= 0, "rewarm from", "\(rewarm.from)", "a finite number, 0 or more")
+            try requireSteps("--rewarm", rewarm.steps, from: 1)
+            try requireSteps("rewarm start", rewarm.start, from: 0)
+            try requireRate("rewarm from", rewarm.from)
         }
         self.kind = kind
         self.base = base
@@ -99,6 +92,19 @@ package struct LearningRateSchedule: Equatable, Sendable {
         self.totalSteps = totalSteps
         self.minimum = minimum
         self.rewarm = rewarm
+    }
+
+    /// D where none is given: a fifth of the run, or what the warm-up leaves of it.
+    static func standardDecay(totalSteps: Int, warmupSteps: Int) -> Int {
+        min(max(0, totalSteps - warmupSteps), (totalSteps + 4) / 5)
+    }
+
+    /// What flags define, by the options' names. A second warm-up belongs to a run.
+    package var options: [(name: String, value: String)] {
+        [
+            ("schedule", kind.rawValue), ("learning-rate", "\(base)"), ("warmup-steps", "\(warmupSteps)"),
+            ("steps", "\(totalSteps)"), ("min-learning-rate", "\(minimum)"), ("decay-steps", "\(decaySteps)"),
+        ]
     }
 
     /// The learning rate of update number `step` (from 0).
@@ -112,9 +118,6 @@ package struct LearningRateSchedule: Equatable, Sendable {
         let share = Double(held - rewarm.start + 1) / Double(rewarm.steps)
         return rewarm.from + (target - rewarm.from) * share
     }
-
-    /// True for an update that the schedule was not made for: it uses the rate at S, and the caller warns.
-    package func isPastHorizon(_ step: Int) -> Bool { step > totalSteps }
 
     /// The curve without the second warm-up, for 0 ≤ k ≤ S. The order of the operations is the formula's, left to
     /// right, so that the numbers are those of the same formula in Python, bit for bit.

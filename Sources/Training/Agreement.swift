@@ -2,6 +2,11 @@ import Basics
 import Collectives
 import DataParallel
 
+extension ExitError {
+    static func usage(_ description: String) -> ExitError { ExitError(.usage, description) }
+    static func badInput(_ description: String) -> ExitError { ExitError(.badInput, description) }
+}
+
 /// An error that all ranks know of: one of them says it, and all leave in good order with its exit code.
 package struct AgreedError: ExitCoded, Equatable {
     /// The line to print.
@@ -16,6 +21,9 @@ package struct AgreedError: ExitCoded, Equatable {
         self.exitCode = exitCode
         self.speaker = speaker
     }
+
+    /// An error that every rank has found, said by rank 0.
+    init(_ error: any Error) { self.init(description: "\(error)", exitCode: Basics.exitCode(of: error), speaker: 0) }
 }
 
 extension Communicator {
@@ -25,7 +33,7 @@ extension Communicator {
     /// not all did.
     package func agreeing<Value>(_ body: () throws -> Value) throws -> Value {
         let result = Result { try body() }
-        guard worldSize > 1 else { return try agreedAlone(result) }
+        guard worldSize > 1 else { return try result.mapError(AgreedError.init).get() }
         var failures = [Int64](repeating: 0, count: worldSize)
         if case .failure(let error) = result { failures[rank] = Int64(exitCode(of: error).rawValue) }
         var span = failures.mutableSpan
@@ -40,20 +48,12 @@ extension Communicator {
             description: told + onRanks, exitCode: ExitCode(rawValue: Int32(failures[speaker])), speaker: speaker)
     }
 
-    private func agreedAlone<Value>(_ result: Result<Value, any Error>) throws -> Value {
-        do {
-            return try result.get()
-        } catch {
-            throw AgreedError(description: "\(error)", exitCode: exitCode(of: error), speaker: 0)
-        }
-    }
-
     /// Checks that all ranks have the same values, as `RankAgreement.verifySameConfiguration`; a difference is one error of all.
     func agree(on values: [(name: String, value: String)]) throws {
         do {
             try RankAgreement.verifySameConfiguration(values, on: self)
         } catch let error as RankDisagreement {
-            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
+            throw AgreedError(error)
         }
     }
 

@@ -55,3 +55,14 @@ extension SafetensorsFile {
         }
     }
 }
+
+extension HuggingFaceModelFiles {
+    /// Reads all weights into an arena.
+    package func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
+        for parameter in layout.parameters {
+            try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
+                try read(parameter.name, into: &values)
+            }
+        }
+    }
+}

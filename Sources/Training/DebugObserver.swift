@@ -1,3 +1,4 @@
+import Basics
 import Foundation
 import Kernels
 import Transformer
@@ -15,7 +16,7 @@ final class DebugObserver {
 
     func observe(_ layer: String, _ tensor: String, _ statistics: TensorStatistics) throws {
         guard statistics.nonFiniteCount == 0 else {
-            throw TrainingError(
+            throw ExitError(
                 79,
                 "step \(step): the \(tensor) of \(layer) has \(statistics.nonFiniteCount) values that are not finite; it "
                     + "is the first layer that has any; look at its inputs and weights, or give a lower --learning-rate "

@@ -91,8 +91,6 @@ struct ValidationRecord {
     /// What both are of.
     private(set) var set: TrainerState.ValidationSet?
 
-    init() {}
-
     /// Goes on from a saved state. Losses of another set than the run's own are forgotten, and a line says so; without
     /// validation data they stay as they are.
     init(_ state: TrainerState?, set: TrainerState.ValidationSet?, _ reporter: any Reporter) {

@@ -10,7 +10,6 @@ package struct MemoryPlan {
     /// Bytes that a rank can have; nil where the system does not say.
     package let room: Int?
     private let source: String
-    private let ranks: Int
 
     /// What a rank takes besides its buffers, or needs for moments: the program and its libraries, oneDNN's generated
     /// code, stacks, pages to align large buffers with.
@@ -22,12 +21,11 @@ package struct MemoryPlan {
     ///   - ranks: the ranks of this host, which share its memory. All must plan before one of them reserves.
     ///   - largest: finds the largest micro-batch that fits; nil where there is no such option.
     ///   - parts: makes the parts for a size of micro-batches, or as they are for nil.
-    /// - Throws: `TrainingError` (64) when it cannot fit, `KernelError` when oneDNN fails.
+    /// - Throws: `ExitError` (64) when it cannot fit, `KernelError` when oneDNN fails.
     package init(
         ranks: Int, machine: Machine = Machine(), largest: ((_ fits: (Int) throws -> Bool) throws -> Int?)? = nil,
         parts: (_ microBatch: Int?, Memory) throws -> Void
     ) throws {
-        self.ranks = max(1, ranks)
         let rooms = machine.memoryRooms.map { ($0.isShared ? $0.bytes / max(1, ranks) : $0.bytes, $0.source) }
         let tightest = rooms.min { $0.0 < $1.0 }
         room = tightest?.0
@@ -54,7 +52,7 @@ package struct MemoryPlan {
                 ?? "no --micro-batch fits: use a smaller model"
         }
         if ranks > 1 { advice += ", or fewer ranks here" }
-        throw TrainingError.usage(
+        throw ExitError.usage(
             "\(ranks > 1 ? "each of the \(ranks) ranks here needs" : "this needs") "
                 + "\(memoryText(saturatingSum(memory.total, Self.margin))) of memory (\(Self.list(bytes)), the program "
                 + "itself \(memoryText(Self.margin))), and \(source) leaves \(memoryText(room ?? 0))"
@@ -62,8 +60,8 @@ package struct MemoryPlan {
     }
 
     /// Where a limit on address space leaves less than the program itself takes, an allocation could fail anywhere.
-    /// - Throws: `TrainingError` (64).
-    package static func requireRoomForProgram(machine: Machine = Machine()) throws(TrainingError) {
+    /// - Throws: `ExitError` (64).
+    package static func requireRoomForProgram(machine: Machine = Machine()) throws(ExitError) {
         guard let room = machine.memoryRooms.first(where: { !$0.isShared }), room.bytes < margin else { return }
         throw .usage(
             "\(room.source) leaves \(memoryText(room.bytes)) of memory, and the program itself takes \(memoryText(margin)); "

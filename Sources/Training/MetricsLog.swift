@@ -25,9 +25,7 @@ package final class MetricsLog {
         let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast()
         let kept = lines.filter { line in Self.stepNumber(of: line).map { $0 <= step } ?? false }
         let whole = kept.reduce(0) { $0 + $1.count + 1 }
-        if whole != text.count {
-            try fileSystem.replaceFile(path, with: kept.flatMap { $0 + [0x0A] })
-        }
+        if whole != text.count { try fileSystem.replaceFile(path, with: kept.flatMap { $0 + [0x0A] }) }
         warning =
             kept.count >= step
             ? nil

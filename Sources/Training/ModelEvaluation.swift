@@ -52,8 +52,7 @@ package enum ModelEvaluation {
             let saved = try SavedModel(options.checkpoint)
             let files = saved.files
             let shape = files.description.shape
-            let stream = try TokenStream(
-                glob: options.data, vocabularySize: shape.vocabularySize)
+            let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
             if communicator.rank == 0 {
                 saved.warnings.forEach(warn)
                 let own = try saved.tokenizer()?.tokenizer.identity()
@@ -71,10 +70,7 @@ package enum ModelEvaluation {
             let trained = saved.checkpoint.flatMap { Precision(rawValue: $0.state.precision) }
             let precision = options.precision ?? trained ?? .fp32
             let compute = try Compute(threadCount: ThreadPlan(requested: nil, ranksOnHost: ranks).threads)
-            guard precision == .fp32 || Compute.hasFastBFloat16 else {
-                throw TrainingError.usage(
-                    "--precision bf16 needs a CPU with bf16 instructions, and this one has none; give --precision fp32")
-            }
+            try precision.requireInstructions()
             let size = min(options.microBatch, evaluator.count)
             func makeModel(_ microBatch: Int?, _ memory: Memory) throws -> any LanguageModel {
                 try makeLanguageModel(

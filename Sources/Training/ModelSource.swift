@@ -7,16 +7,15 @@ import Transformer
 /// Where a run's model comes from: the checkpoint that it goes on from, a Hugging Face directory, or options and the
 /// tokenizer beside the data.
 struct ModelSource {
-    let shape: GPTConfiguration
+    /// The model as Hugging Face's files describe it.
+    let description: GPT2ModelDescription
+    var shape: GPTConfiguration { description.shape }
     /// The directory that gives the first weights, if there is one.
     let weights: HuggingFaceModelFiles?
     /// `tokenizer.json`, byte for byte, for the checkpoints.
     let tokenizerFile: [UInt8]?
     /// SHA-256 of `tokenizerFile`.
     let tokenizerHash: String?
-    /// The ids that begin and end a text, for `config.json`.
-    private let beginOfText: Int?
-    private let endOfText: Int?
     /// What the tokenizer calls the token that ends a text, where it is one of its added tokens.
     let endOfTextName: String?
     /// What the model was trained with so far; nil at the start of a model without a past.
@@ -27,7 +26,7 @@ struct ModelSource {
     ///   - resumes: whether the run goes on from a checkpoint; then nothing but the checkpoint is needed.
     ///   - checkpoint: rank 0's.
     ///   - data: the folder of the training data.
-    /// - Throws: `TrainingError`, `ExitError` or `GPTConfigurationError` naming the file or option.
+    /// - Throws: `ExitError` naming the file or option.
     init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
         let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel($0) }
         weights = initial?.files
@@ -46,18 +45,18 @@ struct ModelSource {
         let tokenizer = found?.tokenizer
         // What the model says of itself holds: its own end of a text may be another token than ours.
         let ownEnd = tokenizer?.endOfTextID.map(Int.init)
-        endOfText = past?.files.description.endTokenID ?? ownEnd
-        beginOfText = past?.files.description.beginTokenID ?? endOfText
+        let endOfText = past?.files.description.endTokenID ?? ownEnd
         // A tokenizer can name an added token alone.
-        let end = tokenizer?.addedTokens.first { [endOfText] in Int($0.id) == endOfText }
+        let end = tokenizer?.addedTokens.first { Int($0.id) == endOfText }
         endOfTextName = end.map { String(decoding: $0.content, as: UTF8.self) }
 
+        let shape: GPTConfiguration
         if let weights {
             shape = weights.description.shape
             try configuration.requireNoContradiction(to: shape, of: initial?.path ?? "")
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
-                throw TrainingError.usage(
+                throw ExitError.usage(
                     "--vocab-size is missing, and there is no tokenizer.json in \(data.shown) to take it from")
             }
             shape = try GPTConfiguration(
@@ -68,10 +67,12 @@ struct ModelSource {
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
             let folder = (beside == nil ? past?.path : nil) ?? data
             let advice = initial == nil ? "leave --vocab-size out" : "make the shards with --tokenizer of that model"
-            throw TrainingError.usage(
+            throw ExitError.usage(
                 "the tokenizer in \(folder.shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
+        description = GPT2ModelDescription(
+            shape: shape, beginTokenID: past?.files.description.beginTokenID ?? endOfText, endTokenID: endOfText)
     }
 
     /// Checks that all data is of one tokenizer, and that it is the one that the model was trained with.
@@ -84,11 +85,6 @@ struct ModelSource {
         let data = [("--train-data", training)] + (validation.map { [("--val-data", $0)] } ?? [])
         let origins = try data.map { try $1.tokenizer($0, allowOther: allowOther) }
         return try TokenizerIdentity.requireSame([modelTokenizer].compactMap { $0 } + origins, allowOther: allowOther)
-    }
-
-    /// The model as Hugging Face's files describe it.
-    var description: GPT2ModelDescription {
-        GPT2ModelDescription(shape: shape, beginTokenID: beginOfText, endTokenID: endOfText)
     }
 }
 
@@ -103,7 +99,7 @@ extension TrainingConfiguration {
     }
 
     /// Checks that no option that was given says another shape than the model in `directory` has.
-    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: FilePath) throws(TrainingError) {
+    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: FilePath) throws(ExitError) {
         var adopted = self
         adopted.adopt(shape)
         for row in Self.options where isGiven(row) {
@@ -111,17 +107,6 @@ extension TrainingConfiguration {
             throw .usage(
                 "--\(row.name) \(own) contradicts \(found) in \(directory.shown); leave the option out or use another model"
             )
-        }
-    }
-}
-
-extension HuggingFaceModelFiles {
-    /// Reads all weights into an arena.
-    package func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
-        for parameter in layout.parameters {
-            try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
-                try read(parameter.name, into: &values)
-            }
         }
     }
 }

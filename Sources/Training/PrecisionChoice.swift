@@ -33,3 +33,14 @@ extension PrecisionChoice {
         self.init(fp32: try time(.fp32), bf16: try time(.bf16))
     }
 }
+
+extension Precision {
+    /// - Throws: `ExitError` (64) where this CPU would have to compute it bit by bit.
+    func requireInstructions() throws(ExitError) {
+        guard self == .fp32 || Compute.hasFastBFloat16 else {
+            throw .usage(
+                "--precision bf16 needs a CPU with bf16 instructions (AVX512_BF16), and this one has none; "
+                    + "use --precision fp32, which is hundreds of times faster here")
+        }
+    }
+}

@@ -57,14 +57,14 @@ struct ResumePoint {
             let model = try SavedModel(path)
             for warning in model.warnings { reporter.warning(warning) }
             guard let checkpoint = model.checkpoint else {
-                throw TrainingError.badInput(
+                throw ExitError.badInput(
                     "--resume \(path.shown) is a model without the state of a run; start a new run from it with --init-from"
                 )
             }
             // Later ones would be of another course of the run, and the next automatic resume would take them.
             let newest = try directory?.checkpoints.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {
-                throw TrainingError(
+                throw ExitError(
                     73,
                     "--resume \(path.shown) goes back to step \(checkpoint.state.step), but \(configuration.runDirectory.shown) holds "
                         + "\(newest.name); choose another --run-dir, or remove the later checkpoints")
@@ -74,14 +74,14 @@ struct ResumePoint {
             guard let (checkpoint, warnings) = try directory?.checkpoints.newestVerified() else { return nil }
             for warning in warnings { reporter.warning(warning) }
             guard checkpoint != nil || warnings.isEmpty else {
-                throw TrainingError.badInput(
+                throw ExitError.badInput(
                     "no checkpoint of \(configuration.runDirectory.shown) verifies; choose another --run-dir to start anew"
                 )
             }
             return checkpoint
         case .never:
             if let newest = try directory?.checkpoints.list().candidates.first {
-                throw TrainingError(
+                throw ExitError(
                     73,
                     "--resume never, but \(configuration.runDirectory.shown) holds checkpoints up to \(newest.name), which "
                         + "would mix with the new run's; choose another --run-dir or remove this one")
@@ -117,8 +117,8 @@ struct ResumePoint {
 
 extension ResumePoint {
     /// Gives every option that defines the run and was not given the checkpoint's value, on all ranks alike.
-    /// - Throws: `TrainingError`: 64 for one that was given and contradicts the checkpoint, 65 for a state that is none.
-    func complete(_ configuration: inout TrainingConfiguration, _ reporter: any Reporter) throws(TrainingError) {
+    /// - Throws: `ExitError`: 64 for one that was given and contradicts the checkpoint, 65 for a state that is none.
+    func complete(_ configuration: inout TrainingConfiguration, _ reporter: any Reporter) throws(ExitError) {
         guard let state else {
             for (flag, isGiven) in [
                 ("--rewarm", configuration.rewarm != nil), ("--extend-schedule", configuration.extendSchedule),
@@ -152,7 +152,14 @@ extension ResumePoint {
                 "\(name) is of another run: \(contradictions.joined(separator: "; ")); leave these options out to go on "
                     + "with the checkpoint's, or choose another --run-dir")
         }
-        configuration.complete(from: state.scheduler.schedule)
+        // What was not given of the schedule; the decay's length only where both have one.
+        let schedule = state.scheduler.schedule
+        for (name, saved) in schedule.options {
+            guard let row = TrainingConfiguration.option(name), !asked.isGiven(row),
+                name != "decay-steps" || (configuration.schedule == .wsd && schedule.kind == .wsd)
+            else { continue }
+            _ = row.read(&configuration, saved)
+        }
     }
 
     /// Checks that the checkpoint's tensors are the model's, and that the data is what they were trained on.
@@ -161,23 +168,9 @@ extension ResumePoint {
         try checkpoint.model.check(source.description.tensors)
         let saved = checkpoint.state.dataIdentity
         guard dataIdentity == saved else {
-            throw TrainingError.badInput(
+            throw ExitError.badInput(
                 "the training data is not what \(name) was trained on (identity \(dataIdentity.joined(separator: ",")), "
                     + "expected \(saved.joined(separator: ","))); give the same shards or another --run-dir")
         }
-    }
-}
-
-extension TrainingConfiguration {
-    /// Takes over what was not given of a saved schedule.
-    fileprivate mutating func complete(from saved: LearningRateSchedule) {
-        let asked = self
-        func isOpen(_ name: String) -> Bool { Self.option(name).map { !asked.isGiven($0) } ?? false }
-        if isOpen("schedule") { schedule = saved.kind }
-        if isOpen("steps") { steps = saved.totalSteps }
-        if isOpen("warmup-steps") { warmupSteps = saved.warmupSteps }
-        if isOpen("learning-rate") { learningRate = saved.base }
-        if isOpen("min-learning-rate") { minLearningRate = saved.minimum }
-        if isOpen("decay-steps"), schedule == .wsd, saved.kind == .wsd { decaySteps = saved.decaySteps }
     }
 }

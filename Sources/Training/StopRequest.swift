@@ -20,9 +20,6 @@ package enum StopRequest {
     /// Asks the run to save and stop at the end of its step.
     package static func set() { requested.store(true, ordering: .relaxed) }
 
-    /// Forgets a request, for tests.
-    package static func clear() { requested.store(false, ordering: .relaxed) }
-
     /// From now on there is something to save.
     package static func beginRun() { isRunning.store(true, ordering: .relaxed) }
 

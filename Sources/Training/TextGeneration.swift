@@ -5,7 +5,7 @@ import TokenData
 import Transformer
 
 /// `swiftlet generate`: a saved model that continues texts.
-package final class TextGeneration {
+package enum TextGeneration {
     /// What `generate` can be told.
     package struct Options: OptionSettings {
         package var checkpoint: FilePath = ""
@@ -38,53 +38,38 @@ package final class TextGeneration {
         ]
     }
 
-    private let options: Options
-    private let warn: (String) -> Void
-    /// The id that ends a text.
-    private let endOfText: Int?
-    private let tokenizer: Tokenizer
-    private let generator: Generator
-
-    /// Loads weights and tokenizer.
+    /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
     /// - Parameter warn: takes a line for the user.
-    /// - Throws: `ExitError` or `TrainingError` naming what is missing.
-    package init(_ options: Options, warn: @escaping (String) -> Void) throws {
-        self.options = options
-        self.warn = warn
+    /// - Throws: `ExitError` naming what is missing or wrong; what `write` throws.
+    package static func run(
+        _ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void
+    ) throws {
         let saved = try SavedModel(options.checkpoint)
         saved.warnings.forEach(warn)
-        let files = saved.files
-        let shape = files.description.shape
-        guard let found = try saved.tokenizer() else {
-            throw TrainingError(
+        let description = saved.files.description
+        let shape = description.shape
+        guard let tokenizer = try saved.tokenizer()?.tokenizer else {
+            throw ExitError(
                 .missingInput,
                 "\(saved.path.shown) holds neither tokenizer.json nor vocab.json with merges.txt, so its ids mean no text; "
                     + "put the tokenizer there that its data was made with")
         }
-        tokenizer = found.tokenizer
         guard tokenizer.vocabularySize <= shape.vocabularySize else {
-            throw TrainingError.badInput(
+            throw ExitError.badInput(
                 "the tokenizer in \(saved.path.shown) has \(tokenizer.vocabularySize) tokens, the model "
                     + "\(shape.vocabularySize)")
         }
-        endOfText = files.description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
         let compute = try Compute(threadCount: ThreadPlan(requested: options.threads, ranksOnHost: 1).threads)
         _ = try MemoryPlan(ranks: 1) { _, memory in _ = try Generator(shape, compute: compute, memory: memory) }
-        generator = try Generator(shape, compute: compute)
-        try files.read(into: generator.weights, layout: generator.layout)
-    }
+        let generator = try Generator(shape, compute: compute)
+        try saved.files.read(into: generator.weights, layout: generator.layout)
 
-    /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
-    /// - Throws: `TrainingError` for an empty prompt; what `write` throws.
-    package func run(write: ([UInt8]) throws -> Void) throws {
-        var sampler = Sampler(
-            temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
         let prompt = CommandLineText.bytes(of: options.prompt)
         var tokens = tokenizer.encode(prompt)
         // A model that learned on documents knows their beginning; so an empty prompt starts one.
         if tokens.isEmpty, let start = tokenizer.endOfTextID { tokens = [start] }
         guard !tokens.isEmpty else {
-            throw TrainingError.usage("--prompt is empty, and the tokenizer has no end-of-text")
+            throw ExitError.usage("--prompt is empty, and the tokenizer has no end-of-text")
         }
         var logits: [Float] = []
         for token in tokens { logits = try generator.logits(after: token) }
@@ -96,6 +81,9 @@ package final class TextGeneration {
                     + quoted(String(decoding: kept.prefix(8).flatMap(tokenizer.bytes), as: UTF8.self)))
         }
         try write(prompt)
+        var sampler = Sampler(
+            temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
+        let endOfText = description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
         for _ in 0..<options.maxTokens {
             // Ids that the tokenizer does not know have no text.
             let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))

@@ -2,7 +2,11 @@ import Basics
 import Collectives
 import Kernels
 
-/// `--trace FILE`: records three steps, gathers all ranks' events and writes them as one file.
+/// `--trace FILE`: records three steps, gathers all ranks' events and writes them as one file, in Chrome's trace-event
+/// format: open it in Perfetto or chrome://tracing.
+///
+/// One row a rank. Slices lie inside one another: step, phase, layer, piece of work; in a reduction, a slice for what was
+/// done for each bucket.
 ///
 /// The third to fifth step of a run, since the first ones fill caches; earlier ones where it has no more.
 final class Tracer {
@@ -35,26 +39,18 @@ final class Tracer {
     func write(on communicator: any Communicator) throws -> Bool {
         guard let origin, !isWritten else { return isWritten }
         isWritten = true
-        let own = TraceFile.lines(timeline.events, rank: communicator.rank, origin: origin)
+        let own = lines(rank: communicator.rank, since: origin)
         let all = try communicator.gather(Array(own.utf8), root: 0)
         try communicator.agreeing {
-            if communicator.rank == 0 {
-                try TraceFile.write(all.map { String(decoding: $0, as: UTF8.self) }, to: path)
-            }
+            if communicator.rank == 0 { try Self.write(all.map { String(decoding: $0, as: UTF8.self) }, to: path) }
         }
         return true
     }
-}
 
-/// A timeline in Chrome's trace-event format: open it in Perfetto or chrome://tracing.
-///
-/// One row a rank. Slices lie inside one another: step, phase, layer, piece of work; in a reduction, a slice for what was
-/// done for each bucket.
-enum TraceFile {
-    /// The events of one rank as lines of JSON, times in microseconds from `origin`.
-    static func lines(_ events: [Timeline.Event], rank: Int, origin: UInt64) -> String {
+    /// The events of this rank as lines of JSON, times in microseconds from `origin`.
+    private func lines(rank: Int, since origin: UInt64) -> String {
         // What holds other slices comes before them, though it ends after them.
-        let ordered = events.sorted { ($0.start, $1.end) < ($1.start, $0.end) }
+        let ordered = timeline.events.sorted { ($0.start, $1.end) < ($1.start, $0.end) }
         return ordered.map { event in
             let start = Double(event.start &- origin) / 1000
             let duration = Double(event.end &- event.start) / 1000

@@ -39,9 +39,9 @@ extension Trainer {
         for (what, values) in [
             ("weights", model.weights), ("first moments", optimizer.firstMoments),
             ("second moments", optimizer.secondMoments),
-        ] where !Vector.sumOfSquares(setup.compute.pool, values.all, sums: squareSums).isFinite {
+        ] where !Vector.sumOfSquares(setup.compute.pool, values.all, sums: setup.parts.squareSums).isFinite {
             let first = model.layout.parameters.first { TensorStatistics(values[$0.range]).nonFiniteCount > 0 }
-            throw TrainingError(
+            throw ExitError(
                 79,
                 "step \(step): the \(what) are not finite, first in \(first?.name ?? "?"), and were not saved; "
                     + adviceAgainstExplosion)
@@ -49,35 +49,30 @@ extension Trainer {
     }
 
     private func write(to directory: RunDirectory) throws {
-        metricsLog?.synchronize()
-        let source = setup.source
-        let layout = model.layout
+        setup.metricsLog?.synchronize()
+        let (layout, description) = (model.layout, source.description)
+        func file(_ name: String, _ bytes: [UInt8]) -> CheckpointFile {
+            CheckpointFile(name: name, content: .bytes(bytes))
+        }
+        let moments =
+            layout.sources(of: optimizer.firstMoments, prefix: MomentPrefix.first)
+            + layout.sources(of: optimizer.secondMoments, prefix: MomentPrefix.second)
         var files = [
-            CheckpointFile(name: "config.json", content: .bytes(source.description.configurationJSON())),
-            CheckpointFile(
-                name: "generation_config.json", content: .bytes(source.description.generationConfigurationJSON())),
+            file("config.json", description.configurationJSON()),
+            file("generation_config.json", description.generationConfigurationJSON()),
             CheckpointFile(name: Checkpoint.FileName.model, content: .tensors(layout.sources(of: model.weights))),
-            CheckpointFile(
-                name: Checkpoint.FileName.optimizer,
-                content: .tensors(
-                    layout.sources(of: optimizer.firstMoments, prefix: MomentPrefix.first)
-                        + layout.sources(of: optimizer.secondMoments, prefix: MomentPrefix.second))),
-            CheckpointFile(name: Checkpoint.FileName.state, content: .bytes(state.json())),
+            CheckpointFile(name: Checkpoint.FileName.optimizer, content: .tensors(moments)),
+            file(Checkpoint.FileName.state, state.json()),
         ]
         if let tokenizer = source.tokenizerFile {
-            files.append(CheckpointFile(name: Checkpoint.FileName.tokenizer, content: .bytes(tokenizer)))
-            files.append(
-                CheckpointFile(
-                    name: "tokenizer_config.json",
-                    content: .bytes(source.description.tokenizerConfigurationJSON(endOfText: source.endOfTextName))))
+            let own = description.tokenizerConfigurationJSON(endOfText: source.endOfTextName)
+            files += [file(Checkpoint.FileName.tokenizer, tokenizer), file("tokenizer_config.json", own)]
         }
         let saved = try directory.checkpoints.save(step: step, files: files, keep: configuration.keep)
         reporter.line("checkpoint saved \(saved.name)")
-        for warning in saved.warnings { reporter.warning(warning) }
+        saved.warnings.forEach(reporter.warning)
         do {
-            for warning in try directory.checkpoints.retain(configuration.keep, after: saved).warnings {
-                reporter.warning(warning)
-            }
+            try directory.checkpoints.retain(configuration.keep, after: saved).warnings.forEach(reporter.warning)
         } catch {
             // The new checkpoint is safe; an old one that stays costs space alone.
             reporter.warning("\(error)")
@@ -88,6 +83,7 @@ extension Trainer {
     private var state: TrainerState {
         let plan = setup.loader.plan
         let position = step * plan.globalBatch
+        let constants = optimizer.hyperparameters
         var state = TrainerState(scheduler: scheduler.state)
         state.swiftletVersion = SwiftletVersion.current
         state.step = step
@@ -99,16 +95,16 @@ extension Trainer {
         state.contextLength = model.configuration.contextLength
         state.globalBatch = plan.globalBatch
         state.microBatch = plan.microBatch
-        state.optimizer.beta1 = configuration.beta1
-        state.optimizer.beta2 = configuration.beta2
-        state.optimizer.epsilon = configuration.epsilon
-        state.optimizer.weightDecay = configuration.weightDecay
+        state.optimizer.beta1 = constants.beta1
+        state.optimizer.beta2 = constants.beta2
+        state.optimizer.epsilon = constants.epsilon
+        state.optimizer.weightDecay = constants.weightDecay
         state.optimizer.gradientClip = configuration.gradClip
         state.optimizer.step = optimizer.step
         state.precision = model.precision.rawValue
         state.reduction = configuration.reduction.rawValue
         state.threadsPerRank = configuration.threads ?? 1
-        for (name, value) in configuration.keptInCheckpoints { state.configuration.set(name, value) }
+        state.configuration = OptionList(configuration.keptInCheckpoints)
         state.dataIdentity = setup.dataIdentity
         state.tokenizerHash = source.tokenizerHash
         state.lastValidationLoss = validation.newest
@@ -126,15 +122,4 @@ extension Trainer {
     }
 
     private var source: ModelSource { setup.source }
-}
-
-extension TrainingSetup {
-    /// The numbers of the step that the run resumes at, whose evaluation is still to come.
-    func metrics(_ saved: TrainerState.UnevaluatedStep) -> StepMetrics {
-        StepMetrics(
-            step: scheduler.step, epoch: loader.epoch(before: scheduler.step * loader.plan.globalBatch) + 1,
-            learningRate: scheduler.learningRate, trainLoss: saved.trainLoss, gradientNorm: saved.gradientNorm,
-            tokens: resumedState?.tokensSeen ?? 0, tokensPerSecond: saved.tokensPerSecond,
-            stepMilliseconds: saved.milliseconds, validationLoss: nil)
-    }
 }

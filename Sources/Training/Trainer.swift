@@ -19,28 +19,28 @@ package final class Trainer {
         case stopped
     }
 
-    let configuration: TrainingConfiguration
     let communicator: any Communicator
     let reporter: any Reporter
     let setup: TrainingSetup
-    package let model: any LanguageModel
-    let optimizer: AdamW
-    package let reducer: GradientReducer
-    let gradients: Buffer<Float>
+    var configuration: TrainingConfiguration { setup.configuration }
+    package var model: any LanguageModel { setup.parts.model }
+    var optimizer: AdamW { setup.parts.optimizer }
+    package var reducer: GradientReducer { setup.parts.reducer }
+    private var gradients: Buffer<Float> { setup.parts.gradients }
+    private var losses: OrderedSum { setup.parts.losses }
+    private var metricsLog: MetricsLog? { setup.metricsLog }
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
-    package internal(set) var step: Int
-    var validation = ValidationRecord()
+    package var step: Int { scheduler.step }
+    var validation: ValidationRecord
     /// The newest step's numbers, while its evaluation is still to come.
     var unevaluated: StepMetrics?
     var failedSaves = 0
     var lastSavedStep: Int?
-    let metricsLog: MetricsLog?
-    private let losses: OrderedSum
-    let squareSums: Buffer<Double>
     private let observer: DebugObserver?
     private let tracer: Tracer?
-    private var speed = SpeedMeter()
+    /// Tokens and seconds of the steps since the last log line.
+    private var sinceLine = (tokens: 0, seconds: 0.0)
     /// Nanoseconds, for the speeds; tests put their own here.
     package var clock: () -> UInt64 = Timeline.now
 
@@ -53,26 +53,17 @@ package final class Trainer {
     ) throws {
         let setup = try TrainingSetup(
             configuration, communicator: communicator, reporter: reporter, fileSystem: fileSystem)
-        self.configuration = setup.configuration
         self.communicator = communicator
         self.reporter = reporter
         self.setup = setup
-        model = setup.parts.model
-        optimizer = setup.parts.optimizer
         scheduler = setup.scheduler
-        step = setup.scheduler.step
         validation = ValidationRecord(setup.resumedState, set: setup.evaluator?.set, reporter)
-        unevaluated = setup.resumedState?.unevaluatedStep.map(setup.metrics)
-        metricsLog = setup.metricsLog
-        gradients = setup.parts.gradients
-        losses = setup.parts.losses
-        squareSums = setup.parts.squareSums
-        reducer = setup.parts.reducer
         observer = configuration.debug ? DebugObserver(reporter: reporter) : nil
-        model.observer = observer?.observe
         tracer = configuration.trace.map {
             Tracer(path: $0, step: setup.scheduler.step, steps: setup.configuration.steps)
         }
+        unevaluated = setup.resumedState?.unevaluatedStep.map(metrics)
+        model.observer = observer?.observe
     }
 
     /// oneDNN primitives made so far: none is made inside a step.
@@ -93,7 +84,7 @@ package final class Trainer {
         StopRequest.beginRun()
         // An evaluation that a stop cut short comes first.
         if let result = unevaluated {
-            speed.add(tokens: result.tokens / result.step, seconds: result.stepMilliseconds / 1000)
+            sinceLine = (result.tokens / result.step, result.stepMilliseconds / 1000)
             if try conclude(result) == .stopped { return .stopped }
         } else if step == configuration.steps {
             reporter.line(
@@ -117,9 +108,7 @@ package final class Trainer {
         let isLast = step == configuration.steps
         unevaluated = nil
         if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
-            let found = try evaluator.evaluate(model, on: communicator) {
-                try !communicator.isAny(StopRequest.isSet)
-            }
+            let found = try evaluator.evaluate(model, on: communicator) { try !communicator.isAny(StopRequest.isSet) }
             guard let found else {
                 unevaluated = made
                 try save(mustSucceed: true)
@@ -132,7 +121,8 @@ package final class Trainer {
         if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
         if isLast || step % configuration.checkpointInterval == 0 { try save(mustSucceed: isLast) }
         // Asked after the save, so that a request during it finds its end.
-        guard !isLast, try stopIsRequested() else { return .finished }
+        let isAsked = StopRequest.isSet || configuration.stopAfter == step
+        guard !isLast, try communicator.isAny(isAsked) else { return .finished }
         try save(mustSucceed: true)
         return .stopped
     }
@@ -151,9 +141,7 @@ package final class Trainer {
         let own = plan.microBatches(rank: communicator.rank)
         reducer.beginStep()
         for microBatch in own {
-            try model.timeline.timed(.data) {
-                try setup.loader.load(step: step, microBatch: microBatch, into: model)
-            }
+            try model.timeline.timed(.data) { try setup.loader.load(step: step, microBatch: microBatch, into: model) }
             reducer.beginMicroBatch(microBatch - own.lowerBound)
             losses[microBatch] = try model.lossAndGradients(into: gradients) { range in
                 // On the last micro-batch this sums over ranks, bucket by bucket, beside the backward pass.
@@ -164,13 +152,14 @@ package final class Trainer {
         try model.timeline.timed(.waiting) { try losses.share(on: communicator) }
         let loss = losses.sum / Double(tokens)
         let norm = try model.timeline.timed(.update) {
-            let norm = model.timeline.timed(.gradientNorm) {
-                Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: squareSums).squareRoot() / Double(tokens)
+            let squares = model.timeline.timed(.gradientNorm) {
+                Vector.sumOfSquares(setup.compute.pool, gradients.all, sums: setup.parts.squareSums)
             }
+            let norm = squares.squareRoot() / Double(tokens)
             // Both numbers are the same on all ranks, so all stop here or none does, before the update.
             try requireFinite(loss: loss, norm: norm)
 
-            let clip = GradientClipping(maximumNorm: configuration.gradClip).factor(norm: norm)
+            let clip = GradientClipping.factor(norm: norm, maximum: configuration.gradClip)
             model.timeline.timed(.optimizer) {
                 optimizer.update(
                     model.weights, gradients: gradients, copy: model.operandCopy,
@@ -180,15 +169,26 @@ package final class Trainer {
             return norm
         }
         scheduler.advance()
-        step += 1
         model.timeline?.record(.step, index: step, since: start)
 
         let seconds = Double(clock() - start) / 1e9
-        speed.add(tokens: tokens, seconds: seconds)
+        sinceLine = (sinceLine.tokens + tokens, sinceLine.seconds + seconds)
+        var measured = TrainerState.UnevaluatedStep()
+        measured.trainLoss = loss
+        measured.gradientNorm = norm
+        measured.tokensPerSecond = Double(tokens) / seconds
+        measured.milliseconds = seconds * 1000
+        return metrics(measured)
+    }
+
+    /// The newest step's numbers: what was measured of it, and where it stands.
+    private func metrics(_ measured: TrainerState.UnevaluatedStep) -> StepMetrics {
+        let position = step * setup.loader.plan.globalBatch
         return StepMetrics(
-            step: step, epoch: setup.loader.epoch(before: step * plan.globalBatch) + 1,
-            learningRate: scheduler.learningRate, trainLoss: loss, gradientNorm: norm, tokens: step * tokens,
-            tokensPerSecond: Double(tokens) / seconds, stepMilliseconds: seconds * 1000, validationLoss: nil)
+            step: step, epoch: setup.loader.epoch(before: position) + 1, learningRate: scheduler.learningRate,
+            trainLoss: measured.trainLoss, gradientNorm: measured.gradientNorm,
+            tokens: position * model.configuration.contextLength, tokensPerSecond: measured.tokensPerSecond,
+            stepMilliseconds: measured.milliseconds, validationLoss: nil)
     }
 
     /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them.
@@ -199,14 +199,13 @@ package final class Trainer {
         if lostBefore == 0, let metricsLog, metricsLog.lostLines > 0 {
             reporter.warning("a line of metrics.jsonl could not be written; is the disk full?")
         }
-        if scheduler.schedule.isPastHorizon(step) {
-            reporter.warning("step \(step) is past the schedule's end; the learning rate stays")
-        }
         // A validation loss is said at the step that it is of.
         if step % configuration.logInterval == 0 || step == configuration.steps || metrics.validationLoss != nil {
+            let meanSpeed = sinceLine.seconds > 0 ? Double(sinceLine.tokens) / sinceLine.seconds : 0
+            sinceLine = (0, 0)
             reporter.line(
                 metrics.logLine(
-                    of: configuration.steps, mixedPrecision: model.precision == .bf16, meanSpeed: speed.takeMean()))
+                    of: configuration.steps, mixedPrecision: model.precision == .bf16, meanSpeed: meanSpeed))
         }
         reporter.progress(metrics, of: configuration.steps)
     }
@@ -226,22 +225,14 @@ package final class Trainer {
         reducer.timeline = timeline
     }
 
-    /// Whether any rank was asked to stop.
-    private func stopIsRequested() throws -> Bool {
-        let asked = StopRequest.isSet || configuration.stopAfter == step
-        return try communicator.isAny(asked)
-    }
-
     private func requireFinite(loss: Double, norm: Double) throws {
         guard !(loss.isFinite && norm.isFinite) else { return }
         let place =
             losses.firstNonFinite.map { ", first in the micro-batch of rank \($0 / setup.loader.plan.accumulation)" }
             ?? ""
+        let what = loss.isFinite ? "gradient norm is \(fixed(norm, 0))" : "loss is \(fixed(loss, 0))"
         throw AgreedError(
-            description:
-                "step \(step + 1): \(loss.isFinite ? "the gradient norm is \(fixed(norm, 0))" : "the loss is \(fixed(loss, 0))")"
-                + "\(place); no update was made; \(adviceAgainstExplosion)",
-            exitCode: 79, speaker: 0)
+            ExitError(79, "step \(step + 1): the \(what)\(place); no update was made; \(adviceAgainstExplosion)"))
     }
 
     /// What to do about numbers that are not finite. From a checkpoint another rate needs a way into it.
@@ -264,24 +255,7 @@ package final class Trainer {
             try RankAgreement.verifySameWeights(
                 fingerprints: prints, names: layout.parameters.map(\.name), step: step, on: communicator)
         } catch let error as RankDisagreement {
-            throw AgreedError(description: error.description, exitCode: error.exitCode, speaker: 0)
+            throw AgreedError(error)
         }
-    }
-}
-
-/// Tokens and seconds of the steps since the last log line.
-struct SpeedMeter {
-    private var tokens = 0
-    private var seconds = 0.0
-
-    mutating func add(tokens: Int, seconds: Double) {
-        self.tokens += tokens
-        self.seconds += seconds
-    }
-
-    /// The mean speed, and a new start.
-    mutating func takeMean() -> Double {
-        defer { self = SpeedMeter() }
-        return seconds > 0 ? Double(tokens) / seconds : 0
     }
 }

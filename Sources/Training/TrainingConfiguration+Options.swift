@@ -65,13 +65,15 @@ extension TrainingConfiguration: OptionSettings {
             otherwise: "a fifth of the steps", section: 2, "Steps of the final decay of wsd."),
 
         .init(
-            "weight-decay", \.weightDecay, .real(0...1e6), as: .tuning, section: 3,
+            "weight-decay", \.optimizer.weightDecay, .real(0...1e6), as: .tuning, section: 3,
             "Weight decay of tensors of two or more dimensions."),
         .init(
-            "beta1", \.beta1, .real(0...0.999_999_999), as: .tuning, section: 3, "AdamW's decay of the first moment."),
+            "beta1", \.optimizer.beta1, .real(0...0.999_999_999), as: .tuning, section: 3,
+            "AdamW's decay of the first moment."),
         .init(
-            "beta2", \.beta2, .real(0...0.999_999_999), as: .tuning, section: 3, "AdamW's decay of the second moment."),
-        .init("epsilon", \.epsilon, .real(0...1), as: .tuning, section: 3, "AdamW's epsilon."),
+            "beta2", \.optimizer.beta2, .real(0...0.999_999_999), as: .tuning, section: 3,
+            "AdamW's decay of the second moment."),
+        .init("epsilon", \.optimizer.epsilon, .real(0...1), as: .tuning, section: 3, "AdamW's epsilon."),
         .init(
             "grad-clip", \.gradClip, .real(0...1e30), as: .tuning, section: 3,
             "Largest gradient norm; 0 turns clipping off."),
@@ -144,7 +146,8 @@ extension TrainingConfiguration: OptionSettings {
 extension OptionValue<TrainingConfiguration.Resume> {
     fileprivate static var resume: OptionValue {
         OptionValue(
-            OptionForm(placeholder: "auto|never|path", expected: "auto, never or a checkpoint directory", isPath: true),
+            form: OptionForm(
+                placeholder: "auto|never|path", expected: "auto, never or a checkpoint directory", isPath: true),
             read: { text in
                 switch text {
                 case "": nil

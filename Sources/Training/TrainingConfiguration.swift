@@ -43,10 +43,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var decaySteps: Int?
 
     // Optimizer
-    package var weightDecay = 0.1
-    package var beta1 = 0.9
-    package var beta2 = 0.95
-    package var epsilon = 1e-8
+    package var optimizer = AdamW.Hyperparameters()
     package var gradClip = 1.0
 
     // Precision and ranks
@@ -104,8 +101,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
 
     /// Checks what can be checked before files are opened and MPI is started: that what must be given is, and that no two
     /// options exclude each other. Each value's own range was checked when it was set.
-    /// - Throws: `TrainingError` (exit code 64) naming the option and what to do.
-    package func validate() throws(TrainingError) {
+    /// - Throws: `ExitError` (exit code 64) naming the option and what to do.
+    package func validate() throws(ExitError) {
         try requireAll()
         guard !(extendSchedule && rewarm != nil) else {
             throw .usage("--extend-schedule and --rewarm exclude each other; give one of them")
@@ -113,12 +110,12 @@ package struct TrainingConfiguration: Equatable, Sendable {
     }
 
     /// Checks the numbers that options make together, once a checkpoint has said what was not given.
-    /// - Throws: `TrainingError` or `ScheduleError` (exit code 64).
+    /// - Throws: `ExitError` or `ScheduleError` (exit code 64).
     package func validateTogether() throws {
         _ = try makeSchedule()
         let (sequences, tooMany) = steps.multipliedReportingOverflow(by: globalBatch)
         guard !tooMany, !sequences.multipliedReportingOverflow(by: contextLength).overflow else {
-            throw TrainingError.usage(
+            throw ExitError.usage(
                 "--steps \(steps) × --global-batch \(globalBatch) × --context-length \(contextLength) is more than "
                     + "\(Int.max) tokens; make one of them smaller")
         }

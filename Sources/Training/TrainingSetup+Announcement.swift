@@ -9,31 +9,24 @@ extension TrainingSetup {
         let plan = loader.plan
         let ranks = communicator.worldSize
         let options = configuration.values.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
-        reporter.line("configuration: \(options)")
-        reporter.line(
-            "ranks: \(ranks) (\(communicator.implementation)), \(configuration.threads ?? 1) "
-                + "\(configuration.threads == 1 ? "thread" : "threads") each, reduction \(configuration.reduction.rawValue)"
-        )
-        // The log line has the word of other trainers for it.
-        reporter.line(
-            parts.model.precision == .bf16
-                ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)")
-        reporter.line(
-            "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
-                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
-        )
         let sequences = loader.order.sequenceCount
-        let perEpoch = Double(sequences) / Double(plan.globalBatch)
-        reporter.line(
-            "data: \(loader.stream.tokenCount) tokens in \(loader.stream.shards.count) "
-                + "\(loader.stream.shards.count == 1 ? "shard" : "shards"), \(sequences) sequences, "
-                + "\(fixed(perEpoch, 1)) steps an epoch")
-        reporter.line(
+        let shards = loader.stream.shards.count
+        let lines: [String?] = [
+            "configuration: \(options)",
+            "ranks: \(ranks) (\(communicator.implementation)), \(configuration.threads ?? 1) "
+                + "\(configuration.threads == 1 ? "thread" : "threads") each, reduction \(configuration.reduction.rawValue)",
+            // The log line has the word of other trainers for it.
+            parts.model.precision == .bf16
+                ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)",
+            "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
+                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)",
+            "data: \(loader.stream.tokenCount) tokens in \(shards) \(shards == 1 ? "shard" : "shards"), "
+                + "\(sequences) sequences, \(fixed(Double(sequences) / Double(plan.globalBatch), 1)) steps an epoch",
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "
-                + "\(plan.globalBatch * shape.contextLength) tokens a step")
-        reporter.line(memoryPlan.text)
-        if let evaluator { reporter.line("validation: \(evaluator.coverage)") }
-        if let remark = scheduleRemark { reporter.line("schedule: \(remark)") }
+                + "\(plan.globalBatch * shape.contextLength) tokens a step",
+            memoryPlan.text, evaluator.map { "validation: \($0.coverage)" }, scheduleRemark.map { "schedule: \($0)" },
+        ]
+        lines.compactMap { $0 }.forEach(reporter.line)
         announceBits(reporter, ranks: ranks)
         // Weights, two moments; a save keeps the old checkpoints until the new one is durable.
         let bytes = 12 * shape.parameterCount

@@ -38,13 +38,13 @@ struct TrainingSetup {
         try communicator.agree(on: [("swiftlet", SwiftletVersion.current)] + configuration.comparedOverRanks)
         if configuration.debug, communicator.worldSize > 1 {
             throw AgreedError(
-                description: "--debug is for one rank, this run has \(communicator.worldSize); start it without mpirun",
-                exitCode: 64, speaker: 0)
+                ExitError.usage(
+                    "--debug is for one rank, this run has \(communicator.worldSize); start it without mpirun"))
         }
 
         // What cannot be written at the end is better known now.
         if let path = configuration.trace {
-            try communicator.agreeing { if isFirst { try TraceFile.write([], to: path) } }
+            try communicator.agreeing { if isFirst { try Tracer.write([], to: path) } }
         }
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
@@ -58,30 +58,38 @@ struct TrainingSetup {
         try communicator.agreeing { try resume.complete(&configuration, reporter) }
 
         // Shape and data.
-        let completed = configuration
         let (training, validation) = try communicator.agreeing {
             // Missing data is the first thing to say, before what would have been found beside it.
             (
-                try TokenStream(glob: completed.trainData),
-                try completed.validationData.map { try TokenStream(glob: $0) }
+                try TokenStream(glob: configuration.trainData),
+                try configuration.validationData.map { try TokenStream(glob: $0) }
             )
         }
         dataIdentity = [try Self.identity("training data", training, on: communicator)]
         let validationIdentity = try Self.identity("val-data", validation, on: communicator)
         let source = try communicator.agreeing {
             try ModelSource(
-                completed, resumes: resume.state != nil, checkpoint: resume.checkpoint,
+                configuration, resumes: resume.state != nil, checkpoint: resume.checkpoint,
                 data: training.shards[0].path.parent)
         }
         let shape = source.shape
         configuration.adopt(shape)
-        let known = configuration
+        let context = shape.contextLength
         let (loader, evaluator) = try communicator.agreeing {
-            try known.validateTogether()
-            return (
-                try Self.makeLoader(known, shape, training, communicator: communicator),
-                try Self.makeEvaluator(known, shape, validation, validationIdentity, communicator: communicator)
-            )
+            try configuration.validateTogether()
+            let plan = try BatchPlan(
+                globalBatch: configuration.globalBatch, microBatch: configuration.microBatch,
+                worldSize: communicator.worldSize)
+            let stream = try training.checked(for: shape, communicator)
+            let order = try SampleOrder(
+                seed: configuration.seed, sequenceCount: stream.requireSequences(contextLength: context),
+                shuffle: configuration.shuffle)
+            let evaluator = try validation.map {
+                try Evaluator(
+                    stream: $0.checked(for: shape, communicator), identity: validationIdentity, contextLength: context,
+                    sequences: configuration.evalSequences)
+            }
+            return (BatchLoader(stream: stream, order: order, plan: plan, contextLength: context), evaluator)
         }
         // The checkpoint's values too: a rank that was given one and a rank that was not must end with the same.
         try communicator.agree(on: [("model", "\(shape)")] + configuration.comparedOverRanks)
@@ -90,16 +98,15 @@ struct TrainingSetup {
             try resume.requireFit(source, dataIdentity: identity)
             return isFirst
                 ? try source.requireOneTokenizer(
-                    training: training, validation: validation, allowOther: known.allowOtherTokenizer) : []
+                    training: training, validation: validation, allowOther: configuration.allowOtherTokenizer) : []
         }
         for remark in remarks { reporter.line(remark) }
         scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
         resumedState = resume.state
 
         // Threads, precision, memory.
-        let requestedThreads = configuration.threads
         let threadPlan = try communicator.agreeing {
-            try ThreadPlan(requested: requestedThreads, ranksOnHost: communicator.localSize)
+            try ThreadPlan(requested: configuration.threads, ranksOnHost: communicator.localSize)
         }
         configuration.threads = threadPlan.threads
         let compute = try communicator.agreeing { try Compute(threadCount: threadPlan.threads) }
@@ -107,10 +114,9 @@ struct TrainingSetup {
             configuration, compute: compute, width: shape.embeddingSize,
             communicator: communicator, reporter: reporter)
         configuration.precision = precision
-        let decided = configuration
         func makeParts(_ batch: BatchPlan, _ memory: Memory) throws -> RunParts {
             try RunParts(
-                decided, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
+                configuration, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
         }
         memoryPlan = try communicator.agreeing {
             try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) {
@@ -137,7 +143,7 @@ struct TrainingSetup {
         self.evaluator = evaluator
         self.compute = compute
         runDirectory = directory
-        try communicator.agreeing { try directory?.writeConfiguration(decided.json) }
+        try communicator.agreeing { try directory?.writeConfiguration(configuration.json) }
         if let warning = metricsLog?.warning { reporter.warning(warning) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
         if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
@@ -160,55 +166,54 @@ struct TrainingSetup {
         return first
     }
 
-    private static func makeLoader(
-        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ stream: TokenStream,
-        communicator: any Communicator
-    ) throws -> BatchLoader {
-        let plan = try BatchPlan(
-            globalBatch: configuration.globalBatch, microBatch: configuration.microBatch,
-            worldSize: communicator.worldSize)
-        let stream = try stream.checked(for: shape, communicator)
-        let sequences = try stream.requireSequences(contextLength: shape.contextLength)
-        return BatchLoader(
-            stream: stream,
-            order: SampleOrder(seed: configuration.seed, sequenceCount: sequences, shuffle: configuration.shuffle),
-            plan: plan, contextLength: shape.contextLength)
-    }
-
-    private static func makeEvaluator(
-        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ stream: TokenStream?, _ identity: String,
-        communicator: any Communicator
-    ) throws -> Evaluator? {
-        guard let stream = try stream?.checked(for: shape, communicator) else { return nil }
-        return try Evaluator(
-            stream: stream, identity: identity, contextLength: shape.contextLength,
-            sequences: configuration.evalSequences)
-    }
-
     private static func choosePrecision(
         _ configuration: TrainingConfiguration, compute: Compute, width: Int,
         communicator: any Communicator, reporter: any Reporter
     ) throws -> Precision {
-        let choice: Precision
         // At a resume this is what the run began with.
         if let wanted = configuration.precision {
-            choice = wanted
-        } else {
-            let measured = try communicator.fromRankZero {
-                let choice = try PrecisionChoice(compute, width: width)
-                reporter.line(choice.reason)
-                return Array(choice.precision.rawValue.utf8)
-            }
-            choice = Precision(rawValue: String(decoding: measured, as: UTF8.self)) ?? .fp32
+            try communicator.agreeing { try wanted.requireInstructions() }
+            return wanted
         }
-        try communicator.agreeing {
-            guard choice == .fp32 || Compute.hasFastBFloat16 else {
-                throw TrainingError.usage(
-                    "--precision bf16 needs a CPU with bf16 instructions (AVX512_BF16), and this one has none; "
-                        + "use --precision fp32, which is hundreds of times faster here")
-            }
+        let measured = try communicator.fromRankZero {
+            let choice = try PrecisionChoice(compute, width: width)
+            reporter.line(choice.reason)
+            return Array(choice.precision.rawValue.utf8)
         }
+        let choice = Precision(rawValue: String(decoding: measured, as: UTF8.self)) ?? .fp32
+        try communicator.agreeing { try choice.requireInstructions() }
         return choice
+    }
+}
+
+/// The parts of a run that hold its memory. Made twice: for `MemoryPlan` with a memory that counts, and for the run.
+struct RunParts {
+    let optimizer: AdamW
+    let gradients: Buffer<Float>
+    let reducer: GradientReducer
+    /// The loss of each micro-batch of a step.
+    let losses: OrderedSum
+    let squareSums: Buffer<Double>
+    let model: any LanguageModel
+
+    /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
+    init(
+        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ precision: Precision, _ batch: BatchPlan,
+        compute: Compute, communicator: any Communicator, memory: Memory
+    ) throws {
+        let layout = ParameterLayout(shape)
+        optimizer = try AdamW(configuration.optimizer, ranges: layout.decayRanges, memory: memory)
+        gradients = try memory.buffer(.gradients, layout.count)
+        squareSums = try Vector.squareSums(count: layout.count, memory: memory)
+        losses = try OrderedSum(count: batch.microBatchCount, memory: memory)
+        reducer = try GradientReducer(
+            communicator: communicator, gradients: gradients,
+            bucketElements: configuration.bucketBytes.map { max(1, $0 / MemoryLayout<Float>.stride) },
+            mode: configuration.reduction, microBatchesPerRank: batch.accumulation, overlap: configuration.overlap,
+            memory: memory)
+        // Last, because it asks oneDNN, after a look at what there is so far.
+        model = try makeLanguageModel(
+            shape, precision: precision, microBatch: batch.microBatch, compute: compute, memory: memory)
     }
 }
 
@@ -239,10 +244,13 @@ extension TokenStream {
 
 extension TrainingConfiguration {
     /// `config.json` of a run directory: every option with its value, in the order of the command line.
-    var json: [UInt8] {
-        var object = OptionList()
-        for (name, value) in values { object.set(name, value) }
-        return object.json.pretty + [0x0A]
+    var json: [UInt8] { OptionList(values).json.pretty + [0x0A] }
+}
+
+extension OptionList {
+    init(_ values: [(name: String, value: String)]) {
+        self.init()
+        for (name, value) in values { set(name, value) }
     }
 }
 

@@ -48,8 +48,7 @@ extension GPT {
         let slots = layout.blocks[layer]
         let block = a.blocks[layer]
         try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
-        inputGradient(
-            products.contraction, slots.contraction, a.branchGradient.all, into: a.wideGradient, layer: layer)
+        inputGradient(products.contraction, slots.contraction, a.branchGradient.all, into: a.wideGradient, layer: layer)
         timed(.activation, layer: layer) {
             GELU.backward(
                 pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
@@ -60,13 +59,11 @@ extension GPT {
             products.contraction, slots.contraction, a.activated.all, a.branchGradient.all, gradients, layer: layer)
         try complete(downTo: slots.contraction.weight, &end, completed)
 
-        inputGradient(
-            products.expansion, slots.expansion, a.wideGradient, into: a.normedGradient.all, layer: layer)
+        inputGradient(products.expansion, slots.expansion, a.wideGradient, into: a.normedGradient.all, layer: layer)
         try observe("h.\(layer).ln_2", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
-        weightGradient(
-            products.expansion, slots.expansion, a.normed.all, a.wideGradient, gradients, layer: layer)
+        weightGradient(products.expansion, slots.expansion, a.normed.all, a.wideGradient, gradients, layer: layer)
         try complete(downTo: slots.norm2.weight, &end, completed)
 
         try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
@@ -97,8 +94,7 @@ extension GPT {
         backwardNorm(
             slots.norm1, x: block.residual, block.norm1, gradients,
             feeding: layer > 0 ? layout.blocks[layer - 1].contraction : nil, layer: layer)
-        weightGradient(
-            products.queryKeyValue, slots.queryKeyValue, a.normed.all, qkvGradient, gradients, layer: layer)
+        weightGradient(products.queryKeyValue, slots.queryKeyValue, a.normed.all, qkvGradient, gradients, layer: layer)
         try complete(downTo: slots.norm1.weight, &end, completed)
     }
 

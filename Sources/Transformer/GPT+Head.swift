@@ -3,47 +3,33 @@ import Kernels
 // R: rows of a block, V: vocabulary, C: embedding size.
 
 extension GPT {
-    /// Losses, the gradient of the final norm's output in `normedGradient`, and the head's share of the token
-    /// embedding's gradient. Blocks of rows: logits [R, V] become their own gradient while they are in the cache.
-    func headLossAndGradients(_ gradients: Buffer<Float>) throws {
+    /// Losses; with an arena of gradients also the gradient of the final norm's output in `normedGradient`, and the head's
+    /// share of the token embedding's. Blocks of rows: logits [R, V] become their own gradient while they are in the cache.
+    func headLosses(_ gradients: Buffer<Float>? = nil) throws {
         let a = activations
-        let embeddingGradient = tensor(layout.tokenEmbedding, of: gradients)
         for block in products.head {
-            guard let inputGradient = block.inputGradient, let weightGradient = block.weightGradient else {
-                preconditionFailure("planned without training")
-            }
             let logits = headLogits(block)
             let rows = rowRange(block.rows)
             timed(.crossEntropy) {
                 CrossEntropy.loss(
                     pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
                     losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all,
-                    writesGradient: true)
+                    writesGradient: gradients != nil)
             }
+            guard let gradients else { continue }
             timed(.product(.head, .inputGradient)) {
-                inputGradient.run(
+                block.products.inputGradient?.run(
                     logits, operand(layout.tokenEmbedding), into: a.normedGradient[rows],
                     reusingOperand: block.rows.lowerBound > 0)
             }
             timed(.product(.head, .weightGradient)) {
-                weightGradient.run(logits, a.normed[rows], into: embeddingGradient)
+                block.products.weightGradient?.run(
+                    logits, a.normed[rows], into: tensor(layout.tokenEmbedding, of: gradients))
             }
         }
+        guard gradients != nil else { return }
         try observe("lm_head", "loss", a.losses.all)
         try observe("ln_f", "gradient", a.normedGradient.all)
-    }
-
-    /// Losses alone.
-    func headLosses() {
-        for block in products.head {
-            let logits = headLogits(block)
-            timed(.crossEntropy) {
-                CrossEntropy.loss(
-                    pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
-                    losses: activations.losses[block.rows], vocabulary: configuration.vocabularySize,
-                    scratch: activations.powers.all, writesGradient: false)
-            }
-        }
     }
 
     /// The logits [R, V] of a block from the final norm's output, in memory that all blocks share.
@@ -51,7 +37,7 @@ extension GPT {
         let logits = activations.logits[0..<block.rows.count * configuration.vocabularySize]
         let isFirst = block.rows.lowerBound == 0
         timed(.product(.head, .forward)) {
-            block.logits.run(
+            block.products.forward.run(
                 activations.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits,
                 reusingOperand: !isFirst)
         }

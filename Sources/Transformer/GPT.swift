@@ -22,7 +22,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
     let products: Products
     let attention: Attention<E>
     var timeline: Timeline?
-    var observer: ActivationObserver?
+    var observer: TensorObserver?
 
     /// Reserves memory first, what does not depend on oneDNN, and then plans products.
     init(
@@ -56,14 +56,13 @@ final class GPT<E: ActivationElement>: LanguageModel {
     var pool: ThreadPool { compute.pool }
     var width: Int { configuration.embeddingSize }
 
-    func refreshOperands() {
-        if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) }
-    }
+    func refreshOperands() { if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) } }
 
     func lossAndGradients(into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws -> Double {
         precondition(gradients.count == layout.count, "a gradient arena of another layout")
+        precondition(products.contraction.weightGradient != nil, "planned without training")
         try timed(.forward) { try forwardBlocks(attend: attend) }
-        try timed(.head) { try headLossAndGradients(gradients) }
+        try timed(.head) { try headLosses(gradients) }
         try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
         try compute.requireSuccess()
         return lossSum(0..<inputs.count)
@@ -72,7 +71,7 @@ final class GPT<E: ActivationElement>: LanguageModel {
     func loss(sequences: Int) throws -> Double {
         precondition(sequences <= microBatch, "\(sequences) sequences in a micro-batch of \(microBatch)")
         try forwardBlocks(attend: attend)
-        headLosses()
+        try headLosses()
         try compute.requireSuccess()
         return lossSum(0..<sequences * context)
     }

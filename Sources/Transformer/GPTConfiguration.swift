@@ -14,10 +14,10 @@ package struct GPTConfiguration: Equatable, Sendable {
     package var headCount: Int
 
     /// Checks the shape.
-    /// - Throws: `GPTConfigurationError` naming the value and what was expected.
+    /// - Throws: `ExitError` naming the value and what was expected.
     package init(
         vocabularySize: Int, contextLength: Int, embeddingSize: Int, layerCount: Int, headCount: Int
-    ) throws(GPTConfigurationError) {
+    ) throws(ExitError) {
         self.vocabularySize = vocabularySize
         self.contextLength = contextLength
         self.embeddingSize = embeddingSize
@@ -30,18 +30,20 @@ package struct GPTConfiguration: Equatable, Sendable {
             ("number of layers", layerCount, Self.layerCounts), ("number of heads", headCount, Self.headCounts),
         ]
         for (name, value, range) in named where !range.contains(value) {
-            throw GPTConfigurationError(
-                "\(name) is \(value), expected a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw ExitError(
+                .usage, "\(name) is \(value), expected a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
         guard embeddingSize % headCount == 0 else {
             let near = (1...embeddingSize).filter { embeddingSize % $0 == 0 }
                 .min { abs($0 - headCount) < abs($1 - headCount) }
-            throw GPTConfigurationError(
+            throw ExitError(
+                .usage,
                 "embedding size \(embeddingSize) is not a multiple of \(headCount) heads; "
                     + "the nearest number of heads that divides it is \(near ?? 1)")
         }
         guard parameterCount <= Self.parameterLimit else {
-            throw GPTConfigurationError(
+            throw ExitError(
+                .usage,
                 "the model would have \(parameterCount) parameters, more than the \(Self.parameterLimit) supported; "
                     + "make it narrower or shallower")
         }
@@ -71,13 +73,4 @@ package struct GPTConfiguration: Equatable, Sendable {
         6 * Double(parameterCount - contextLength * embeddingSize)
             + 12 * Double(layerCount) * Double(embeddingSize) * Double(contextLength)
     }
-}
-
-/// A model shape that cannot be.
-package struct GPTConfigurationError: ExitCoded, Equatable {
-    /// One line: which value, what was expected.
-    package let description: String
-    package var exitCode: ExitCode { .usage }
-
-    init(_ description: String) { self.description = description }
 }

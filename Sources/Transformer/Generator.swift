@@ -31,8 +31,7 @@ package final class Generator {
         for _ in 0..<configuration.layerCount { caches.append((try cache(), try cache())) }
         self.caches = caches
         scores = try memory.buffer(.activations, (configuration.contextLength + 15) / 16 * 16)
-        model = try GPT(
-            configuration, microBatch: 1, context: 1, compute: compute, training: false, memory: memory)
+        model = try GPT(configuration, microBatch: 1, context: 1, compute: compute, training: false, memory: memory)
     }
 
     /// Reads one more token and returns the logits [V] of what comes after it.

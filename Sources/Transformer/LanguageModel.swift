@@ -23,7 +23,7 @@ package protocol LanguageModel: AnyObject {
     /// Records what a step does when, if set.
     var timeline: Timeline? { get set }
     /// Sees every activation and gradient, if set; for `--debug`.
-    var observer: ActivationObserver? { get set }
+    var observer: TensorObserver? { get set }
 
     /// Brings the matmul copy up to date after the weights changed by other means than the optimizer's own pass.
     func refreshOperands()
@@ -45,7 +45,7 @@ package protocol LanguageModel: AnyObject {
 
 /// Sees the tensors of a step in the order in which they are computed: which module's, and what of it, `activation`,
 /// `loss` or `gradient`.
-package typealias ActivationObserver = (_ layer: String, _ tensor: String, TensorStatistics) throws -> Void
+package typealias TensorObserver = (_ layer: String, _ tensor: String, TensorStatistics) throws -> Void
 
 /// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length.
 /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
@@ -55,10 +55,8 @@ package func makeLanguageModel(
 ) throws(KernelError) -> any LanguageModel {
     switch precision {
     case .fp32:
-        try GPT<Float>(
-            configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
+        try GPT<Float>(configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
     case .bf16:
-        try GPT<BFloat16>(
-            configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
+        try GPT<BFloat16>(configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
     }
 }

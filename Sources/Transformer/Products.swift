@@ -13,16 +13,9 @@ struct Products {
         let weightGradient: Matmul?
     }
 
-    /// The products of one block of the head, with the token embedding [V, C] as weights.
-    struct Head {
-        let rows: Range<Int>
-        /// logits[rows, V] = x · wteᵀ.
-        let logits: Matmul
-        /// dx[rows, C] = dlogits · wte.
-        let inputGradient: Matmul?
-        /// dwte[V, C] (+)= dlogitsᵀ · x, fp32; the first block overwrites.
-        let weightGradient: Matmul?
-    }
+    /// A block of the head's rows. Its weights are the token embedding [V, C]: logits[rows, V] = x · wteᵀ,
+    /// dx[rows, C] = dlogits · wte, and dwte[V, C] (+)= dlogitsᵀ · x, where the first block overwrites.
+    typealias Head = (rows: Range<Int>, products: Linear)
 
     let queryKeyValue: Linear
     let attentionProjection: Linear
@@ -61,12 +54,11 @@ struct Products {
         for block in Self.headBlocks(rows: rows) {
             let count = block.count
             let first = block.lowerBound == 0
-            head.append(
-                Head(
-                    rows: block, logits: try product(.bTransposed, count, c, vocabulary, operand: logitsOperand),
-                    inputGradient: training ? try product(.plain, count, vocabulary, c, operand: gradientOperand) : nil,
-                    weightGradient: training
-                        ? try product(.aTransposed, vocabulary, count, c, accumulates: !first) : nil))
+            let linear = Linear(
+                name: .head, forward: try product(.bTransposed, count, c, vocabulary, operand: logitsOperand),
+                inputGradient: training ? try product(.plain, count, vocabulary, c, operand: gradientOperand) : nil,
+                weightGradient: training ? try product(.aTransposed, vocabulary, count, c, accumulates: !first) : nil)
+            head.append((block, linear))
         }
         self.head = head
     }

@@ -14,14 +14,10 @@ struct BenchCommand: ParsableCommand {
     @OptionGroup var given: TableOptions<Benchmark.Options, 0>
 
     func run() throws {
-        var options = Benchmark.Options()
-        try options.apply(given.given)
-        let checked = options
+        let options = try given.settings()
         try withCommunicator { communicator in
-            let report = try Benchmark.run(checked, communicator: communicator)
-            if communicator.rank == 0 {
-                try StandardStreams.print(checked.json ? report.json : report.text)
-            }
+            let report = try Benchmark.run(options, communicator: communicator)
+            if communicator.rank == 0 { try StandardStreams.print(options.json ? report.json : report.text) }
         }
     }
 }

@@ -16,12 +16,10 @@ struct EvaluateCommand: ParsableCommand {
     @OptionGroup var given: TableOptions<ModelEvaluation.Options, 0>
 
     func run() throws {
-        var options = ModelEvaluation.Options()
-        try options.apply(given.given)
-        let checked = options
+        let options = try given.settings()
         let reporter = ConsoleReporter(alwaysLive: false)
         try withCommunicator { communicator in
-            let result = try ModelEvaluation.run(checked, communicator: communicator, warn: reporter.warning)
+            let result = try ModelEvaluation.run(options, communicator: communicator, warn: reporter.warning)
             if communicator.rank == 0 {
                 try StandardStreams.print(
                     "loss \(fixed(result.loss, 6))  ppl \(fixed(result.perplexity, 6))  tokens \(result.tokens)")

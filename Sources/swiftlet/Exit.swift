@@ -16,7 +16,8 @@ enum Exit {
     /// An error found before MPI runs: every rank has it, rank 0 prints it.
     static func beforeMPI(_ error: any Error) -> Never {
         let rank = launcherRank
-        let code = isOurs(error) ? exitCode(of: error).rawValue : Swiftlet.exitCode(for: error).rawValue
+        let isOurs = error is any ExitCoded
+        let code = isOurs ? exitCode(of: error).rawValue : Swiftlet.exitCode(for: error).rawValue
         if code == 0 {
             do {
                 if rank == 0 { try StandardStreams.print(Swiftlet.fullMessage(for: error)) }
@@ -28,7 +29,7 @@ enum Exit {
         // The command has said what there is to say.
         if error is ArgumentParser.ExitCode { exit(code) }
         var line = "\(error)"
-        if !isOurs(error) {
+        if !isOurs {
             line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
             line += "; --help lists the options"
         }
@@ -51,11 +52,10 @@ enum Exit {
             try? shutdown(communicator)
             exit(agreed.exitCode.rawValue)
         }
-        let place =
-            communicator.worldSize > 1 ? "rank \(communicator.rank) on \(communicator.hostName): " : ""
-        writeError("\(place)\(error)")
         let code = exitCode(of: error)
-        if communicator.worldSize > 1 { communicator.abort(code: code) }
+        let isAlone = communicator.worldSize == 1
+        writeError(isAlone ? "\(error)" : "rank \(communicator.rank) on \(communicator.hostName): \(error)")
+        if !isAlone { communicator.abort(code: code) }
         exit(code.rawValue)
     }
 
@@ -65,13 +65,7 @@ enum Exit {
     }
 
     /// One line on standard error.
-    static func writeError(_ text: String) {
-        StandardStreams.say("swiftlet: error: \(text)")
-    }
-
-    private static func isOurs(_ error: any Error) -> Bool {
-        error is any ExitCoded
-    }
+    static func writeError(_ text: String) { StandardStreams.say("swiftlet: error: \(text)") }
 }
 
 extension ParsableCommand {

@@ -12,10 +12,9 @@ struct GenerateCommand: ParsableCommand {
     @OptionGroup var given: TableOptions<TextGeneration.Options, 0>
 
     func run() throws {
-        var options = TextGeneration.Options()
-        try options.apply(given.given)
-        let generation = try TextGeneration(options, warn: ConsoleReporter(alwaysLive: false).warning)
-        try generation.run(write: StandardStreams.write)
+        let options = try given.settings()
+        let warn = ConsoleReporter(alwaysLive: false).warning
+        try TextGeneration.run(options, warn: warn, write: StandardStreams.write)
         try StandardStreams.print("")
     }
 }

@@ -1,5 +1,7 @@
 import ArgumentParser
 import Basics
+import Checkpointing
+import TokenData
 
 /// `swiftlet inspect PATH`: what a file or directory of ours holds, and whether it verifies.
 struct InspectCommand: ParsableCommand {
@@ -29,4 +31,212 @@ struct InspectCommand: ParsableCommand {
 struct InspectionFailure: Error {
     let lines: [String]
     var exitCode: Basics.ExitCode = .badInput
+}
+
+/// Finds out what a path is and describes it in lines.
+struct Inspection {
+    private(set) var lines: [String] = []
+    private let listsTensors: Bool
+
+    /// Throws `ExitError` when nothing can be said, `InspectionFailure` when something does not verify.
+    init(path: FilePath, listsTensors: Bool) throws {
+        self.listsTensors = listsTensors
+        if try LocalFileSystem().status(path, followLinks: true).kind == .directory {
+            switch try ModelPlace(path) {
+            case .run(let checkpoints): try describeRun(checkpoints, at: path)
+            case .checkpoint(let path): try describeCheckpoint(path)
+            case .model(let path): describeModel(try HuggingFaceModelFiles(path: path).description, at: path)
+            }
+            return
+        }
+        switch path.extension {
+        case "safetensors": try describeSafetensors(path)
+        case "bin": try describeShard(path)
+        case "json": try describeJSON(path)
+        case "jsonl": try describeMetrics(path)
+        default:
+            throw ExitError(
+                .badInput, "\(path.shown) is no .safetensors, .bin, .json or .jsonl file; rename or convert it")
+        }
+    }
+
+    private mutating func describeRun(_ checkpoints: CheckpointDirectory, at path: FilePath) throws {
+        lines.append("run \(path.shown)")
+        let (candidates, ignored) = try checkpoints.list()
+        var worst: Basics.ExitCode?
+        for candidate in candidates {
+            do {
+                // One that is gone was removed by the run itself, which goes on.
+                guard let state = try checkpoints.verified(candidate)?.state else { continue }
+                lines.append(
+                    "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
+                        + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
+            } catch {
+                if worst != .badInput { worst = exitCode(of: error) }
+                let verdict = exitCode(of: error) == .badInput ? "DOES NOT VERIFY" : "CANNOT BE READ"
+                lines.append("  \(candidate.name)  \(verdict): \(error)")
+            }
+        }
+        if candidates.isEmpty { lines.append("  no checkpoint") }
+        if ignored > 0 { lines.append("  \(ignored) other names ignored") }
+        if let worst { throw InspectionFailure(lines: lines, exitCode: worst) }
+    }
+
+    private mutating func describeCheckpoint(_ path: FilePath) throws {
+        do {
+            describe(try Checkpoint(verifying: path))
+        } catch {
+            guard exitCode(of: error) == .badInput else { throw error }
+            // Say about every file whether it is the culprit.
+            lines.append("checkpoint \(path.shown)  DOES NOT VERIFY: \(error)")
+            for (name, problem) in Checkpoint.examine(path) { lines.append("  \(name)  \(problem ?? "verifies")") }
+            throw InspectionFailure(lines: lines)
+        }
+    }
+
+    private mutating func describe(_ checkpoint: Checkpoint) {
+        lines.append("checkpoint \(checkpoint.path.shown)  verifies")
+        describe(checkpoint.state)
+        for file in checkpoint.manifest.files {
+            lines.append("  \(file.name)  \(file.size) bytes  sha256 \(file.sha256.prefix(16))…  verifies")
+        }
+        describe(checkpoint.model)
+        if let own = try? Tokenizer.inFolder(checkpoint.path)?.tokenizer.identity() {
+            lines.append("  tokenizer \(own.shown)")
+        }
+        lines.append("  written by swiftlet \(printable(checkpoint.state.swiftletVersion))")
+    }
+
+    private mutating func describe(_ state: TrainerState) {
+        let schedule = state.scheduler.schedule
+        // The file counts epochs from 0; people do from 1, as in the log.
+        lines.append(
+            "  step \(state.step) / \(schedule.totalSteps)  epoch \(state.epoch + 1)  sequences \(state.position)  "
+                + "tokens \(state.tokensSeen)")
+        lines.append("  learning rate \(state.scheduler.nextLearningRate)")
+        lines.append(
+            "  schedule \(schedule.kind.rawValue)  base \(schedule.base)  minimum \(schedule.minimum)  "
+                + "warm-up \(schedule.warmupSteps)  steps \(schedule.totalSteps)"
+                + (schedule.kind == .wsd ? "  decay \(schedule.decaySteps)" : "")
+                + (schedule.rewarm.map { "  rewarm \($0.steps) from step \($0.start)" } ?? ""))
+        lines.append(
+            "  batch \(state.globalBatch) sequences of \(state.contextLength)  micro-batch \(state.microBatch)  "
+                + "precision \(printable(state.precision))  reduction \(printable(state.reduction))  "
+                + "threads \(state.threadsPerRank)" + (state.worldSize.map { "  ranks \($0)" } ?? ""))
+        if let loss = state.lastValidationLoss {
+            lines.append("  val loss \(loss)" + (state.bestValidationLoss.map { "  best \($0)" } ?? ""))
+        }
+    }
+
+    private mutating func describeModel(_ model: GPT2ModelDescription, at path: FilePath) {
+        let shape = model.shape
+        lines.append("GPT-2 model \(path.shown)")
+        lines.append(
+            "  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
+                + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
+                + "parameters \(shape.parameterCount)")
+    }
+
+    private mutating func describeSafetensors(_ path: FilePath) throws {
+        let file = try SafetensorsFile(path: path)
+        lines.append("safetensors \(path.shown)  \(file.fileSize) bytes")
+        for (name, text) in file.header.metadata.sorted(by: { $0.key < $1.key }) {
+            lines.append("  metadata \(printable(name)): \(printable(text))")
+        }
+        describe(file)
+    }
+
+    private mutating func describe(_ file: SafetensorsFile) {
+        var counts: [TensorDataType: Int] = [:]
+        for tensor in file.tensors { counts[tensor.dataType, default: 0] += 1 }
+        let types = TensorDataType.allCases.compactMap { type in counts[type].map { "\($0) \(type.rawValue)" } }
+        lines.append(
+            "  tensors \(file.tensors.count) (\(types.joined(separator: ", ")))  "
+                + "parameters \(file.tensors.reduce(0) { $0 + $1.elementCount })")
+        guard listsTensors else { return }
+        for tensor in file.tensors {
+            lines.append("    \(printable(tensor.name))  \(tensor.dataType.rawValue)  \(tensor.shape)")
+        }
+    }
+
+    /// One of the JSON files of a run, checkpoint or model, told apart by what it holds.
+    private mutating func describeJSON(_ path: FilePath) throws {
+        let bytes = try InputFile(path).contents(limit: 64 << 20)
+        let json: JSON
+        do {
+            json = try JSON(bytes)
+        } catch {
+            throw ExitError(.badInput, "\(path.shown): \(error)")
+        }
+        if json["scheduler"] != nil {
+            let state = try TrainerState(json: bytes, file: path.shown)
+            lines.append("trainer state \(path.shown)  verifies")
+            describe(state)
+        } else if json["files"] != nil {
+            try describeCheckpoint(path.parent)
+        } else if json["model_type"] != nil {
+            describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
+        } else if json["model"] != nil {
+            try describeTokenizer(path)
+        } else if let settings = json.members, !settings.isEmpty {
+            // The options of a run, or what Hugging Face keeps beside a model.
+            lines.append("settings \(path.shown)")
+            for (name, value) in settings {
+                lines.append(
+                    "  \(printable(String(decoding: name, as: UTF8.self)))  \(printable(value.string ?? value.source))")
+            }
+        } else {
+            throw ExitError(.badInput, "\(path.shown) is no tokenizer, trainer state, manifest or configuration")
+        }
+    }
+
+    /// A token shard in llm.c's format: header, count against size, the range of its ids, and whose ids they are.
+    private mutating func describeShard(_ path: FilePath) throws {
+        let stream = try TokenStream(paths: [path])
+        let shard = stream.shards[0]
+        let ids = try stream.idRange().map { "ids \($0.lowerBound) to \($0.upperBound)" } ?? "no token"
+        lines += [
+            "token shard \(path.shown)  verifies",
+            "  tokens \(shard.tokenCount)  bytes a token \(shard.tokenWidth)  size \(shard.byteCount)",
+            "  \(ids)", "  tokenizer \(shard.tokenizer?.shown ?? "not said")",
+        ]
+    }
+
+    /// A byte-level BPE tokenizer in Hugging Face's `tokenizer.json`.
+    private mutating func describeTokenizer(_ path: FilePath) throws {
+        let tokenizer = try Tokenizer(path: path)
+        let added = tokenizer.addedTokens.map { "\(printable(String(decoding: $0.content, as: UTF8.self))) = \($0.id)" }
+        lines += [
+            "tokenizer \(path.shown)  BPE  \(try tokenizer.identity().shown)",
+            "  vocabulary \(tokenizer.vocabularySize)  merges \(tokenizer.merges.count)",
+            "  added \(added.isEmpty ? "none" : added.joined(separator: ", "))",
+        ]
+    }
+
+    /// A run's `metrics.jsonl`: which steps it has, and the newest losses. It verifies when every line is one that a run
+    /// writes, one step after the other, the last with its end.
+    private mutating func describeMetrics(_ path: FilePath) throws {
+        let text = try InputFile(path).contents(limit: .max)
+        var steps: [Int] = []
+        var (trainLoss, validationLoss): (Double?, Double?) = (nil, nil)
+        var problem: String?
+        for (index, line) in text.split(separator: 0x0A).enumerated() {
+            guard let json = try? JSON(Array(line)), let step = json["step"]?.int, step > (steps.last ?? 0) else {
+                problem = problem ?? "line \(index + 1) is no step's"
+                continue
+            }
+            if step != (steps.last ?? step - 1) + 1 { problem = problem ?? "step \(step) follows \(steps.last ?? 0)" }
+            steps.append(step)
+            trainLoss = json["train_loss"]?.number
+            validationLoss = json["val_loss"]?.number ?? validationLoss
+        }
+        if !text.isEmpty, text.last != 0x0A { problem = problem ?? "the last line is cut" }
+        let range = steps.first.map { "steps \($0) to \(steps.last ?? $0)" } ?? "no step"
+        lines += [
+            "metrics \(path.shown)  \(problem.map { "DOES NOT VERIFY: \($0)" } ?? "verifies")",
+            "  \(range)" + (trainLoss.map { "  train loss \($0)" } ?? "")
+                + (validationLoss.map { "  val loss \($0)" } ?? ""),
+        ]
+        if problem != nil { throw InspectionFailure(lines: lines) }
+    }
 }

@@ -32,9 +32,9 @@ struct Swiftlet: ParsableCommand {
         }
     }
 
-    private static func requireProcessor() throws(TrainingError) {
+    private static func requireProcessor() throws(ExitError) {
         guard let missing = missingProcessorFeatures(of: compiledProcessorFeatures()) else { return }
-        throw TrainingError(
+        throw ExitError(
             .internalError,
             "this executable was compiled for a CPU with \(missing), and this one has none of it; compile it here with "
                 + "`make build`, or for every machine that runs it with `SWIFTLET_CPU=x86-64-v3 make build`")

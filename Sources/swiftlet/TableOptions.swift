@@ -12,6 +12,14 @@ struct TableOptions<Settings: OptionSettings, let section: Int>: ParsableArgumen
 
     init() {}
 
+    /// The defaults with what was given.
+    /// - Throws: as `OptionSettings.apply`.
+    func settings() throws -> Settings {
+        var settings = Settings()
+        try settings.apply(given)
+        return settings
+    }
+
     private static var rows: [CommandOption<Settings>] { Settings.options.filter { $0.section == section } }
 
     var customMirror: Mirror {

@@ -61,31 +61,25 @@ struct TokenizeCommand: ParsableCommand {
     private func report(_ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration) -> [String] {
         let tokens = summary.trainTokens + summary.validationTokens
         let size = summary.tokenizer.vocabularySize
-        var lines = ["documents   \(source.documents.count), \(source.byteCount) bytes"]
-        for (title, remarks) in [("left out", source.leftOut), ("look at", source.doubts)] {
-            lines += remarks.map { "\(title)    ".prefix(12) + "\($0.count) \($0.kind), such as \($0.example.shown)" }
+        let short = size < vocabSize ? ", not \(vocabSize): no pair of tokens occurs twice any more" : ""
+        let remarks = [("left out", source.leftOut), ("look at", source.doubts)].flatMap { title, remarks in
+            remarks.map { "\("\(title)    ".prefix(12))\($0.count) \($0.kind), such as \($0.example.shown)" }
         }
-        if tokenizer == nil, size < vocabSize {
-            lines.append("vocabulary  \(size) tokens, not \(vocabSize): no pair of tokens occurs twice any more")
-        } else {
-            lines.append("vocabulary  \(size) tokens\(tokenizer == nil ? "" : " (given)")")
-        }
-        lines.append(
-            "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
-                + "\(fixed(Double(source.byteCount) / Double(tokens), 2)) bytes a token")
-        if summary.marksInText > 0 {
-            lines.append(
-                "marks       \(summary.marksInText) times \(Tokenizer.endOfText) in the text, taken as that token")
-        }
-        if summary.validationTokens == 0, valFraction > 0 {
-            lines.append("validation  none: the text is too short to divide")
-        }
-        if summary.replacedFiles > 0 {
-            lines.append("replaced    \(summary.replacedFiles) files of the corpus that was there")
-        }
-        lines.append("time        \(fixed(time / .seconds(1), 2)) s")
         let shards = [("train", summary.trainPaths), ("val", summary.validationPaths)].filter { !$0.1.isEmpty }
-        lines.append("shards      " + shards.map { "\(output)/\($0)_*.bin (\($1.count))" }.joined(separator: ", "))
-        return lines
+        let lines: [String?] = [
+            "vocabulary  \(size) tokens" + (tokenizer == nil ? short : " (given)"),
+            "tokens      \(summary.trainTokens) train, \(summary.validationTokens) validation, "
+                + "\(fixed(Double(source.byteCount) / Double(tokens), 2)) bytes a token",
+            summary.marksInText > 0
+                ? "marks       \(summary.marksInText) times \(Tokenizer.endOfText) in the text, taken as that token"
+                : nil,
+            summary.validationTokens == 0 && valFraction > 0
+                ? "validation  none: the text is too short to divide" : nil,
+            summary.replacedFiles > 0
+                ? "replaced    \(summary.replacedFiles) files of the corpus that was there" : nil,
+            "time        \(fixed(time / .seconds(1), 2)) s",
+            "shards      " + shards.map { "\(output)/\($0)_*.bin (\($1.count))" }.joined(separator: ", "),
+        ]
+        return ["documents   \(source.documents.count), \(source.byteCount) bytes"] + remarks + lines.compactMap { $0 }
     }
 }

@@ -32,7 +32,7 @@ struct TrainCommand: ParsableCommand {
         // A run outlives the terminal that it was started in.
         signal(SIGHUP, SIG_IGN)
         var configuration = TrainingConfiguration()
-        guard config.count <= 1 else { throw TrainingError(.usage, "--config is given more than once; give one file") }
+        guard config.count <= 1 else { throw ExitError(.usage, "--config is given more than once; give one file") }
         if let file = config.first { try ConfigurationFile.apply(file, to: &configuration) }
         try configuration.apply(
             places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given + resume.given

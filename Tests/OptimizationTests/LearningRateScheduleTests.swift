@@ -53,8 +53,6 @@ import Testing
         #expect(schedule.rate(at: 12) == 0.5)
         #expect(schedule.rate(at: 13) == 0.5)
         #expect(schedule.rate(at: Int.max) == 0.5)
-        #expect(!schedule.isPastHorizon(12))
-        #expect(schedule.isPastHorizon(13))
     }
 
     @Test func warmupOfNothingAllAndMore() throws {

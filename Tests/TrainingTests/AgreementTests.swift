@@ -28,18 +28,18 @@ import Training
 
     @Test func oneRanksErrorIsEveryones() {
         let expected = AgreedError(description: "no shard (on rank 2)", exitCode: 66, speaker: 2)
-        #expect(outcomes(4, [2: TrainingError(66, "no shard")]) == [expected, expected, expected, expected])
+        #expect(outcomes(4, [2: ExitError(66, "no shard")]) == [expected, expected, expected, expected])
     }
 
     @Test func theLowestRankThatFailedSpeaks() {
         let expected = AgreedError(description: "first (on rank 1, 3)", exitCode: 65, speaker: 1)
-        let errors: [Int: any Error] = [3: TrainingError(81, "second"), 1: TrainingError(65, "first")]
+        let errors: [Int: any Error] = [3: ExitError(81, "second"), 1: ExitError(65, "first")]
         #expect(outcomes(4, errors) == [expected, expected, expected, expected])
     }
 
     @Test func anErrorOfAllRanksNamesNone() {
         let expected = AgreedError(description: "same", exitCode: 64, speaker: 0)
-        #expect(outcomes(2, [0: TrainingError(64, "same"), 1: TrainingError(64, "same")]) == [expected, expected])
+        #expect(outcomes(2, [0: ExitError(64, "same"), 1: ExitError(64, "same")]) == [expected, expected])
     }
 
     @Test func anErrorOfNoKnownKindIsInternal() {
@@ -49,7 +49,7 @@ import Training
 
     @Test func oneProcessHasTheSameError() {
         let error = #expect(throws: AgreedError.self) {
-            try SingleProcess().agreeing { throw TrainingError(73, "cannot write") }
+            try SingleProcess().agreeing { throw ExitError(73, "cannot write") }
         }
         #expect(error == AgreedError(description: "cannot write", exitCode: 73, speaker: 0))
     }
@@ -57,7 +57,7 @@ import Training
     /// After an agreed error the ranks can go on talking: none is left in the middle of a collective.
     @Test func theWorldStaysUsable() throws {
         let sums = try ThreadWorld.run(worldSize: 3) { communicator in
-            _ = try? communicator.agreeing { if communicator.rank == 1 { throw TrainingError(65, "bad") } }
+            _ = try? communicator.agreeing { if communicator.rank == 1 { throw ExitError(65, "bad") } }
             return try communicator.allReduce(Int64(communicator.rank), .sum)
         }
         #expect(sums == [3, 3, 3])
@@ -75,7 +75,7 @@ import Training
 
     @Test func rankZerosErrorReachesAll() {
         let outcomes = ThreadWorld.outcomes(worldSize: 2) { communicator in
-            try communicator.fromRankZero { throw TrainingError(65, "no checkpoint") }
+            try communicator.fromRankZero { throw ExitError(65, "no checkpoint") }
         }
         for outcome in outcomes {
             guard case .failure(let error as AgreedError) = outcome else {

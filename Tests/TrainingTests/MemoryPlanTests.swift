@@ -36,29 +36,29 @@ import Training
         let fitting = try plan(5, megabytes: 300)
         #expect(fitting.bytes == [.weights: 100 << 20, .activations: 200 << 20])
         #expect(fitting.text.contains("memory: 315 MB a rank: weights 105 MB, activations 210 MB; MemAvailable"))
-        let error = try #require(throws: TrainingError.self) {
+        let error = try #require(throws: ExitError.self) {
             try plan(8, megabytes: 299, sizes: [7, 5, 4, 2, 1])
         }
         #expect(error.exitCode == .usage)
         #expect(error.description.contains("activations 336 MB"))
         #expect(error.description.contains("the largest --micro-batch that fits and divides the batch is 4"))
-        let none = try #require(throws: TrainingError.self) { try plan(8, megabytes: 130, sizes: [4, 2, 1]) }
+        let none = try #require(throws: ExitError.self) { try plan(8, megabytes: 130, sizes: [4, 2, 1]) }
         #expect(none.description.contains("no --micro-batch fits"))
-        let smaller = try #require(throws: TrainingError.self) { try plan(8, megabytes: 130) }
+        let smaller = try #require(throws: ExitError.self) { try plan(8, megabytes: 130) }
         #expect(!smaller.description.contains("micro-batch") && smaller.description.contains("use a smaller model"))
     }
 
     @Test("T1: the ranks of a host share its memory")
     func sharedByRanks() throws {
         _ = try plan(5, megabytes: 900, ranks: 3)
-        let error = try #require(throws: TrainingError.self) { try plan(5, megabytes: 897, ranks: 3) }
+        let error = try #require(throws: ExitError.self) { try plan(5, megabytes: 897, ranks: 3) }
         #expect(error.description.contains("each of the 3 ranks here needs"))
         #expect(error.description.contains("fewer ranks here"))
     }
 
     @Test("T1: sizes whose product no number holds do not fit anywhere", arguments: [1 << 31, 1 << 62, Int.max])
     func overflow(size: Int) throws {
-        let error = try #require(throws: TrainingError.self) { try plan(size, megabytes: 300, sizes: [size - 1, 3]) }
+        let error = try #require(throws: ExitError.self) { try plan(size, megabytes: 300, sizes: [size - 1, 3]) }
         #expect(error.exitCode == .usage && error.description.contains("divides the batch is 3"))
     }
 

@@ -59,10 +59,10 @@ import Training
         var configuration = try configuration(directory)
         configuration.steps = 1
         configuration.warmupSteps = 0
-        configuration.beta1 = 0.81
-        configuration.beta2 = 0.92
-        configuration.epsilon = 1e-7
-        configuration.weightDecay = 0.03
+        configuration.optimizer.beta1 = 0.81
+        configuration.optimizer.beta2 = 0.92
+        configuration.optimizer.epsilon = 1e-7
+        configuration.optimizer.weightDecay = 0.03
         configuration.gradClip = 0.5
         configuration.seed = 99
         configuration.reduction = .mpi
@@ -85,8 +85,8 @@ import Training
         var configuration = try configuration(directory)
         configuration.steps = 1
         configuration.warmupSteps = 0
-        configuration.beta1 = 0.75
-        configuration.beta2 = 0.5
+        configuration.optimizer.beta1 = 0.75
+        configuration.optimizer.beta2 = 0.5
         try train(configuration, ranks: 1)
         let path = FilePath(directory.file("run/checkpoints/step-00000001/optimizer.safetensors"))
         let file = try SafetensorsFile(path: path)

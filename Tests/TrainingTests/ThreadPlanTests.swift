@@ -64,7 +64,7 @@ import Training
 
     @Test("H2: a number of threads that no rank can have is an error", arguments: [0, -1, 1025, 1_000_000, Int.max])
     func impossible(threads: Int) throws {
-        let error = try #require(throws: TrainingError.self) {
+        let error = try #require(throws: ExitError.self) {
             try ThreadPlan(requested: threads, ranksOnHost: 1, machine: machine(allowed: "0-7"))
         }
         #expect(error.exitCode == .usage && error.description.contains("1 to 1024"))

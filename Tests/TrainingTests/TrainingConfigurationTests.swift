@@ -85,7 +85,7 @@ import Training
     ])
     func anUnknownOptionIsAnErrorWithASuggestion(name: String, suggestion: String?) {
         var configuration = TrainingConfiguration()
-        let error = #expect(throws: TrainingError.self) { try configuration.set(name, "1", source: "run.yaml") }
+        let error = #expect(throws: ExitError.self) { try configuration.set(name, "1", source: "run.yaml") }
         #expect(error?.exitCode == 64)
         #expect(error?.description.hasPrefix("run.yaml: \(name) is not an option of train; did you mean ") == true)
         if let suggestion, name != "lr" { #expect(error?.description.hasSuffix("mean \(suggestion)?") == true) }
@@ -95,14 +95,14 @@ import Training
     @Test("S2: an option that has another name now is refused with the new one")
     func anOldNameNamesTheNewOne() {
         var configuration = TrainingConfiguration()
-        let error = #expect(throws: TrainingError.self) { try configuration.set("eval-batches", "20") }
+        let error = #expect(throws: ExitError.self) { try configuration.set("eval-batches", "20") }
         #expect(error?.description.hasPrefix("--eval-batches is now --eval-sequences: ") == true)
-        let inFile = #expect(throws: TrainingError.self) {
+        let inFile = #expect(throws: ExitError.self) {
             try configuration.set("eval-batches", "20", source: "a.yaml")
         }
         #expect(inFile?.description.hasPrefix("a.yaml: eval-batches is now eval-sequences: ") == true)
         var evaluation = ModelEvaluation.Options()
-        let other = #expect(throws: TrainingError.self) { try evaluation.set("windows", "20") }
+        let other = #expect(throws: ExitError.self) { try evaluation.set("windows", "20") }
         #expect(other?.description.hasPrefix("--windows is now --sequences: ") == true)
         #expect([error?.exitCode, inFile?.exitCode, other?.exitCode] == [64, 64, 64])
     }
@@ -110,7 +110,7 @@ import Training
     @Test("S14: an option that stands there twice is refused")
     func anOptionGivenTwiceIsRefused() throws {
         var configuration = TrainingConfiguration()
-        let error = #expect(throws: TrainingError.self) {
+        let error = #expect(throws: ExitError.self) {
             try configuration.apply([("train-data", "a"), ("seed", "1"), ("train-data", "b")])
         }
         #expect(error?.exitCode == 64)
@@ -129,7 +129,7 @@ import Training
     ])
     func aBadValueSaysWhatWasExpected(name: String, value: String, expected: String) {
         var configuration = TrainingConfiguration()
-        let error = #expect(throws: TrainingError.self) { try configuration.set(name, value) }
+        let error = #expect(throws: ExitError.self) { try configuration.set(name, value) }
         #expect(error?.exitCode == 64)
         #expect(error?.description.hasPrefix("--\(name) is '\(value)', expected ") == true)
         for word in expected.split(separator: ", ") { #expect(error?.description.contains(word) == true, "\(word)") }
@@ -148,7 +148,7 @@ import Training
     ])
     func aValueOutOfItsRangeIsNamed(name: String, value: String) {
         var configuration = TrainingConfiguration()
-        let error = #expect(throws: TrainingError.self) { try configuration.set(name, value) }
+        let error = #expect(throws: ExitError.self) { try configuration.set(name, value) }
         #expect(error?.exitCode == 64)
         #expect(error?.description.hasPrefix("--\(name) is '\(value)', expected ") == true)
     }
@@ -171,9 +171,9 @@ import Training
 
     @Test func whatMustBeGivenIsNamed() throws {
         var configuration = TrainingConfiguration()
-        #expect(throws: TrainingError.self) { try configuration.validate() }
+        #expect(throws: ExitError.self) { try configuration.validate() }
         configuration.trainData = "data/*.bin"
-        let error = #expect(throws: TrainingError.self) { try configuration.validate() }
+        let error = #expect(throws: ExitError.self) { try configuration.validate() }
         #expect(error?.description.hasPrefix("--run-dir is missing") == true)
     }
 
@@ -183,6 +183,6 @@ import Training
         configuration.runDirectory = "run"
         configuration.extendSchedule = true
         configuration.rewarm = 5
-        #expect(throws: TrainingError.self) { try configuration.validate() }
+        #expect(throws: ExitError.self) { try configuration.validate() }
     }
 }

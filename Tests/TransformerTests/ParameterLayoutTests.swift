@@ -150,7 +150,7 @@ import Transformer
     func refusesWhatCannotBe(
         vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, message: String
     ) throws {
-        let error = #expect(throws: GPTConfigurationError.self) {
+        let error = #expect(throws: ExitError.self) {
             try GPTConfiguration(
                 vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
                 headCount: heads)

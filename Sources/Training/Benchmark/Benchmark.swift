@@ -161,8 +161,8 @@ package struct Benchmark {
     }
 
     /// Sequences of a step over all ranks.
-    /// - Throws: `TrainingError` (64) when they are more than a step can have.
-    package static func globalBatch(_ options: Options, ranks: Int) throws(TrainingError) -> Int {
+    /// - Throws: `ExitError` (64) when they are more than a step can have.
+    package static func globalBatch(_ options: Options, ranks: Int) throws(ExitError) -> Int {
         let own = options.run.microBatch * options.accumulation
         guard BatchPlan.sizes.contains(own), BatchPlan.sizes.contains(own * ranks) else {
             throw .usage(
@@ -175,8 +175,7 @@ package struct Benchmark {
     /// Random tokens in llm.c's format.
     private static func writeTokens(to folder: URL, count: Int, vocabulary: Int) throws {
         try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-        let writer = TokenShardWriter(
-            directory: FilePath(folder.path), prefix: "train", vocabularySize: vocabulary)
+        let writer = TokenShardWriter(directory: FilePath(folder.path), prefix: "train", vocabularySize: vocabulary)
         var random = SplitMix64(seed: 1)
         let tokens = (0..<count).map { _ in Int32(random.next() % UInt64(vocabulary)) }
         try writer.append(tokens.span)

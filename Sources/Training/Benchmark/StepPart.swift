@@ -52,9 +52,7 @@ struct StepPart: Sendable {
     /// The three products of a linear layer; dx and dw are the gradients of its input and weight.
     private init(_ product: MatrixProduct, floor: @escaping @Sendable (StepFloors) -> Double) {
         name = "matmul \(product.rawValue)"
-        work = zip(Phase.Direction.allCases, ["", " dx", " dw"]).map {
-            (.product(product, $0), product.rawValue + $1)
-        }
+        work = zip(Phase.Direction.allCases, ["", " dx", " dw"]).map { (.product(product, $0), product.rawValue + $1) }
         self.floor = floor
     }
 }

@@ -1,3 +1,5 @@
+import Basics
+
 /// What an option has a part in: who must have it alike, who keeps it, and whether a resume may change it.
 package enum OptionRole: Sendable {
     /// What the run is. All ranks have it alike and checkpoints keep it. A resume goes on with the checkpoint's value;
@@ -68,13 +70,10 @@ extension CommandOption {
     }
 
     /// The same option of settings that these are a part of.
-    package func lifted<Whole>(
-        to part: WritableKeyPath<Whole, Settings> & Sendable, section: Int = 0
-    ) -> CommandOption<Whole> {
-        let (read, write) = (read, write)
-        return CommandOption<Whole>(
-            name: name, help: help, fallback: fallback, section: section, isRequired: isRequired, form: form,
-            successor: successor, read: { read(&$0[keyPath: part], $1) }, write: { write($0[keyPath: part]) })
+    package func lifted<Whole>(to part: WritableKeyPath<Whole, Settings> & Sendable) -> CommandOption<Whole> {
+        CommandOption<Whole>(
+            name: name, help: help, fallback: fallback, isRequired: isRequired, form: form, successor: successor,
+            read: { [read] in read(&$0[keyPath: part], $1) }, write: { [write] in write($0[keyPath: part]) })
     }
 }
 
@@ -108,8 +107,8 @@ extension OptionSettings {
 
     /// Sets an option from its text.
     /// - Parameter source: the file that it stands in; nil for the command line.
-    /// - Throws: `TrainingError` (64) for an unknown name or a text that is no value of the option.
-    package mutating func set(_ name: String, _ text: String, source: String? = nil) throws(TrainingError) {
+    /// - Throws: `ExitError` (64) for an unknown name or a text that is no value of the option.
+    package mutating func set(_ name: String, _ text: String, source: String? = nil) throws(ExitError) {
         let shown = source.map { "\($0): \(name)" } ?? "--\(name)"
         guard let row = Self.option(name) else {
             let names = Self.options.filter { $0.successor == nil }.map(\.name)
@@ -125,7 +124,7 @@ extension OptionSettings {
 
     /// Sets options in turn and checks that what the command cannot do without is there.
     /// - Throws: as `set`, and for an option that stands there twice or a required one that is missing.
-    package mutating func apply(_ given: [(name: String, text: String)]) throws(TrainingError) {
+    package mutating func apply(_ given: [(name: String, text: String)]) throws(ExitError) {
         var seen: Set<String> = []
         for (name, text) in given {
             guard seen.insert(name).inserted else {
@@ -137,7 +136,7 @@ extension OptionSettings {
     }
 
     /// Checks that every required option has a value.
-    package func requireAll() throws(TrainingError) {
+    package func requireAll() throws(ExitError) {
         for row in Self.options where row.isRequired && (row.write(self) ?? "").isEmpty && !isGiven(row) {
             throw .usage("--\(row.name) is missing; give it. \(row.help)")
         }

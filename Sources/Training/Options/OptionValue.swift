@@ -24,14 +24,6 @@ package struct OptionValue<Value>: Sendable {
     package var read: @Sendable (String) -> Value?
     /// The text of a value, or nil where there is no value.
     package var write: @Sendable (Value) -> String?
-
-    package init(
-        _ form: OptionForm, read: @escaping @Sendable (String) -> Value?, write: @escaping @Sendable (Value) -> String?
-    ) {
-        self.form = form
-        self.read = read
-        self.write = write
-    }
 }
 
 extension OptionValue where Value: FixedWidthInteger & Sendable {
@@ -39,7 +31,7 @@ extension OptionValue where Value: FixedWidthInteger & Sendable {
     package static func whole(_ range: ClosedRange<Value>) -> OptionValue {
         let expected = "a whole number from \(range.lowerBound) to \(range.upperBound)"
         return OptionValue(
-            OptionForm(placeholder: "n", expected: expected, isNumber: true),
+            form: OptionForm(placeholder: "n", expected: expected, isNumber: true),
             read: { text in Value(text).flatMap { range.contains($0) ? $0 : nil } }, write: { "\($0)" })
     }
 }
@@ -50,7 +42,7 @@ extension OptionValue where Value == Double {
         let isOpen = range.upperBound == .greatestFiniteMagnitude
         let expected = isOpen ? ", \(range.lowerBound) or more" : " from \(range.lowerBound) to \(range.upperBound)"
         return OptionValue(
-            OptionForm(placeholder: "x", expected: "a number" + expected, isNumber: true),
+            form: OptionForm(placeholder: "x", expected: "a number" + expected, isNumber: true),
             read: { text in Double(text).flatMap { range.contains($0) ? $0 : nil } }, write: { "\($0)" })
     }
 }
@@ -60,7 +52,7 @@ extension OptionValue where Value == FilePath {
     package static var path: OptionValue {
         let expected = "a path, in which only a ~ alone or before / stands for a home directory, yours"
         return OptionValue(
-            OptionForm(placeholder: "path", expected: expected, isPath: true),
+            form: OptionForm(placeholder: "path", expected: expected, isPath: true),
             read: { try? FilePath(argument: $0) }, write: { CommandLineText.decoding($0.bytes) })
     }
 }
@@ -68,19 +60,19 @@ extension OptionValue where Value == FilePath {
 extension OptionValue where Value == String {
     /// Any text, the empty one included.
     package static var text: OptionValue {
-        OptionValue(OptionForm(placeholder: "text", expected: "a text"), read: { $0 }, write: { $0 })
+        OptionValue(form: OptionForm(placeholder: "text", expected: "a text"), read: { $0 }, write: { $0 })
     }
 }
 
 extension OptionValue where Value == Bool {
     /// A flag, which means `true` where it is given; in a configuration file the word tells.
     package static var flag: OptionValue {
-        OptionValue(OptionForm(expected: "true or false"), read: { Bool($0) }, write: { "\($0)" })
+        OptionValue(form: OptionForm(expected: "true or false"), read: { Bool($0) }, write: { "\($0)" })
     }
 
     /// A flag for the opposite of the property.
     package static var inverseFlag: OptionValue {
-        OptionValue(OptionForm(expected: "true or false"), read: { Bool($0).map { !$0 } }, write: { "\(!$0)" })
+        OptionValue(form: OptionForm(expected: "true or false"), read: { Bool($0).map { !$0 } }, write: { "\(!$0)" })
     }
 }
 
@@ -90,7 +82,7 @@ extension OptionValue where Value: RawRepresentable & CaseIterable & Sendable, V
         let words = Value.allCases.map(\.rawValue)
         let form = OptionForm(
             placeholder: words.joined(separator: "|"), expected: words.joined(separator: ", "), words: words)
-        return OptionValue(form, read: { Value(rawValue: $0) }, write: { $0.rawValue })
+        return OptionValue(form: form, read: { Value(rawValue: $0) }, write: { $0.rawValue })
     }
 }
 
@@ -107,7 +99,7 @@ extension OptionValue {
             if !form.words.isEmpty { form.words.insert(word, at: 0) }
         }
         return OptionValue(
-            form, read: { text in text == word ? .some(nil) : value.read(text).map { .some($0) } },
+            form: form, read: { text in text == word ? .some(nil) : value.read(text).map { .some($0) } },
             write: { $0.map(value.write) ?? word })
     }
 }

@@ -1,5 +1,54 @@
 import Basics
 
+/// A schedule and the step it stands at. The step moves only with the optimizer's.
+package struct LearningRateScheduler: Equatable, Sendable {
+    /// The curve.
+    package let schedule: LearningRateSchedule
+    /// How many updates were made: the number, from 0, of the next one.
+    package private(set) var step: Int
+
+    /// - Precondition: `step` is not negative.
+    package init(schedule: LearningRateSchedule, step: Int = 0) {
+        precondition(step >= 0, "a scheduler has no step below 0")
+        self.schedule = schedule
+        self.step = step
+    }
+
+    /// The rate of the next update. After `advance()` this is the number of the log line.
+    package var learningRate: Double { schedule.rate(at: step) }
+
+    /// Counts one optimizer update.
+    package mutating func advance() { step += 1 }
+
+    /// What a checkpoint stores.
+    package var state: SchedulerState { SchedulerState(schedule: schedule, step: step, nextLearningRate: learningRate) }
+}
+
+/// What a checkpoint holds of the scheduler: the definition, the step, and the rate that comes next, as a check.
+package struct SchedulerState: Equatable, Sendable {
+    /// The definition.
+    package let schedule: LearningRateSchedule
+    /// The number, from 0, of the next update.
+    package let step: Int
+    /// The rate of that update, as it was computed when the state was saved.
+    package let nextLearningRate: Double
+
+    package init(schedule: LearningRateSchedule, step: Int, nextLearningRate: Double) {
+        (self.schedule, self.step, self.nextLearningRate) = (schedule, step, nextLearningRate)
+    }
+
+    /// Recomputes the rate from the definition and compares bit for bit (exit code 65 on a difference).
+    package func verify() throws(ScheduleError) {
+        guard (0...LearningRateSchedule.largestStep).contains(step) else {
+            throw .corrupt("step is \(step), expected 0 to \(LearningRateSchedule.largestStep)")
+        }
+        let computed = schedule.rate(at: step)
+        guard computed.bitPattern == nextLearningRate.bitPattern else {
+            throw .inconsistent(step: step, saved: nextLearningRate, computed: computed)
+        }
+    }
+}
+
 // The stored form, in `trainer_state.json`. Reading goes through the checking initializer, so a file cannot hold a
 // schedule that flags could not ask for.
 
@@ -11,14 +60,8 @@ extension LearningRateSchedule {
             ("min_learning_rate", .number(minimum)), ("decay_steps", .number(decaySteps)),
         ]
         if let rewarm {
-            members.append(
-                (
-                    "rewarm",
-                    .object([
-                        ("start", .number(rewarm.start)), ("steps", .number(rewarm.steps)),
-                        ("from", .number(rewarm.from)),
-                    ])
-                ))
+            let (start, from) = (JSONText.number(rewarm.start), JSONText.number(rewarm.from))
+            members.append(("rewarm", .object([("start", start), ("steps", .number(rewarm.steps)), ("from", from)])))
         }
         return .object(members)
     }
