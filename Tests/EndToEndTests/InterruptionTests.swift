@@ -37,6 +37,21 @@ extension EndToEndFaults {
             try RunRecord(workspace, "run", step: 300).expectSame(as: Self.whole.get(), "after signal \(signal)")
         }
 
+        /// The step takes seconds, so the first request is not honoured yet.
+        @Test("M: a second Ctrl-C ends the process at once")
+        func aSecondInterrupt() throws {
+            let workspace = try Workspace()
+            let options = ["--global-batch", "16384", "--checkpoint-interval", "1"]
+            let process = try workspace.start(workspace.trainArguments("run", options))
+            #expect(process.waitForOutput("checkpoint saved step-00000001", timeout: 120))
+            process.signal(SIGINT)
+            usleep(200_000)
+            process.signal(SIGINT)
+            let outcome = process.wait()
+            #expect(outcome.status == 130, "\(outcome)")
+            #expect(!outcome.standardOutput.contains("stopped on request"), "\(outcome)")
+        }
+
         /// The others hear of it from the one that was asked.
         @Test("H3: a signal to one rank alone stops all", arguments: [0, 1])
         func aSignalToOneRank(rank: Int) throws {

@@ -41,6 +41,22 @@ extension EndToEnd {
             }
         }
 
+        @Test("M: evaluate computes in the precision that it was told", .enabled(if: Compute.hasFastBFloat16))
+        func evaluateInEitherPrecision() throws {
+            let workspace = try Workspace()
+            for own in Self.precisions {
+                #expect(try workspace.train(own, ["--precision", own]).status == 0)
+                func printed(_ options: [String]) throws -> String {
+                    try workspace.run(
+                        ["evaluate", "--checkpoint", own, "--data", workspace.data + "/val_*.bin"] + options
+                    ).standardOutput
+                }
+                let each = try Self.precisions.map { try printed(["--precision", $0]) }
+                #expect(each[0] != each[1] && each.allSatisfy { $0.hasPrefix("loss ") })
+                #expect(try printed([]) == each[own == "fp32" ? 0 : 1], "without the option: that of the training")
+            }
+        }
+
         /// Before the first step every run has the same weights: one sequence a step, at a rate of 0, moves none.
         @Test("S2: the set is the same at any micro-batch, any ranks and through resumes")
         func theSetDependsOnNothingElse() throws {
