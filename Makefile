@@ -161,7 +161,7 @@ test: setup ## every test, the ones under mpirun included
 	@swift build $(TEST_BUILD) --build-tests
 	swift test $(TEST_BUILD) --skip-build
 
-mutants: setup ## wrong code that the tests must notice, one edit after the other (hours); ONLY='M Kernels': a part of them
+mutants: setup ## wrong code that the tests must notice, one edit after the other (an hour or two); ONLY='M Kernels': a part of them
 	@Tests/Mutants/run $(ONLY)
 
 lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed
