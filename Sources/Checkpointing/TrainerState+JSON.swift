@@ -28,16 +28,15 @@ extension TrainerState {
 
     /// Reads `trainer_state.json` and checks that it is consistent; throws 65 naming `file` and the value.
     package init(json bytes: [UInt8], file: String) throws {
-        do {
-            let json = try JSON(bytes, sizeLimit: Self.sizeLimit)
-            try Self.checkVersion(json, file: file)
-            try self.init(json)
+        func naming<Value>(_ body: () throws -> Value) throws -> Value {
+            do { return try body() } catch { throw ExitError(.badInput, "\(file): \(error)") }
+        }
+        let json = try naming { try JSON(bytes, sizeLimit: Self.sizeLimit) }
+        try Self.checkVersion(json, file: file)
+        self = try naming { try TrainerState(json) }
+        try naming {
             try scheduler.verify()
             try checkConsistency()
-        } catch let error as ExitError {
-            throw error
-        } catch {
-            throw ExitError(.badInput, "\(file): \(error)")
         }
     }
 
@@ -80,7 +79,7 @@ extension TrainerState {
         lastValidationLoss = try json.optional("last_validation_loss", "a number") { $0.number }
         bestValidationLoss = try json.optional("best_validation_loss", "a number") { $0.number }
         validationSet = try json.optional("validation_set", "an object") { try ValidationSet($0) }
-        unevaluatedStep = try json.optional("unevaluated_step", "an object") { try UnevaluatedStep($0) }
+        unevaluatedStep = try json.optional("unevaluated_step", "an object") { try StepMeasurement($0) }
     }
 
     /// What no member can be checked for alone.
@@ -135,7 +134,7 @@ extension TrainerState.ValidationSet {
     }
 }
 
-extension TrainerState.UnevaluatedStep {
+extension TrainerState.StepMeasurement {
     fileprivate var json: JSONText {
         .object([
             ("train_loss", .number(trainLoss)), ("gradient_norm", .number(gradientNorm)),

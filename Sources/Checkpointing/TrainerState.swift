@@ -31,10 +31,13 @@ package struct TrainerState: Equatable, Sendable {
         }
     }
 
-    /// The numbers of the newest step where a stop came during its evaluation: they are logged when that is made up.
-    package struct UnevaluatedStep: Equatable, Sendable {
+    /// What a step's loss, norm and speed were.
+    package struct StepMeasurement: Equatable, Sendable {
+        /// Mean over all ranks' tokens of the step, nats.
         package var trainLoss = 0.0
+        /// Global L2 norm before clipping.
         package var gradientNorm = 0.0
+        /// Over all ranks, this step alone.
         package var tokensPerSecond = 0.0
         package var milliseconds = 0.0
 
@@ -78,8 +81,8 @@ package struct TrainerState: Equatable, Sendable {
     package var bestValidationLoss: Double?
     /// What both losses are of.
     package var validationSet: ValidationSet?
-    /// Nil unless a stop came during an evaluation.
-    package var unevaluatedStep: UnevaluatedStep?
+    /// The newest step's where a stop came during its evaluation: logged when that is made up. Nil otherwise.
+    package var unevaluatedStep: StepMeasurement?
 
     /// All but the scheduler is still to be said.
     package init(scheduler: SchedulerState) { self.scheduler = scheduler }

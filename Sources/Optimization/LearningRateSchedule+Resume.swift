@@ -1,3 +1,5 @@
+import Basics
+
 /// What a resume may change of the saved schedule; the names are those of the options.
 package enum ScheduleChange: Equatable, Sendable {
     /// Nothing: a difference is an error.
@@ -25,15 +27,14 @@ extension LearningRateSchedule {
     ///
     /// The saved state is verified first. When the flags define the saved schedule, the saved one is used, its second
     /// warm-up included, whatever `change` allows: a restart loop that repeats the flags of an extended or rewarmed
-    /// run does not extend or rewarm it once more. Throws `.differs` for a difference that `change` does not cover.
-    package func resuming(_ saved: SchedulerState, change: ScheduleChange = .none) throws(ScheduleError)
+    /// run does not extend or rewarm it once more. Throws 64 naming each difference that `change` does not
+    /// cover.
+    package func resuming(_ saved: SchedulerState, change: ScheduleChange = .none) throws(ExitError)
         -> ResumedSchedule
     {
         try saved.verify()
-        let differences = zip(saved.schedule.options, options).filter { $0.value != $1.value }.map {
-            ScheduleDifference(option: "--" + $0.name, saved: $0.value, requested: $1.value)
-        }
-        let names = differences.map(\.option)
+        let differences = zip(saved.schedule.options, options).filter { $0.value != $1.value }
+        let names = differences.map { $1.name }
         let schedule: LearningRateSchedule
         switch change {
         case .none where names.isEmpty, .extend where names.isEmpty:
@@ -45,24 +46,29 @@ extension LearningRateSchedule {
                 totalSteps: totalSteps, rewarm: Rewarm(start: saved.step, steps: steps, from: saved.nextLearningRate))
         // A longer `wsd` run without `--decay-steps` asks for a fifth of the new length: that is no change of its own.
         case .extend
-        where names == ["--steps"]
-            || kind == .wsd && names == ["--steps", "--decay-steps"]
+        where names == ["steps"]
+            || kind == .wsd && names == ["steps", "decay-steps"]
                 && decaySteps == Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps):
             guard totalSteps > saved.schedule.totalSteps else {
-                throw .invalid(
-                    option: "--steps with --extend-schedule", value: "\(totalSteps)",
-                    expected: "more than the saved \(saved.schedule.totalSteps)")
+                throw ExitError(
+                    .usage,
+                    "--steps with --extend-schedule is \(totalSteps), expected more than the saved "
+                        + "\(saved.schedule.totalSteps)")
             }
             schedule = try saved.schedule.with(totalSteps: totalSteps, rewarm: saved.schedule.rewarm)
         case .none, .extend:
-            throw .differs(differences)
+            let shown = differences.map { "--\($0.name): saved \($0.value), asked for \($1.value)" }
+            throw ExitError(
+                .usage,
+                "the checkpoint has another learning-rate schedule (\(shown.joined(separator: "; "))); use the saved "
+                    + "values, or ask for the change with --extend-schedule (new --steps only) or --rewarm N")
         }
         return ResumedSchedule(
             scheduler: LearningRateScheduler(schedule: schedule, step: saved.step), savedRate: saved.nextLearningRate)
     }
 
     /// The same curve with another end or second warm-up.
-    private func with(totalSteps: Int, rewarm: Rewarm?) throws(ScheduleError) -> LearningRateSchedule {
+    private func with(totalSteps: Int, rewarm: Rewarm?) throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
             decaySteps: decaySteps, rewarm: rewarm)

@@ -1,3 +1,4 @@
+import Basics
 import Glibc
 
 /// The learning rate as a pure function of the optimizer step, computed in Double, with no hidden state.
@@ -52,22 +53,22 @@ package struct LearningRateSchedule: Equatable, Sendable {
     /// The largest step that a schedule or a checkpoint name can hold (12 digits).
     package static let largestStep = 999_999_999_999
 
-    /// Checks every value; throws `ScheduleError` (exit code 64) that names the option.
+    /// Checks every value; throws `ExitError` (64) that names the option.
     ///
     /// - Parameter decaySteps: for `wsd` only; when nil, `standardDecay`.
     package init(
         kind: Kind = .cosine, base: Double, warmupSteps: Int, totalSteps: Int, minimum: Double = 0,
         decaySteps: Int? = nil, rewarm: Rewarm? = nil
-    ) throws(ScheduleError) {
-        func require(_ fits: Bool, _ option: String, _ value: Any, _ expected: String) throws(ScheduleError) {
-            guard fits else { throw .invalid(option: option, value: "\(value)", expected: expected) }
+    ) throws(ExitError) {
+        func require(_ fits: Bool, _ option: String, _ value: Any, _ expected: String) throws(ExitError) {
+            guard fits else { throw ExitError(.usage, "\(option) is \(value), expected \(expected)") }
         }
-        func requireSteps(_ option: String, _ value: Int, from least: Int) throws(ScheduleError) {
+        func requireSteps(_ option: String, _ value: Int, from least: Int) throws(ExitError) {
             try require(
                 (least...Self.largestStep).contains(value), option, value,
                 "a whole number from \(least) to \(Self.largestStep)")
         }
-        func requireRate(_ option: String, _ value: Double) throws(ScheduleError) {
+        func requireRate(_ option: String, _ value: Double) throws(ExitError) {
             try require(value.isFinite && value >= 0, option, value, "a finite number, 0 or more")
         }
         try requireRate("--learning-rate", base)

@@ -38,13 +38,19 @@ package struct SchedulerState: Equatable, Sendable {
     }
 
     /// Recomputes the rate from the definition and compares bit for bit (exit code 65 on a difference).
-    package func verify() throws(ScheduleError) {
+    package func verify() throws(ExitError) {
         guard (0...LearningRateSchedule.largestStep).contains(step) else {
-            throw .corrupt("step is \(step), expected 0 to \(LearningRateSchedule.largestStep)")
+            throw ExitError(
+                .badInput,
+                "the saved schedule cannot be used: step is \(step), expected 0 to \(LearningRateSchedule.largestStep); use "
+                    + "another checkpoint")
         }
         let computed = schedule.rate(at: step)
         guard computed.bitPattern == nextLearningRate.bitPattern else {
-            throw .inconsistent(step: step, saved: nextLearningRate, computed: computed)
+            throw ExitError(
+                .badInput,
+                "the saved learning rate \(nextLearningRate) of step \(step) is not what the saved schedule gives, "
+                    + "\(computed); the state is inconsistent, use another checkpoint")
         }
     }
 }
@@ -66,7 +72,7 @@ extension LearningRateSchedule {
         return .object(members)
     }
 
-    /// - Throws: `JSONError` for a member that does not fit, `ScheduleError` for values that no schedule has.
+    /// - Throws: `JSONError` for a member that does not fit, `ExitError` for values that no schedule has.
     package init(_ json: JSON) throws {
         let kinds = Kind.allCases.map(\.rawValue).joined(separator: ", ")
         try self.init(
@@ -91,14 +97,15 @@ extension SchedulerState {
         ])
     }
 
-    /// - Throws: as the schedule's, and `ScheduleError` where decimal and bits differ.
+    /// - Throws: as the schedule's, and `ExitError` where decimal and bits differ.
     package init(_ json: JSON) throws {
         let rate = try json.number("next_learning_rate")
         let bits = try json.string("next_learning_rate_bits")
         guard bits == Self.bits(rate) else {
-            throw ScheduleError.corrupt(
-                "next_learning_rate is \(rate), with the bits \(Self.bits(rate)), "
-                    + "but next_learning_rate_bits is \(printable(bits, limit: 32))")
+            throw ExitError(
+                .badInput,
+                "the saved schedule cannot be used: next_learning_rate is \(rate), with the bits \(Self.bits(rate)), but "
+                    + "next_learning_rate_bits is \(printable(bits, limit: 32)); use another checkpoint")
         }
         self.init(
             schedule: try json.nested("schedule") { try LearningRateSchedule($0) }, step: try json.int("step"),

@@ -1,48 +1,31 @@
 import Basics
+import Checkpointing
 import Glibc
 
 /// One optimizer step's numbers, and the lines that they make.
 package struct StepMetrics: Equatable, Sendable {
     /// From 1.
-    package var step: Int
+    package var step = 0
     /// From 1.
-    package var epoch: Int
+    package var epoch = 0
     /// The rate after the step's advance, as in the log line.
-    package var learningRate: Double
-    /// Mean over all ranks' tokens of the step, nats.
-    package var trainLoss: Double
-    /// Global L2 norm before clipping.
-    package var gradientNorm: Double
+    package var learningRate = 0.0
     /// Tokens trained on since the run began, this step's included.
-    package var tokens: Int
-    /// Over all ranks, this step alone.
-    package var tokensPerSecond: Double
-    /// Milliseconds of this step.
-    package var stepMilliseconds: Double
+    package var tokens = 0
+    /// Loss, norm and speed.
+    package var measured = TrainerState.StepMeasurement()
     /// On steps that evaluated.
     package var validationLoss: Double?
 
-    package init(
-        step: Int, epoch: Int, learningRate: Double, trainLoss: Double, gradientNorm: Double, tokens: Int,
-        tokensPerSecond: Double, stepMilliseconds: Double, validationLoss: Double?
-    ) {
-        self.step = step
-        self.epoch = epoch
-        self.learningRate = learningRate
-        self.trainLoss = trainLoss
-        self.gradientNorm = gradientNorm
-        self.tokens = tokens
-        self.tokensPerSecond = tokensPerSecond
-        self.stepMilliseconds = stepMilliseconds
-        self.validationLoss = validationLoss
-    }
+    package init() {}
 
     /// The line of `metrics.jsonl`, without its newline. Numbers keep all their digits; one that is not finite becomes null.
     package var json: String {
         var fields: [(String, JSONText)] = [
             ("step", .number(step)), ("epoch", .number(epoch)), ("lr", .number(learningRate)),
-            ("train_loss", .number(trainLoss)), ("grad_norm", .number(gradientNorm)), ("tokens", .number(tokens)),
-            ("tokens_per_second", .number(tokensPerSecond)), ("step_ms", .number(stepMilliseconds)),
+            ("train_loss", .number(measured.trainLoss)), ("grad_norm", .number(measured.gradientNorm)),
+            ("tokens", .number(tokens)), ("tokens_per_second", .number(measured.tokensPerSecond)),
+            ("step_ms", .number(measured.milliseconds)),
         ]
         if let validationLoss {
             fields += [("val_loss", .number(validationLoss)), ("val_ppl", .number(exponential(validationLoss)))]
@@ -57,16 +40,18 @@ package struct StepMetrics: Equatable, Sendable {
     ///   - meanSpeed: tokens a second since the last line.
     package func logLine(of steps: Int, mixedPrecision: Bool, meanSpeed: Double) -> String {
         let validation = validationLoss.map { "  val loss \(fixed($0, 4))  val ppl \(fixed(exponential($0), 4))" }
-        return "epoch \(epoch)  step \(step) / \(steps)  lr \(rateText(learningRate))  "
-            + "train loss \(fixed(trainLoss, 4))\(validation ?? "")  amp \(mixedPrecision)  \(fixed(meanSpeed, 0)) tok/s"
+        let loss = fixed(measured.trainLoss, 4)
+        return "epoch \(epoch)  step \(step) / \(steps)  lr \(rateText(learningRate))  train loss \(loss)"
+            + "\(validation ?? "")  amp \(mixedPrecision)  \(fixed(meanSpeed, 0)) tok/s"
     }
 
     /// The live display: a bar of 30 blocks, the numbers, and the time that the other steps take at this one's speed.
     package func progress(of steps: Int) -> String {
         let filled = steps > 0 ? 30 * step / steps : 30
         let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-        return "\(bar) \(step)/\(steps)  loss \(fixed(trainLoss, 4))  \(fixed(tokensPerSecond, 0)) tok/s  "
-            + "\(timeText(Double(steps - step) * stepMilliseconds / 1000)) left"
+        let speed = fixed(measured.tokensPerSecond, 0)
+        return "\(bar) \(step)/\(steps)  loss \(fixed(measured.trainLoss, 4))  \(speed) tok/s  "
+            + "\(timeText(Double(steps - step) * measured.milliseconds / 1000)) left"
     }
 }
 

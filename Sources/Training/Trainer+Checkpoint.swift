@@ -110,14 +110,7 @@ extension Trainer {
         state.lastValidationLoss = validation.newest
         state.bestValidationLoss = validation.best
         state.validationSet = validation.set
-        if let unevaluated {
-            var numbers = TrainerState.UnevaluatedStep()
-            numbers.trainLoss = unevaluated.trainLoss
-            numbers.gradientNorm = unevaluated.gradientNorm
-            numbers.tokensPerSecond = unevaluated.tokensPerSecond
-            numbers.milliseconds = unevaluated.stepMilliseconds
-            state.unevaluatedStep = numbers
-        }
+        state.unevaluatedStep = unevaluated?.measured
         return state
     }
 

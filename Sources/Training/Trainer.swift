@@ -84,7 +84,7 @@ package final class Trainer {
         StopRequest.beginRun()
         // An evaluation that a stop cut short comes first.
         if let result = unevaluated {
-            sinceLine = (result.tokens / result.step, result.stepMilliseconds / 1000)
+            sinceLine = (result.tokens / result.step, result.measured.milliseconds / 1000)
             if try conclude(result) == .stopped { return .stopped }
         } else if step == configuration.steps {
             reporter.line(
@@ -173,7 +173,7 @@ package final class Trainer {
 
         let seconds = Double(clock() - start) / 1e9
         sinceLine = (sinceLine.tokens + tokens, sinceLine.seconds + seconds)
-        var measured = TrainerState.UnevaluatedStep()
+        var measured = TrainerState.StepMeasurement()
         measured.trainLoss = loss
         measured.gradientNorm = norm
         measured.tokensPerSecond = Double(tokens) / seconds
@@ -182,13 +182,15 @@ package final class Trainer {
     }
 
     /// The newest step's numbers: what was measured of it, and where it stands.
-    private func metrics(_ measured: TrainerState.UnevaluatedStep) -> StepMetrics {
+    private func metrics(_ measured: TrainerState.StepMeasurement) -> StepMetrics {
         let position = step * setup.loader.plan.globalBatch
-        return StepMetrics(
-            step: step, epoch: setup.loader.epoch(before: position) + 1, learningRate: scheduler.learningRate,
-            trainLoss: measured.trainLoss, gradientNorm: measured.gradientNorm,
-            tokens: position * model.configuration.contextLength, tokensPerSecond: measured.tokensPerSecond,
-            stepMilliseconds: measured.milliseconds, validationLoss: nil)
+        var metrics = StepMetrics()
+        metrics.step = step
+        metrics.epoch = setup.loader.epoch(before: position) + 1
+        metrics.learningRate = scheduler.learningRate
+        metrics.tokens = position * model.configuration.contextLength
+        metrics.measured = measured
+        return metrics
     }
 
     /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them.

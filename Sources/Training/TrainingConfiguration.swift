@@ -92,8 +92,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package init() {}
 
     /// The schedule that the options define.
-    /// - Throws: `ScheduleError` naming the option.
-    package func makeSchedule() throws(ScheduleError) -> LearningRateSchedule {
+    /// - Throws: `ExitError` naming the option.
+    package func makeSchedule() throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: schedule, base: learningRate, warmupSteps: warmupSteps, totalSteps: steps, minimum: minLearningRate,
             decaySteps: decaySteps)
@@ -110,7 +110,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
     }
 
     /// Checks the numbers that options make together, once a checkpoint has said what was not given.
-    /// - Throws: `ExitError` or `ScheduleError` (exit code 64).
+    /// - Throws: `ExitError` (exit code 64).
     package func validateTogether() throws {
         _ = try makeSchedule()
         let (sequences, tooMany) = steps.multipliedReportingOverflow(by: globalBatch)

@@ -95,7 +95,7 @@ import Testing
         ("--min-learning-rate", 1, 0, 10, .nan),
     ])
     func namesAWrongValue(option: String, base: Double, warmup: Int, total: Int, minimum: Double) throws {
-        let error = try #require(throws: ScheduleError.self) {
+        let error = try #require(throws: ExitError.self) {
             try schedule(base: base, warmup: warmup, total: total, minimum: minimum)
         }
         #expect(error.exitCode == 64)
@@ -103,8 +103,8 @@ import Testing
     }
 
     @Test func decayStepsBelongToStableDecayOnly() {
-        #expect(throws: ScheduleError.self) { try schedule(.cosine, warmup: 0, total: 10, decay: 3) }
-        #expect(throws: ScheduleError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: 6) }
-        #expect(throws: ScheduleError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: -1) }
+        #expect(throws: ExitError.self) { try schedule(.cosine, warmup: 0, total: 10, decay: 3) }
+        #expect(throws: ExitError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: 6) }
+        #expect(throws: ExitError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: -1) }
     }
 }

@@ -6,9 +6,13 @@ import Testing
 import Training
 
 @Suite struct MetricsTests {
-    static let metrics = StepMetrics(
-        step: 10, epoch: 1, learningRate: 3.3e-5, trainLoss: 9.8186, gradientNorm: 0.1, tokens: 40960,
-        tokensPerSecond: 2678.6, stepMilliseconds: 12.5, validationLoss: nil)
+    static let metrics = {
+        var metrics = StepMetrics()
+        (metrics.step, metrics.epoch, metrics.learningRate, metrics.tokens) = (10, 1, 3.3e-5, 40960)
+        (metrics.measured.trainLoss, metrics.measured.gradientNorm) = (9.8186, 0.1)
+        (metrics.measured.tokensPerSecond, metrics.measured.milliseconds) = (2678.6, 12.5)
+        return metrics
+    }()
 
     @Test func aLineHasTheFieldsInOrder() {
         #expect(
@@ -29,7 +33,7 @@ import Training
     ])
     func numbersKeepAllDigits(value: Double) throws {
         var metrics = Self.metrics
-        metrics.trainLoss = value
+        metrics.measured.trainLoss = value
         let object = try #require(
             try JSONSerialization.jsonObject(with: Data(metrics.json.utf8)) as? [String: Any])
         let text = try #require(metrics.json.split(separator: "\"train_loss\":").last?.split(separator: ",").first)
@@ -42,9 +46,9 @@ import Training
     @Test(arguments: [Double.nan, .infinity, -.infinity])
     func whatIsNotFiniteIsNull(value: Double) throws {
         var metrics = Self.metrics
-        metrics.trainLoss = value
-        metrics.gradientNorm = value
-        metrics.tokensPerSecond = value
+        metrics.measured.trainLoss = value
+        metrics.measured.gradientNorm = value
+        metrics.measured.tokensPerSecond = value
         metrics.validationLoss = value
         let object = try #require(
             try JSONSerialization.jsonObject(with: Data(metrics.json.utf8)) as? [String: Any])

@@ -4,10 +4,11 @@ import Training
 /// The live display's text.
 @Suite struct ProgressTests {
     private func text(_ step: Int, of steps: Int = 40, left: Double = 5) -> String {
-        StepMetrics(
-            step: step, epoch: 1, learningRate: 1, trainLoss: 2.34567, gradientNorm: 1, tokens: 1,
-            tokensPerSecond: 1234.5, stepMilliseconds: 1000 * left / Double(steps - step), validationLoss: nil
-        ).progress(of: steps)
+        var metrics = StepMetrics()
+        metrics.step = step
+        (metrics.measured.trainLoss, metrics.measured.tokensPerSecond) = (2.34567, 1234.5)
+        metrics.measured.milliseconds = 1000 * left / Double(steps - step)
+        return metrics.progress(of: steps)
     }
 
     @Test func theBarFillsUp() {

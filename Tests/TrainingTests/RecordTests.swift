@@ -159,8 +159,8 @@ import Training
         #expect(reporter.steps == [6, 6, 6, 6, 6, 6])
         for progress in reporter.progress {
             let seconds = 0.01 * Double(progress.step)
-            #expect((progress.stepMilliseconds - 1000 * seconds).magnitude < 1e-9)
-            #expect((progress.tokensPerSecond - tokens / seconds).magnitude < 1e-6)
+            #expect((progress.measured.milliseconds - 1000 * seconds).magnitude < 1e-9)
+            #expect((progress.measured.tokensPerSecond - tokens / seconds).magnitude < 1e-6)
         }
     }
 }

@@ -130,7 +130,7 @@ package struct Benchmark {
                 var own: [Double] = []
                 for _ in 0..<Benchmark.steps(ofRound: round, of: rounds, steps: steps) {
                     timeline.removeAll()
-                    own.append(try trainer.trainingStep().stepMilliseconds)
+                    own.append(try trainer.trainingStep().measured.milliseconds)
                     timelines.append(timeline.events)
                 }
                 if round == 0 { memory = try communicator.allReduce(Benchmark.peakMemory(), .maximum) }
