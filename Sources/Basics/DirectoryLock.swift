@@ -23,7 +23,15 @@ package final class DirectoryLock: Sendable {
     ) throws -> DirectoryLock {
         let (file, _) = try fileSystem.openFile(directory.appending(".lock"), .lockFile)
         do {
-            let (isFree, warning) = try lock(file, directory, fileSystem)
+            var (isFree, warning) = (true, String?.none)
+            do throws(FileSystemError) {
+                isFree = try fileSystem.lock(file)
+            } catch {
+                guard error.isUnsupported else { throw error }
+                warning =
+                    "\(directory.shown) is not locked, since its file system cannot lock "
+                    + "(\(systemErrorText(error.code))): start no second process on it"
+            }
             guard isFree else {
                 let holder = holder(directory, fileSystem)
                 throw ExitError(
@@ -37,21 +45,6 @@ package final class DirectoryLock: Sendable {
         } catch {
             try? fileSystem.close(file)
             throw error
-        }
-    }
-
-    private static func lock(
-        _ file: OpenFile, _ directory: FilePath, _ fileSystem: any FileSystem
-    ) throws(FileSystemError) -> (isFree: Bool, warning: String?) {
-        do throws(FileSystemError) {
-            return (try fileSystem.lock(file), nil)
-        } catch {
-            guard error.isUnsupported else { throw error }
-            return (
-                true,
-                "\(directory.shown) is not locked, since its file system cannot lock "
-                    + "(\(systemErrorText(error.code))): start no second process on it"
-            )
         }
     }
 

@@ -87,6 +87,18 @@ package final class InputFile: Sendable {
         return try bytes(size, at: 0)
     }
 
+    /// The contents of a file that may be missing: nil then.
+    package static func contents(
+        ifPresent path: FilePath, limit: Int = 64 << 20, fileSystem: any FileSystem = LocalFileSystem()
+    ) throws(FileSystemError) -> [UInt8]? {
+        do throws(FileSystemError) {
+            return try InputFile(path, fileSystem: fileSystem).contents(limit: limit)
+        } catch {
+            guard error.isNotFound else { throw error }
+            return nil
+        }
+    }
+
     /// Whether these first bytes are those of a Git LFS pointer: what a clone without LFS has in place of a large file.
     package static func isLFSPointer(_ start: some Sequence<UInt8>) -> Bool {
         start.starts(with: "version https://git-lfs.github.com/spec".utf8)

@@ -88,11 +88,7 @@ extension JSON {
         }
         if InputFile.isLFSPointer(text) { throw JSONError(InputFile.lfsAdvice) }
         if text.starts(with: [0xEF, 0xBB, 0xBF]) { throw JSONError("a byte-order mark before the JSON; remove it") }
-        do {
-            _ = try UTF8Span(validating: text.span)
-        } catch {
-            throw JSONError("invalid UTF-8", at: error.byteOffsets.lowerBound)
-        }
+        if let place = firstBrokenUTF8(text) { throw JSONError("invalid UTF-8", at: place) }
         var parser = JSONParser(text)
         try parser.parse()
         self.init(document: text, nodes: parser.nodes, index: 0)

@@ -11,12 +11,6 @@ package struct Machine: Sendable {
         package let source: String
         /// Whether all processes of this host share it.
         package let isShared: Bool
-
-        package init(bytes: Int, source: String, isShared: Bool) {
-            self.bytes = bytes
-            self.source = source
-            self.isShared = isShared
-        }
     }
 
     let root: String

@@ -45,5 +45,15 @@ package func printable(_ text: String, limit: Int = 200) -> String {
     return shown.joined() + (text.unicodeScalars.count > limit ? "…" : "")
 }
 
+/// Where the first bytes stand that are no UTF-8; nil where all are.
+package func firstBrokenUTF8(_ bytes: [UInt8]) -> Int? {
+    do throws(UTF8.ValidationError) {
+        _ = try UTF8Span(validating: bytes.span)
+        return nil
+    } catch {
+        return error.byteOffsets.lowerBound
+    }
+}
+
 /// A name from a file for a message: printable and in quotes.
 package func quoted(_ text: String) -> String { "\"\(printable(text, limit: 80))\"" }

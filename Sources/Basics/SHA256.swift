@@ -4,12 +4,10 @@ import CLibcrypto
 package final class SHA256 {
     private let context: OpaquePointer
 
-    private init(context: OpaquePointer) { self.context = context }
-
     /// Starts an empty digest.
-    package convenience init() throws(ExitError) {
+    package init() throws(ExitError) {
         guard let context = EVP_MD_CTX_new() else { throw Self.failure }
-        self.init(context: context)
+        self.context = context
         guard EVP_DigestInit_ex(context, EVP_sha256(), nil) == 1 else { throw Self.failure }
     }
 

@@ -35,8 +35,6 @@ package struct SavedCheckpoint: Equatable, Sendable {
     package let step: Int
     /// The directory.
     package let path: FilePath
-    /// Bytes of all files.
-    package let size: Int
     /// Size and SHA-256 of every file.
     package let manifest: Manifest
     /// Things that went wrong and do not matter for the promise, such as a leftover that could not be removed.
@@ -85,8 +83,7 @@ extension CheckpointDirectory {
         }
         let name = CheckpointName.directory(step: step)
         return SavedCheckpoint(
-            name: name, step: step, path: path.appending(name), size: manifest.files.reduce(0) { $0 + $1.size },
-            manifest: manifest, warnings: warnings)
+            name: name, step: step, path: path.appending(name), manifest: manifest, warnings: warnings)
     }
 
     /// Writes all files and, last, the manifest into a new directory, each put on the disk.

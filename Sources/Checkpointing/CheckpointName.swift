@@ -24,15 +24,11 @@ package enum CheckpointName {
 
     /// True for what an interrupted save or removal of ours left behind.
     static func isLeftover(_ name: String) -> Bool {
-        let middle: Substring
-        if name.hasPrefix(".trash-") {
-            middle = name.dropFirst(7)
-            guard middle.utf8.count > 17, middle.dropLast(16).hasSuffix("-") else { return false }
-            return step(middle.dropLast(17)) != nil && isHexadecimal(middle.suffix(16), 16)
+        [(".trash-", "-"), ("", ".tmp-")].contains { prefix, middle in
+            let start = name.dropFirst(prefix.count).dropLast(16)
+            return name.hasPrefix(prefix) && start.hasSuffix(middle) && step(start.dropLast(middle.count)) != nil
+                && isHexadecimal(name.suffix(16), 16)
         }
-        middle = name[...]
-        guard middle.utf8.count > 21, middle.dropLast(16).hasSuffix(".tmp-") else { return false }
-        return step(middle.dropLast(21)) != nil && isHexadecimal(middle.suffix(16), 16)
     }
 
     private static func randomDigits() -> String { hexadecimal(UInt64.random(in: .min ... .max)) }

@@ -103,18 +103,6 @@ package struct HuggingFaceModelFiles: Sendable {
                 + "only models whose head is the token embedding can be read")
     }
 
-    /// The bytes of a further file of the directory, such as `tokenizer.json`, or nil when it is not there.
-    package static func contents(
-        of name: String, in path: FilePath, limit: Int = 64 << 20, fileSystem: any FileSystem = LocalFileSystem()
-    ) throws -> [UInt8]? {
-        do {
-            return try InputFile(path.appending(name), fileSystem: fileSystem).contents(limit: limit)
-        } catch {
-            guard error.isNotFound else { throw error }
-            return nil
-        }
-    }
-
     /// The mask buffers `h.N.attn.bias` and `h.N.attn.masked_bias` of old files; they are no weights.
     private static func isIgnored(_ name: String) -> Bool {
         name.hasSuffix(".attn.bias") || name.hasSuffix(".attn.masked_bias")
@@ -124,13 +112,13 @@ package struct HuggingFaceModelFiles: Sendable {
     private static func weightFiles(
         _ path: FilePath, _ fileSystem: any FileSystem
     ) throws -> [String] {
-        let indexName = "model.safetensors.index.json"
         let single = Checkpoint.FileName.model
         if (try? fileSystem.status(path.appending(single), followLinks: false)) != nil { return [single] }
-        guard let bytes = try contents(of: indexName, in: path, limit: 16 << 20, fileSystem: fileSystem) else {
+        let indexPath = path.appending("model.safetensors.index.json")
+        guard let bytes = try InputFile.contents(ifPresent: indexPath, limit: 16 << 20, fileSystem: fileSystem) else {
             return [single]
         }
-        let index = path.appending(indexName).shown
+        let index = indexPath.shown
         let map: [(name: [UInt8], value: JSON)]
         do {
             map = try JSON(bytes).member("weight_map", "an object") { $0.members }

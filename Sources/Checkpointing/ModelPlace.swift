@@ -87,7 +87,7 @@ package struct SavedModel: Sendable {
     /// The bytes of a further file of the model, such as `tokenizer.json`, or nil when it has none. Of a checkpoint only
     /// what was verified counts.
     package func contents(of name: String) throws -> [UInt8]? {
-        guard let checkpoint else { return try HuggingFaceModelFiles.contents(of: name, in: path) }
+        guard let checkpoint else { return try InputFile.contents(ifPresent: path.appending(name)) }
         return try checkpoint.contents(of: name)
     }
 }

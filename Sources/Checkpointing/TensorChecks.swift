@@ -1,23 +1,13 @@
 import Basics
 
 /// A tensor that a file must have.
-package struct ExpectedTensor: Equatable, Sendable {
-    package let name: String
-    package let shape: [Int]
-
-    package init(name: String, shape: [Int]) {
-        self.name = name
-        self.shape = shape
-    }
-}
+package typealias ExpectedTensor = (name: String, shape: [Int])
 
 extension SafetensorsFile {
     /// Checks that the file has exactly these tensors, in these shapes and in one of these types.
     ///
     /// Throws 65 with everything that is missing, extra or of another shape or type, expected and found.
-    package func check(
-        _ expected: [ExpectedTensor], dataTypes: [TensorDataType] = [.f32]
-    ) throws {
+    package func check(_ expected: [ExpectedTensor], dataTypes: [TensorDataType] = [.f32]) throws {
         try requireTensors(expected, among: tensors, dataTypes: dataTypes, of: path)
     }
 }

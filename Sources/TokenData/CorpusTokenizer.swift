@@ -32,7 +32,7 @@ package struct CorpusTokenizer: Sendable {
 
     /// - Throws: exit code 64 for a fraction outside 0 ..< 1.
     package init(
-        source: CorpusSource, output: CorpusOutput, validationFraction: Double, threads: Int = allowedCoreCount()
+        source: CorpusSource, output: CorpusOutput, validationFraction: Double, threads: Int = Machine().usableThreads
     ) throws(ExitError) {
         guard validationFraction >= 0, validationFraction < 1 else {
             throw ExitError(

@@ -10,14 +10,13 @@ struct DocumentSurvey {
     /// Its letters' writing system, judged by the first pages.
     private(set) var script: String?
 
-    private static let formats: [(name: String, start: [UInt8])] = [
-        ("UTF-16 (convert them with iconv -t UTF-8)", [0xFF, 0xFE]),
-        ("UTF-16 (convert them with iconv -t UTF-8)", [0xFE, 0xFF]),
-        ("compressed (unpack them first)", [0x1F, 0x8B]), ("compressed (unpack them first)", [0x28, 0xB5, 0x2F, 0xFD]),
-        ("compressed (unpack them first)", [0xFD] + Array("7zXZ".utf8)),
-        ("compressed (unpack them first)", Array("BZh".utf8)),
-        ("compressed (unpack them first)", Array("PK\u{3}\u{4}".utf8)),
-        ("Parquet (write their text out first)", Array("PAR1".utf8)),
+    private static let formats: [(name: String, starts: [[UInt8]])] = [
+        ("UTF-16 (convert them with iconv -t UTF-8)", [[0xFF, 0xFE], [0xFE, 0xFF]]),
+        (
+            "compressed (unpack them first)",
+            [[0x1F, 0x8B], [0x28, 0xB5, 0x2F, 0xFD], [0xFD] + Array("7zXZ".utf8)]
+                + ["BZh", "PK\u{3}\u{4}"].map { Array($0.utf8) }
+        ), ("Parquet (write their text out first)", [Array("PAR1".utf8)]),
     ]
 
     init(_ file: InputFile) throws {
@@ -26,12 +25,12 @@ struct DocumentSurvey {
             var bytes = try file.availableBytes(length, at: byteCount)
             let isLast = bytes.count < length
             if byteCount == 0 {
-                notText = Self.formats.first { bytes.starts(with: $0.start) }?.name
+                notText = Self.formats.first { $0.starts.contains { bytes.starts(with: $0) } }?.name
                 script = WritingSystem.dominant(in: Array(bytes.prefix(1 << 12)))
             }
             if bytes.contains(0), notText == nil { notText = "binary (they hold NUL bytes)" }
             if notText != nil { return }
-            if isUTF8, let place = Self.firstBreak(in: bytes) {
+            if isUTF8, let place = firstBrokenUTF8(bytes) {
                 // A character that the end of the piece cuts is read again with the next one.
                 if !isLast, place > bytes.count - 4, place > 0 {
                     bytes.removeLast(bytes.count - place)
@@ -42,15 +41,6 @@ struct DocumentSurvey {
             hash.update(bytes)
             byteCount += bytes.count
             if isLast { return }
-        }
-    }
-
-    private static func firstBreak(in bytes: [UInt8]) -> Int? {
-        do throws(UTF8.ValidationError) {
-            _ = try UTF8Span(validating: bytes.span)
-            return nil
-        } catch {
-            return error.byteOffsets.lowerBound
         }
     }
 }

@@ -1,9 +1,6 @@
 import Basics
 import Synchronization
 
-/// How many threads find a core each in this process.
-package func allowedCoreCount() -> Int { Machine().usableThreads }
-
 /// Runs `body` for 0 ..< count on several threads and returns the results in order.
 func parallelMap<Result: Sendable>(
     _ count: Int, threads: Int, _ body: @escaping @Sendable (Int) -> Result

@@ -67,17 +67,4 @@ package struct PreTokenizer: Sendable {
         }
         return false
     }
-
-    /// The pre-tokens of `text` as ranges, in order; together they cover it.
-    package func split(_ text: [UInt8]) -> [Range<Int>] {
-        let span = text.span
-        var ranges: [Range<Int>] = []
-        var start = 0
-        while start < text.count {
-            let end = end(from: start, in: span)
-            ranges.append(start..<end)
-            start = end
-        }
-        return ranges
-    }
 }

@@ -39,24 +39,18 @@ enum ShardFormat {
 
     /// Which tokenizer a header names; nil where it names none.
     ///
-    /// - Throws: what is wrong with it, to follow the file's name.
-    static func tokenizer(_ header: [UInt8]) throws(Problem) -> TokenizerIdentity? {
+    /// - Throws: what `bad` makes of the reason, in words that follow the file's name.
+    static func tokenizer(_ header: [UInt8], _ bad: (String) -> ExitError) throws -> TokenizerIdentity? {
         guard header[markPlace...].starts(with: mark) else { return nil }
         let version = field(header, markPlace / 4 + 2)
         let size = field(header, markPlace / 4 + 3)
         guard version == 1 else {
-            throw Problem("names its tokenizer in version \(version), expected 1: it was made by a newer swiftlet")
+            throw bad("names its tokenizer in version \(version), expected 1: it was made by a newer swiftlet")
         }
         guard (1...Tokenizer.maximumID).contains(size) else {
-            throw Problem("names a tokenizer of \(size) tokens; its header is broken: copy or make it again")
+            throw bad("names a tokenizer of \(size) tokens; its header is broken: copy or make it again")
         }
         return TokenizerIdentity(
             digest: header[markPlace + 16..<markPlace + 48].map(hexadecimal).joined(), vocabularySize: size)
-    }
-
-    /// What is wrong with a header, in words that follow the file's name.
-    struct Problem: Error {
-        let text: String
-        init(_ text: String) { self.text = text }
     }
 }

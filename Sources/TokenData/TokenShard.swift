@@ -1,4 +1,6 @@
 import Basics
+import Glibc
+import Synchronization
 
 /// One token file, whose header has been checked. It is open while it is one of those used last.
 ///
@@ -57,7 +59,7 @@ package final class TokenShard: Sendable {
                 "has \(file.size) bytes, but its header says \(count) tokens, which is \(expected) bytes; "
                     + "copy or make it again")
         }
-        do { tokenizer = try ShardFormat.tokenizer(header) } catch { throw bad(error.text) }
+        tokenizer = try ShardFormat.tokenizer(header, bad)
         self.path = path
         self.open = open
         tokenCount = count
@@ -115,4 +117,29 @@ package final class TokenShard: Sendable {
 
     /// The bytes from `offset` on, for the content hash.
     func bytes(at offset: Int, count: Int) throws -> [UInt8] { try file().bytes(count, at: offset) }
+}
+
+/// The shards of a stream that are open: the ones used last, so that any number of shards gets along with any
+/// `ulimit -n`.
+final class OpenShards: Sendable {
+    private let files = Mutex<[(shard: ObjectIdentifier, file: InputFile)]>([])
+    /// A part of what the process may have open: MPI wants files too, and a run has two streams.
+    private let limit = max(2, min(128, sysconf(Int32(_SC_OPEN_MAX)) / 8))
+
+    /// A shard's open file, opened by `open` where it is not one of those used last.
+    func file(of shard: TokenShard, open: () throws -> InputFile) throws -> InputFile {
+        let key = ObjectIdentifier(shard)
+        let known = files.withLock { files -> InputFile? in
+            guard let place = files.lastIndex(where: { $0.shard == key }) else { return nil }
+            if place < files.count - 1 { files.append(files.remove(at: place)) }
+            return files.last?.file
+        }
+        if let known { return known }
+        let file = try open()
+        files.withLock { files in
+            if files.count >= limit { files.removeFirst() }
+            files.append((key, file))
+        }
+        return file
+    }
 }

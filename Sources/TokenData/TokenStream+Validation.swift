@@ -1,3 +1,5 @@
+import Basics
+
 extension TokenStream {
     /// Tokens that are read and checked at once.
     private static let blockLength = 1 << 20
@@ -6,7 +8,7 @@ extension TokenStream {
     ///
     /// - Throws: exit code 65 with the first bad id: its shard, its place and the vocabulary.
     package func validateTokenIDs(
-        vocabularySize: Int, threads: Int = allowedCoreCount()
+        vocabularySize: Int, threads: Int = Machine().usableThreads
     ) throws {
         var blocks: [(shard: TokenShard, start: Int, count: Int)] = []
         for shard in shards where !(shard.tokenWidth == 2 && vocabularySize >= 65536) {
@@ -26,6 +28,9 @@ extension TokenStream {
                     return error
                 }
                 // As unsigned: an id of 2³¹ or more is too large, not negative.
+                var largest: UInt32 = 0
+                for index in 0..<count { largest = max(largest, UInt32(bitPattern: tokens[unchecked: index])) }
+                guard Int(largest) >= vocabularySize else { return nil }
                 let bad = buffer[..<count].firstIndex { Int(UInt32(bitPattern: $0)) >= vocabularySize }
                 return bad.map { badID(Int(UInt32(bitPattern: buffer[$0])), shard, start + $0, vocabularySize) }
             }

@@ -123,15 +123,7 @@ package struct TokenStream: Sendable {
     }
 
     /// The last shard that starts at or before a position.
-    private func shardIndex(at position: Int) -> Int {
-        var low = 0
-        var high = starts.count
-        while high - low > 1 {
-            let middle = (low + high) / 2
-            if starts[middle] <= position { low = middle } else { high = middle }
-        }
-        return low
-    }
+    private func shardIndex(at position: Int) -> Int { starts.lastIndex { $0 <= position } ?? 0 }
 
     func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> ExitError {
         ExitError(

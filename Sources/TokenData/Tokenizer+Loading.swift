@@ -1,9 +1,6 @@
 import Basics
 
 extension Tokenizer {
-    /// The largest tokenizer file that is read.
-    static let maximumFileSize = 64 << 20
-
     /// Reads a tokenizer.
     ///
     /// - Parameter path: a `tokenizer.json`, or a directory that holds one, or one that holds `vocab.json` and
@@ -13,7 +10,7 @@ extension Tokenizer {
     package init(path: FilePath) throws {
         let kind = try LocalFileSystem().status(path, followLinks: true).kind
         guard kind == .directory else {
-            let text = try InputFile(path).contents(limit: Self.maximumFileSize)
+            let text = try InputFile(path).contents(limit: 64 << 20)
             self = try TokenizerFile(text, path: path).tokenizer()
             return
         }
@@ -31,7 +28,7 @@ extension Tokenizer {
     ///
     /// - Throws: as `init(path:)`.
     package static func inFolder(_ folder: FilePath) throws -> (tokenizer: Tokenizer, json: [UInt8])? {
-        try inFolder(folder) { try contents(folder.appending($0)) }
+        try inFolder(folder) { try InputFile.contents(ifPresent: folder.appending($0)) }
     }
 
     /// The same of a folder whose files are read by `contents`, which gives nil for one that is not there.
@@ -50,15 +47,6 @@ extension Tokenizer {
         }
         try TokenizerNotes(folder: folder, tokenizer: tokenizer, contents: contents).check()
         return (tokenizer, json ?? tokenizer.tokenizerJSON())
-    }
-
-    /// A small file, or nil where there is none.
-    static func contents(_ path: FilePath) throws -> [UInt8]? {
-        do {
-            return try InputFile(path).contents(limit: maximumFileSize)
-        } catch  where error.isNotFound {
-            return nil
-        }
     }
 
     /// GPT-2's own two files, with `<|endoftext|>` as the one special token where the vocabulary has it.
@@ -153,10 +141,9 @@ struct TokenizerNotes {
     private func require(_ content: [UInt8], id: Int?, _ name: String, _ role: String) throws {
         let known = tokenizer.addedTokens.contains { $0.content == content && (id == nil || Int($0.id) == id) }
         guard known else {
-            let shown = printable(String(decoding: content, as: UTF8.self), limit: 64)
             throw bad(
                 name,
-                "names '\(shown)' (\(role)\(id.map { ", id \($0)" } ?? "")), which is no added token of the tokenizer "
+                "names \(shown(content)) (\(role)\(id.map { ", id \($0)" } ?? "")), which is no added token of the tokenizer "
                     + "there; save it as one tokenizer.json (transformers: use_fast=True, save_pretrained)")
         }
     }

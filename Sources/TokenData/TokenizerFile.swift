@@ -133,8 +133,7 @@ struct TokenizerFile {
         result.reserveCapacity(members.count)
         for (form, value) in members {
             guard let id = value.int, id >= 0 else {
-                let name = printable(String(decoding: form, as: UTF8.self), limit: 64)
-                throw bad("has token '\(name)' without a whole-number id from 0 on (\(value.source))")
+                throw bad("has token \(shown(form)) without a whole-number id from 0 on (\(value.source))")
             }
             result.append((form, id))
         }
@@ -156,7 +155,7 @@ struct TokenizerFile {
                 id: id, content: content, isSpecial: isSpecial,
                 isNormalized: item.flag("normalized", default: !isSpecial))
             if let flag = item.unsupportedFlag {
-                throw bad("has added token '\(token.shown)' with \(flag) true, which Swiftlet does not support")
+                throw bad("has added token \(shown(content)) with \(flag) true, which Swiftlet does not support")
             }
             tokens.append(token)
         }
@@ -180,10 +179,8 @@ struct TokenizerFile {
     }
 }
 
-extension Tokenizer.AddedToken {
-    /// Its text, for messages.
-    var shown: String { printable(String(decoding: content, as: UTF8.self), limit: 64) }
-}
+/// A token's text for a message, in quotes.
+func shown(_ token: [UInt8]) -> String { "'\(printable(String(decoding: token, as: UTF8.self), limit: 64))'" }
 
 extension JSON {
     /// A member that is there and not null.

@@ -27,8 +27,6 @@ struct TokenizerParts {
         ExitError(.badInput, "'\(isAboutMerges ? mergesSource : source)' \(reason)")
     }
 
-    private func show(_ form: [UInt8]) -> String { "'\(printable(String(decoding: form, as: UTF8.self), limit: 64))'" }
-
     /// One more than the largest id.
     func vocabularySize() throws(ExitError) -> Int {
         var size = 0
@@ -50,8 +48,8 @@ struct TokenizerParts {
         var names = Names(forms: [[UInt8]?](repeating: nil, count: vocabularySize))
         for (form, id) in vocabulary {
             guard !form.isEmpty else { throw bad("has an empty token with id \(id)") }
-            guard names.table.intern(form).isNew else { throw bad("has token \(show(form)) twice") }
-            guard names.forms[id] == nil else { throw bad("gives id \(id) to two tokens; \(show(form)) is one") }
+            guard names.table.intern(form).isNew else { throw bad("has token \(shown(form)) twice") }
+            guard names.forms[id] == nil else { throw bad("gives id \(id) to two tokens; \(shown(form)) is one") }
             names.ids.append(Int32(id))
             names.forms[id] = form
         }
@@ -78,7 +76,7 @@ struct TokenizerParts {
         var pairs: [(left: Int32, right: Int32)] = []
         pairs.reserveCapacity(merges.count)
         for (rank, merge) in merges.enumerated() {
-            let shown = "\(show(merge.left)) + \(show(merge.right))"
+            let shown = "\(shown(merge.left)) + \(shown(merge.right))"
             guard let left = names.id(of: merge.left), let right = names.id(of: merge.right),
                 let whole = names.id(of: merge.left + merge.right)
             else {
@@ -104,11 +102,11 @@ struct TokenizerParts {
             guard seen.insert(token.id).inserted, known.map({ $0 == token.id }) ?? (names.forms[Int(token.id)] == nil)
             else {
                 throw bad(
-                    "has added token \(show(token.content)) with id \(token.id), which contradicts its vocabulary")
+                    "has added token \(shown(token.content)) with id \(token.id), which contradicts its vocabulary")
             }
             guard known != nil || Int(token.id) == next else {
                 throw bad(
-                    "has added token \(show(token.content)) with id \(token.id), where Hugging Face's tokenizers take "
+                    "has added token \(shown(token.content)) with id \(token.id), where Hugging Face's tokenizers take "
                         + "\(next): added tokens are numbered from the end of the vocabulary on")
             }
             next = max(next, Int(token.id) + 1)

@@ -28,9 +28,6 @@ package struct WordCounts: Sendable {
         add(text.extracting(start..<text.count))
     }
 
-    /// Adds the pre-tokens of one sequence.
-    package mutating func add(_ text: String) { add(Array(text.utf8).span) }
-
     /// Adds another text's counts.
     package mutating func merge(_ other: WordCounts) {
         let storage = other.words.bytes.span

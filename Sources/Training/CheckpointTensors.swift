@@ -19,7 +19,7 @@ extension ParameterLayout {
 
     /// The tensors of an arena, to be checked against a file.
     func expected(prefix: String = "") -> [ExpectedTensor] {
-        parameters.map { ExpectedTensor(name: prefix + $0.name, shape: $0.shape) }
+        parameters.map { (prefix + $0.name, $0.shape) }
     }
 }
 

@@ -170,7 +170,7 @@ import Testing
                 TensorSource(name: "a", shape: [2], floats: [1, 2]), TensorSource(name: "b", shape: [1], floats: [1]),
                 source("c", .bf16, [1], [0, 0]),
             ]))
-        let expected = ["a", "b", "c", "d"].map { ExpectedTensor(name: $0, shape: [1]) }
+        let expected = ["a", "b", "c", "d"].map { (name: $0, shape: [1]) }
         let message = try thrown { try file.check(expected) }.description
         #expect(message.contains("\"a\" has shape [2], expected [1]"))
         #expect(message.contains("\"c\" has dtype BF16, expected F32"))

@@ -15,3 +15,23 @@ extension Tokenizer {
     /// The text that tokens stand for, with U+FFFD for bytes that are not valid UTF-8.
     func decodeString(_ ids: some Sequence<Int32>) -> String { String(decoding: decode(ids), as: UTF8.self) }
 }
+
+extension WordCounts {
+    /// Adds the pre-tokens of one sequence.
+    mutating func add(_ text: String) { add(Array(text.utf8).span) }
+}
+
+extension PreTokenizer {
+    /// The pre-tokens of `text` as ranges, in order; together they cover it.
+    func split(_ text: [UInt8]) -> [Range<Int>] {
+        let span = text.span
+        var ranges: [Range<Int>] = []
+        var start = 0
+        while start < text.count {
+            let end = end(from: start, in: span)
+            ranges.append(start..<end)
+            start = end
+        }
+        return ranges
+    }
+}
