@@ -34,10 +34,6 @@ static struct {
 
 static size_t piece(size_t remaining) { return remaining < cmpi_chunk_limit ? remaining : cmpi_chunk_limit; }
 
-static void copy_text(const char *source, char *text, size_t capacity) {
-    if (capacity > 0) snprintf(text, capacity, "%s", source);
-}
-
 // Start and end
 
 int cmpi_init(void) {
@@ -85,16 +81,16 @@ int cmpi_local(int *rank, int *size) {
     return MPI_Comm_size(local, size);
 }
 
-int cmpi_version(char *text, size_t capacity) {
-    char full[MPI_MAX_LIBRARY_VERSION_STRING + 1] = {0};
+const char *cmpi_version(void) {
+    static char text[MPI_MAX_LIBRARY_VERSION_STRING + 1];
     int length = 0;
-    CHECK(MPI_Get_library_version(full, &length));
-    full[strcspn(full, "\n")] = 0;
-    copy_text(full, text, capacity);
-    return MPI_SUCCESS;
+    MPI_Get_library_version(text, &length);
+    // `Open MPI v4.1.4, package: …`: the first part is enough.
+    text[strcspn(text, ",\n")] = 0;
+    return text;
 }
 
-void cmpi_error_string(int code, char *text, size_t capacity) {
+const char *cmpi_error_string(int code) {
     static const char *const own[] = {
         "",
         "an argument of the MPI shim is out of range",
@@ -104,10 +100,10 @@ void cmpi_error_string(int code, char *text, size_t capacity) {
         "MPI was started before in this process; it can be started once only",
         "this MPI library has no MPI_THREAD_FUNNELED; use a build with thread support",
     };
-    char full[MPI_MAX_ERROR_STRING + 1] = "unknown MPI error";
+    if (code < 0) return code >= CMPI_ERROR_NO_THREADS ? own[-code] : "unknown error";
+    static char text[MPI_MAX_ERROR_STRING + 1];
     int length = 0;
-    if (code >= 0) MPI_Error_string(code, full, &length);
-    copy_text(code < 0 && code >= CMPI_ERROR_NO_THREADS ? own[-code] : full, text, capacity);
+    return MPI_Error_string(code, text, &length) == MPI_SUCCESS ? text : "unknown MPI error";
 }
 
 // Collectives
@@ -154,22 +150,14 @@ int cmpi_barrier(void) {
 
 // Transfers
 
-// A free slot, and the pieces that a buffer is cut into. An empty buffer still takes one (empty) piece, so that its slot
-// counts as taken.
-static int take_slot(size_t count, int *slot, size_t *pieces) {
-    for (*slot = 0; *slot < request_slots && requests[*slot].count > 0; ++*slot) {
-    }
-    *pieces = count == 0 ? 1 : (count - 1) / cmpi_chunk_limit + 1;
-    if (*slot == request_slots || *pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
-    return MPI_SUCCESS;
-}
-
 int cmpi_start(float *values, size_t count, int peer, int tag, int is_send, int *request) {
     CHECK_RUNNING();
     if (tag < 0 || tag >= transfer_tags) return CMPI_ERROR_BAD_ARGUMENT;
     int slot = 0;
-    size_t pieces = 0;
-    CHECK(take_slot(count, &slot, &pieces));
+    while (slot < request_slots && requests[slot].count > 0) slot++;
+    // An empty buffer still takes one (empty) piece, so that its slot counts as taken.
+    const size_t pieces = count == 0 ? 1 : (count - 1) / cmpi_chunk_limit + 1;
+    if (slot == request_slots || pieces > pieces_per_request) return CMPI_ERROR_NO_REQUEST;
     for (size_t i = 0; i < pieces; i++) {
         float *from = values + i * cmpi_chunk_limit;
         const int now = (int)piece(count - i * cmpi_chunk_limit);

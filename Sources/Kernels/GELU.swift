@@ -13,13 +13,13 @@ package enum GELU {
     package static func forward<E: ActivationElement>(_ pool: ThreadPool, _ x: BufferSlice<E>, into y: BufferSlice<E>) {
         precondition(y.count >= x.count, "room for \(y.count) results of \(x.count)")
         pool.split(x.count, grain: 1024) { _, range in
+            @inline(__always) func vector(_ i: Int, _ left: Int) {
+                let v = E.load(x.pointer + i, count: left)
+                E.store(v * sigmoid(v), to: y.pointer + i, count: left)
+            }
             let full = range.lowerBound + range.count / 16 * 16
-            for i in stride(from: range.lowerBound, to: full, by: 16) {
-                forwardVector(x.pointer + i, y.pointer + i, 16)
-            }
-            if full < range.upperBound {
-                forwardVector(x.pointer + full, y.pointer + full, range.upperBound - full)
-            }
+            for i in stride(from: range.lowerBound, to: full, by: 16) { vector(i, 16) }
+            if full < range.upperBound { vector(full, range.upperBound - full) }
         }
     }
 
@@ -42,40 +42,23 @@ package enum GELU {
                     let xRow = x.pointer + n * H
                     let gRow = gradient.pointer + n * H
                     let yRow = y.pointer + n * H
-                    let full = H / 16 * 16
-                    for h in stride(from: 0, to: full, by: 16) {
-                        backwardVector(xRow + h, gRow + h, yRow + h, sums + h, 16)
+                    @inline(__always) func vector(_ h: Int, _ left: Int) {
+                        let v = E.load(xRow + h, count: left)
+                        let s = sigmoid(v)
+                        E.store(v * s, to: yRow + h, count: left)
+                        let slope = splat(2 * 0.797_884_56).addingProduct(v * v, splat(6 * 0.797_884_56 * 0.044_715))
+                        let derivative = s.addingProduct(v * s * (splat(1) - s), slope)
+                        let d = E.load(gRow + h, count: left) * derivative
+                        E.store(d, to: gRow + h, count: left)
+                        Float.store(Float.load(sums + h, count: left) + d, to: sums + h, count: left)
                     }
-                    if full < H { backwardVector(xRow + full, gRow + full, yRow + full, sums + full, H - full) }
+                    let full = H / 16 * 16
+                    for h in stride(from: 0, to: full, by: 16) { vector(h, 16) }
+                    if full < H { vector(full, H - full) }
                 }
             }
         }
-        partials.combine(pool, rows: N, columns: H, from: 0, count: H, into: biasGradient)
-    }
-
-    // Transparent, so that `left` is a constant in the loops over whole vectors.
-
-    @_transparent
-    private static func forwardVector<E: ActivationElement>(
-        _ x: UnsafePointer<E>, _ y: UnsafeMutablePointer<E>, _ left: Int
-    ) {
-        let v = E.load(x, count: left)
-        E.store(v * sigmoid(v), to: y, count: left)
-    }
-
-    @_transparent
-    private static func backwardVector<E: ActivationElement>(
-        _ x: UnsafePointer<E>, _ gradient: UnsafeMutablePointer<E>, _ y: UnsafeMutablePointer<E>,
-        _ sums: UnsafeMutablePointer<Float>, _ left: Int
-    ) {
-        let v = E.load(x, count: left)
-        let s = sigmoid(v)
-        E.store(v * s, to: y, count: left)
-        let slope = splat(2 * 0.797_884_56).addingProduct(v * v, splat(6 * 0.797_884_56 * 0.044_715))
-        let derivative = s.addingProduct(v * s * (splat(1) - s), slope)
-        let d = E.load(gradient, count: left) * derivative
-        E.store(d, to: gradient, count: left)
-        Float.store(Float.load(sums, count: left) + d, to: sums, count: left)
+        partials.combine(rows: N, columns: H, from: 0, count: H, into: biasGradient)
     }
 
     /// σ(2u).

@@ -135,10 +135,10 @@ package enum LayerNorm {
                 }
             }
         }
-        partials.combine(pool, rows: N, columns: 3 * C, from: 0, count: C, into: weightGradient)
-        partials.combine(pool, rows: N, columns: 3 * C, from: C, count: C, into: biasGradient)
+        partials.combine(rows: N, columns: 3 * C, from: 0, count: C, into: weightGradient)
+        partials.combine(rows: N, columns: 3 * C, from: C, count: C, into: biasGradient)
         if let branchBiasGradient {
-            partials.combine(pool, rows: N, columns: 3 * C, from: 2 * C, count: C, into: branchBiasGradient)
+            partials.combine(rows: N, columns: 3 * C, from: 2 * C, count: C, into: branchBiasGradient)
         }
     }
 

@@ -34,8 +34,6 @@ package final class Matmul: @unchecked Sendable {
         var kernel: OneDNNMatmul
         var thread: Int
         var rows: Range<Int>
-        var aByteOffset: Int
-        var cByteOffset: Int
     }
 
     /// Whether b is packed first.
@@ -72,7 +70,7 @@ package final class Matmul: @unchecked Sendable {
         hasBias = bias
 
         if rows >= Self.leastPackedRows(layout),
-            let parts = try Self.packedParts(workspace, shape, rows: rows, layout, strides: strides)
+            let parts = try Self.packedParts(workspace, shape, rows: rows, layout)
         {
             let operand = operand ?? workspace.operand
             try operand.reserve(inner: inner, columns: columns, input)
@@ -86,7 +84,7 @@ package final class Matmul: @unchecked Sendable {
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
     private static func packedParts(
-        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout, strides: (a: Int, b: Int, c: Int)
+        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout
     ) throws(KernelError) -> [Part]? {
         var shape = shape
         let rowBytes = shape.k * shape.input.byteCount
@@ -109,11 +107,7 @@ package final class Matmul: @unchecked Sendable {
                 let start = share.lowerBound + range.lowerBound
                 shape.m = range.count
                 guard let kernels = try workspace.compute.packedKernels(for: shape) else { return nil }
-                parts.append(
-                    Part(
-                        kernel: kernels[thread], thread: thread, rows: start..<start + range.count,
-                        aByteOffset: start * (layout == .aTransposed ? 1 : strides.a) * shape.input.byteCount,
-                        cByteOffset: start * shape.cStride * shape.output.byteCount))
+                parts.append(Part(kernel: kernels[thread], thread: thread, rows: start..<start + range.count))
                 try workspace.reserve(
                     scratch: kernels[thread].scratchBytes, turned: layout == .aTransposed ? range.count * rowBytes : 0)
             }
@@ -133,15 +127,10 @@ package final class Matmul: @unchecked Sendable {
             let share = ThreadPool.share(of: rows, grain: 16, part: cut, of: cuts)
             guard !share.isEmpty else { break }
             shape.m = share.count
-            let aStep = layout == .aTransposed ? 1 : shape.aStride
             let thread = min(cut, threads - 1)
             let kernel = try workspace.compute.kernels(for: shape)[thread]
             try workspace.reserve(scratch: kernel.scratchBytes)
-            parts.append(
-                Part(
-                    kernel: kernel, thread: thread, rows: share,
-                    aByteOffset: share.lowerBound * aStep * shape.input.byteCount,
-                    cByteOffset: share.lowerBound * shape.cStride * shape.output.byteCount))
+            parts.append(Part(kernel: kernel, thread: thread, rows: share))
         }
         return parts
     }
@@ -164,8 +153,6 @@ package final class Matmul: @unchecked Sendable {
                 && c.count >= extent(rows, columns, strides.c) && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
-        let aStart = UnsafeRawPointer(a.pointer)
-        let cStart = UnsafeMutableRawPointer(c.pointer)
         if let operand, !reusingOperand {
             operand.pack(
                 b.pointer, inner: inner, columns: columns, stride: strides.b, transposed: layout == .bTransposed,
@@ -174,18 +161,18 @@ package final class Matmul: @unchecked Sendable {
         let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
         let turns = operand != nil && layout == .aTransposed
         func multiply(_ part: Part) {
-            var left = aStart + part.aByteOffset
+            var left = a.pointer + part.rows.lowerBound * (layout == .aTransposed ? 1 : strides.a)
             if turns {
                 let turned = UnsafeMutableRawPointer(workspace.turned[part.thread].base)
+                    .assumingMemoryBound(to: Input.self)
                 Packing.transpose(
-                    left.assumingMemoryBound(to: Input.self), rows: inner, stride: strides.a,
-                    columns: part.rows.count, to: turned.assumingMemoryBound(to: Input.self),
+                    left, rows: inner, stride: strides.a, columns: part.rows.count, to: turned,
                     gathering: workspace.gathered[part.thread].base)
-                left = UnsafeRawPointer(turned)
+                left = turned
             }
             workspace.compute.note(
                 part.kernel.run(
-                    left, right, cStart + part.cByteOffset, bias: bias?.pointer,
+                    left, right, c.pointer + part.rows.lowerBound * strides.c, bias: bias?.pointer,
                     scratch: workspace.scratch[part.thread].base))
         }
         // One part, as of a single row, needs no other thread.

@@ -36,9 +36,7 @@ package final class Partials: @unchecked Sendable {
     }
 
     /// Adds the chunks' sums of `count` columns, from column `first` on, to one.
-    func combine(
-        _ pool: ThreadPool, rows: Int, columns: Int, from first: Int, count: Int, into target: BufferSlice<Float>
-    ) {
+    func combine(rows: Int, columns: Int, from first: Int, count: Int, into target: BufferSlice<Float>) {
         let chunks = Partials.chunkCount(rows)
         let firstSum = sums.base + first
         for c in stride(from: 0, to: count, by: 16) {
@@ -74,6 +72,6 @@ package enum ColumnSum {
                 }
             }
         }
-        partials.combine(pool, rows: N, columns: C, from: 0, count: C, into: target)
+        partials.combine(rows: N, columns: C, from: 0, count: C, into: target)
     }
 }

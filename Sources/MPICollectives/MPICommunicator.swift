@@ -29,8 +29,7 @@ package final class MPICommunicator: Communicator {
         try Self.check(cmpi_local(&numbers.rank, &numbers.size), "start", rank: rank)
         localRank = Int(numbers.rank)
         localSize = Int(numbers.size)
-        // `Open MPI v4.1.4, package: …`: the first part is enough.
-        implementation = String(try Self.text("start", rank: rank, cmpi_version).prefix { $0 != "," })
+        implementation = String(cString: cmpi_version())
 
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()
@@ -128,22 +127,9 @@ package final class MPICommunicator: Communicator {
 
     private static func check(_ code: Int32, _ operation: String, rank: Int) throws(CollectiveError) {
         guard code != 0 else { return }
-        let reason =
-            (try? text(operation, rank: rank) { text, capacity in
-                cmpi_error_string(code, text, capacity)
-                return 0
-            }) ?? "unknown error"
         throw CollectiveError(
-            operation: operation, rank: rank, code: code, reason: reason,
+            operation: operation, rank: rank, code: code, reason: String(cString: cmpi_error_string(code)),
             exitCode: operation == "start" ? .internalError : .peerLost)
-    }
-
-    private static func text(
-        _ operation: String, rank: Int, _ fill: (UnsafeMutablePointer<CChar>?, Int) -> Int32
-    ) throws(CollectiveError) -> String {
-        var bytes = [CChar](repeating: 0, count: 512)
-        try check(bytes.withUnsafeMutableBufferPointer { fill($0.baseAddress, $0.count) }, operation, rank: rank)
-        return String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
     }
 
     private func requireRank(_ other: Int) {

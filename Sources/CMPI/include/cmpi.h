@@ -39,11 +39,11 @@ int cmpi_world(int *rank, int *size);
 /// The same among the ranks that share this host's memory.
 int cmpi_local(int *rank, int *size);
 
-/// The library's name and version (its first line), NUL-terminated, cut to `capacity`; callable before `cmpi_init`.
-int cmpi_version(char *text, size_t capacity);
+/// The library's name and version, such as `Open MPI v4.1.4`; callable before `cmpi_init`.
+const char *cmpi_version(void);
 
-/// The text of a code returned by any of these functions, NUL-terminated, cut to `capacity`.
-void cmpi_error_string(int code, char *text, size_t capacity);
+/// The text of a code returned by any of these functions, valid until the next call.
+const char *cmpi_error_string(int code);
 
 /// Combines `count` values of all ranks in place, element by element; every rank gets the result.
 int cmpi_allreduce(void *values, size_t count, int number_type, int operation);
