@@ -2,10 +2,10 @@ import Foundation
 import TestSupport
 import Testing
 
-extension EndToEndFaults {
+extension EndToEndMistakes {
     /// Every mistake: one line that says what, which value and what to do; the exit code of docs/operations.md, from
     /// mpirun too; and nothing half-written.
-    @Suite(.serialized) struct BadInputTests {
+    @Suite struct BadInputTests {
         /// A mistake in the options of `train`, with the run directory's own options added.
         struct Mistake: Sendable, CustomTestStringConvertible {
             let name: String

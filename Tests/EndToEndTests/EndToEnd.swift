@@ -7,8 +7,11 @@ import Testing
 /// The real executable, on one process and under the real mpirun. One test at a time: each has several ranks.
 @Suite(.serialized) struct EndToEnd {}
 
-/// What goes wrong with it: mistakes, limits, stops, hangs. These mostly wait, so they run beside the others.
+/// What goes wrong with it: limits, stops, hangs. These mostly wait, so they run beside the others.
 @Suite(.serialized) struct EndToEndFaults {}
+
+/// Mistakes, which end a run before it begins: several at once.
+@Suite struct EndToEndMistakes {}
 
 /// A directory with a small corpus of the executable's own making; it goes away with its owner.
 final class Workspace: Sendable {

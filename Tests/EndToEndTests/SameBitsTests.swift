@@ -31,13 +31,13 @@ extension EndToEnd {
             let workspace = try Workspace()
             let shape = [
                 "--precision", precision, "--embedding-size", "160", "--heads", "4", "--micro-batch", "4",
-                "--global-batch", "16", "--context-length", "128",
+                "--global-batch", "16", "--context-length", "128", "--steps", "10",
             ]
-            let alone = try finish(workspace, "alone", shape)
+            let alone = try finish(workspace, "alone", shape, step: 10)
             for (threads, ranks) in [("2", 1), ("3", 1), ("7", 1), ("2", 2)] {
                 let outcome = try workspace.train("t\(threads)-\(ranks)", shape + ["--threads", threads], ranks: ranks)
                 #expect(outcome.status == 0, "\(outcome)")
-                let record = try RunRecord(workspace, "t\(threads)-\(ranks)", step: 20)
+                let record = try RunRecord(workspace, "t\(threads)-\(ranks)", step: 10)
                 for name in ["lr", "train_loss", "grad_norm", "val_loss"] {
                     #expect(record.texts(name) == alone.texts(name), "\(threads) threads, \(ranks) ranks")
                 }
@@ -94,11 +94,11 @@ extension EndToEnd {
         }
 
         private func finish(
-            _ workspace: Workspace, _ run: String, _ options: [String], ranks: Int = 1
+            _ workspace: Workspace, _ run: String, _ options: [String], ranks: Int = 1, step: Int = 20
         ) throws -> RunRecord {
             let outcome = try workspace.train(run, options, ranks: ranks)
             #expect(outcome.status == 0, "\(outcome)")
-            return try RunRecord(workspace, run, step: 20)
+            return try RunRecord(workspace, run, step: step)
         }
     }
 }
