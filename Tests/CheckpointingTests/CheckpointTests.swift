@@ -145,7 +145,9 @@ import Testing
     @Test(arguments: [
         ("\"step\": 5,\n  \"epoch\"", "\"step\": 4,\n  \"epoch\"", "step"),
         ("\"position\": 80", "\"position\": 81", "position is 81, expected step · global_batch"),
+        ("\"position\": 80", "\"position\": 79", "position is 79, expected step · global_batch"),
         ("\"tokens_seen\": 320", "\"tokens_seen\": 0", "tokens_seen is 0"),
+        ("\"tokens_seen\": 320", "\"tokens_seen\": 321", "tokens_seen is 321, expected position"),
         ("\"epoch\": 0", "\"epoch\": -1", "epoch is -1"), ("\"step\": 5", "\"step\": -5", "-5"),
         ("\"base_learning_rate\": 0.0003", "\"base_learning_rate\": 0.0004", "not what the saved schedule gives"),
         ("\"base_learning_rate\": 0.0003", "\"base_learning_rate\": -1", "--learning-rate is -1"),
@@ -162,6 +164,13 @@ import Testing
         let state = Array(text.replacing(old, with: new).utf8)
         let saved = try directory.save(step: 5, files: Sample.files(step: 5, state: state))
         try expectInvalid(saved.path, reason)
+    }
+
+    @Test("The state of another step, before or after it, is not this checkpoint's", arguments: [4, 6])
+    func stateOfAnotherStep(step: Int) throws {
+        let state = try Sample.state(step: step).json()
+        let saved = try directory.save(step: 5, files: Sample.files(step: 5, state: state))
+        try expectInvalid(saved.path, "is of step \(step), expected 5")
     }
 
     @Test func stateKeepsEveryDigit() throws {
