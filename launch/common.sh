@@ -144,7 +144,7 @@ quieten() {
             inside=yes block=$line$'\n' waits=0
         elif ((code == 0)); then
             [[ $line == "mpirun: Forwarding signal "* ]] || printf '%s\n' "$line"
-        elif [[ -n $inside ]] && ((code > 128 && ++waits < 10)); then
+        elif [[ -n $inside ]] && ((code > 128 && ++waits < 34)); then
             block+=$line
         else
             # Nothing more for now, or at all: what there is goes out as it is.

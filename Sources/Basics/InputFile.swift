@@ -93,8 +93,7 @@ package final class InputFile: Sendable {
     ) throws(FileSystemError) -> [UInt8]? {
         do throws(FileSystemError) {
             return try InputFile(path, fileSystem: fileSystem).contents(limit: limit)
-        } catch {
-            guard error.isNotFound else { throw error }
+        } catch  where error.isNotFound {
             return nil
         }
     }

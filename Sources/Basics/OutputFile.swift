@@ -37,25 +37,18 @@ package final class OutputFile {
     }
 
     /// Writes all of `bytes` at the end, in as many calls as the system wants.
-    package func append(_ bytes: RawSpan) throws(FileSystemError) {
-        var done = 0
-        defer { size += done }
-        while done < bytes.byteCount { done += try write(bytes.extracting(done..<bytes.byteCount), nil) }
-    }
+    package func append(_ bytes: RawSpan) throws(FileSystemError) { try write(bytes, at: nil) }
 
-    /// Writes all of `bytes` at `offset`, over what is there.
-    package func write(_ bytes: RawSpan, at offset: Int) throws(FileSystemError) {
+    /// Writes all of `bytes` at `offset`, over what is there, or at the end where that is nil.
+    package func write(_ bytes: RawSpan, at offset: Int?) throws(FileSystemError) {
         var done = 0
+        defer { size = max(size, (offset ?? size) + done) }
         while done < bytes.byteCount {
-            done += try write(bytes.extracting(done..<bytes.byteCount), offset + done)
+            let rest = bytes.extracting(done..<bytes.byteCount)
+            let count = try fileSystem.write(open, rest, at: offset.map { $0 + done })
+            guard count > 0 else { throw FileSystemError(.write, open.path, code: EIO) }
+            done += count
         }
-        size = max(size, offset + bytes.byteCount)
-    }
-
-    private func write(_ bytes: RawSpan, _ offset: Int?) throws(FileSystemError) -> Int {
-        let count = try fileSystem.write(open, bytes, at: offset)
-        guard count > 0 else { throw FileSystemError(.write, open.path, code: EIO) }
-        return count
     }
 
     /// Cuts the file to its first `count` bytes.

@@ -40,15 +40,10 @@ package final class SHA256 {
     /// The digest of a whole file, as 64 hexadecimal digits.
     package static func hash(_ file: InputFile) throws -> String {
         let digest = try SHA256()
-        var buffer = [UInt8](repeating: 0, count: min(max(file.size, 1), 1 << 20))
-        var offset = 0
-        while offset < file.size {
-            let count = min(buffer.count, file.size - offset)
-            var span = buffer.mutableSpan
-            var raw = span.mutableBytes
-            try file.read(into: &raw, part: 0..<count, at: offset)
-            try digest.update(buffer.span.bytes.extracting(0..<count))
-            offset += count
+        let pieceLength = 1 << 20
+        for offset in stride(from: 0, to: file.size, by: pieceLength) {
+            let piece = try file.bytes(min(pieceLength, file.size - offset), at: offset)
+            try digest.update(piece.span.bytes)
         }
         return try digest.value()
     }

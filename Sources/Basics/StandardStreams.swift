@@ -29,7 +29,8 @@ package enum StandardStreams {
     /// Writes a result and a newline to standard output, as far as a disk behind it.
     package static func print(_ text: String) throws(ExitError) {
         try write(Array((text + "\n").utf8))
-        try flush()
+        // Some file systems say only now that they have no room.
+        if fsync(STDOUT_FILENO) != 0, [ENOSPC, EDQUOT, EIO].contains(errno) { throw failure(errno) }
     }
 
     /// Writes bytes to standard output.
@@ -37,11 +38,6 @@ package enum StandardStreams {
         clearProgress()
         let code = put(bytes, STDOUT_FILENO)
         if code != 0 { throw failure(code) }
-    }
-
-    /// Some file systems say only now that they have no room.
-    package static func flush() throws(ExitError) {
-        if fsync(STDOUT_FILENO) != 0, [ENOSPC, EDQUOT, EIO].contains(errno) { throw failure(errno) }
     }
 
     /// Writes a line to standard error, where it can be written.
@@ -71,10 +67,7 @@ package enum StandardStreams {
     }
 
     /// Takes the progress line away.
-    package static func clearProgress() {
-        let erasure = erasure()
-        if !erasure.isEmpty { _ = put(Array(erasure.utf8), STDERR_FILENO) }
-    }
+    package static func clearProgress() { _ = put(Array(erasure().utf8), STDERR_FILENO) }
 
     private static func erasure() -> String {
         let columns = shownColumns.exchange(0, ordering: .relaxed)

@@ -3,41 +3,38 @@ import Synchronization
 
 /// A lock and one condition: threads wait in it until another thread has changed something.
 ///
-/// pthread objects must not move, so they live in the tail storage of a `ManagedBuffer`.
+/// pthread objects must not move, so they live in the storage of a `ManagedBuffer`.
 package final class Monitor: @unchecked Sendable {
-    private let mutex: ManagedBuffer<Void, pthread_mutex_t>
-    private let condition: ManagedBuffer<Void, pthread_cond_t>
+    private let storage = ManagedBuffer<pthread_cond_t, pthread_mutex_t>.create(minimumCapacity: 1) { _ in .init() }
 
     package init() {
-        mutex = ManagedBuffer<Void, pthread_mutex_t>.create(minimumCapacity: 1) { _ in }
-        condition = ManagedBuffer<Void, pthread_cond_t>.create(minimumCapacity: 1) { _ in }
-        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_init($0, nil)) }
-        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_init($0, nil)) }
+        storage.withUnsafeMutablePointers { condition, mutex in
+            checked(pthread_mutex_init(mutex, nil))
+            checked(pthread_cond_init(condition, nil))
+        }
     }
 
     deinit {
-        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_destroy($0)) }
-        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_destroy($0)) }
+        storage.withUnsafeMutablePointers { condition, mutex in
+            checked(pthread_cond_destroy(condition))
+            checked(pthread_mutex_destroy(mutex))
+        }
     }
 
     /// Runs `body` with the lock held.
     package func withLock<R, E: Error>(_ body: () throws(E) -> R) throws(E) -> R {
-        mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_lock($0)) }
-        defer { mutex.withUnsafeMutablePointerToElements { checked(pthread_mutex_unlock($0)) } }
+        storage.withUnsafeMutablePointerToElements { checked(pthread_mutex_lock($0)) }
+        defer { storage.withUnsafeMutablePointerToElements { checked(pthread_mutex_unlock($0)) } }
         return try body()
     }
 
     /// Gives the lock up until `notifyAll`, then has it again. May wake for no reason: call it in a loop.
     /// - Precondition: inside `withLock`.
-    package func wait() {
-        mutex.withUnsafeMutablePointerToElements { lock in
-            condition.withUnsafeMutablePointerToElements { checked(pthread_cond_wait($0, lock)) }
-        }
-    }
+    package func wait() { storage.withUnsafeMutablePointers { checked(pthread_cond_wait($0, $1)) } }
 
     /// Wakes every waiting thread.
     package func notifyAll() {
-        condition.withUnsafeMutablePointerToElements { checked(pthread_cond_broadcast($0)) }
+        storage.withUnsafeMutablePointerToHeader { checked(pthread_cond_broadcast($0)) }
     }
 }
 

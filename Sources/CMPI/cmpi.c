@@ -69,16 +69,12 @@ _Noreturn void cmpi_abort(int code) {
 
 // Questions
 
-int cmpi_world(int *rank, int *size) {
+int cmpi_ranks(int *rank, int *size, int *local_rank, int *local_size) {
     CHECK_RUNNING();
     CHECK(MPI_Comm_rank(world, rank));
-    return MPI_Comm_size(world, size);
-}
-
-int cmpi_local(int *rank, int *size) {
-    CHECK_RUNNING();
-    CHECK(MPI_Comm_rank(local, rank));
-    return MPI_Comm_size(local, size);
+    CHECK(MPI_Comm_size(world, size));
+    CHECK(MPI_Comm_rank(local, local_rank));
+    return MPI_Comm_size(local, local_size);
 }
 
 const char *cmpi_version(void) {

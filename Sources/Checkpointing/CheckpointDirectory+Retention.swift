@@ -10,7 +10,7 @@ extension CheckpointDirectory {
         -> (removed: [String], warnings: [String])
     {
         guard keep >= 1 else { throw ExitError(.usage, "--keep is \(keep), expected 1 or more") }
-        let older = try list().candidates.filter { $0.step < saved.step && isComplete($0) }
+        let older = try complete(below: saved.step)
         var removed: [String] = []
         var warnings: [String] = []
         for candidate in older.dropFirst(keep - 1) {
@@ -27,8 +27,8 @@ extension CheckpointDirectory {
     /// and no save is worth the last good state. Returns the names of what was removed.
     func makeRoom(for needed: Int, step: Int, keep: Int) -> [String] {
         func fits() -> Bool { (try? fileSystem.freeBytes(at: path)).map { $0 > needed + needed / 64 } ?? true }
-        guard !fits(), let older = try? list().candidates.filter({ $0.step < step && isComplete($0) }),
-            older.count > max(1, keep - 1), let newest = older.first, (try? verified(newest)) != nil
+        guard !fits(), let older = try? complete(below: step), older.count > max(1, keep - 1),
+            let newest = older.first, (try? verified(newest)) != nil
         else { return [] }
         var removed: [String] = []
         for candidate in older.dropFirst(max(1, keep - 1)).reversed() where !fits() {

@@ -53,21 +53,20 @@ extension CheckpointDirectory {
     ///
     /// - Parameter keep: how many will be kept after it. Where the disk is too full for the new one, those beyond that
     ///   number go before the save and not after it, but never the newest, and only when that one verifies.
-    package func save(
-        step: Int, files: [CheckpointFile], keep: Int = .max
-    ) throws -> SavedCheckpoint {
+    package func save(step: Int, files: [CheckpointFile], keep: Int = .max) throws -> SavedCheckpoint {
         precondition((0...999_999_999_999).contains(step), "a checkpoint's name holds a step of 12 digits")
         precondition(files.allSatisfy { Manifest.isPlainName($0.name) }, "a checkpoint holds plain file names")
         let temporary = path.appending(CheckpointName.temporary(step: step))
         let manifest: Manifest
         let replaced: FilePath?
-        let removed = makeRoom(for: files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }, step: step, keep: keep)
+        let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
+        let removed = makeRoom(for: need, step: step, keep: keep)
         do {
             manifest = try write(files, step: step, to: temporary)
             replaced = try place(temporary, step: step, manifest: manifest)
         } catch {
             discard(temporary)
-            throw notSaved(step: step, files: files, error)
+            throw notSaved(step: step, need: need, error)
         }
         do throws(FileSystemError) {
             try fileSystem.synchronizeDirectory(path)
@@ -140,15 +139,14 @@ extension CheckpointDirectory {
     }
 
     /// The error of a save that changed nothing, with what the user needs to go on.
-    private func notSaved(step: Int, files: [CheckpointFile], _ error: any Error) -> ExitError {
+    private func notSaved(step: Int, need: Int, _ error: any Error) -> ExitError {
         var reason = "\(error)"
         if let error = error as? FileSystemError, error.isOutOfSpace {
-            let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
             // A quota or a limit on files leaves the file system's own room as it is.
             let free = error.code == ENOSPC && !error.lacksInodes ? try? fileSystem.freeBytes(at: path) : nil
             reason += " (need \(need) bytes\(free.map { ", free \($0)" } ?? ""))"
         }
-        let previous = newestComplete(below: step).map { "\($0.name) is kept" } ?? "there is no earlier one"
+        let previous = (try? complete(below: step))?.first.map { "\($0.name) is kept" } ?? "there is no earlier one"
         return ExitError(
             .writeFailed, "checkpoint \(CheckpointName.directory(step: step)) not saved: \(reason); \(previous)")
     }

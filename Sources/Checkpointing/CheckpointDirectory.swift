@@ -30,11 +30,8 @@ package struct CheckpointDirectory: Sendable {
             guard error.isNotFound else { throw error }
             return ([], 0)
         }
-        var candidates: [Candidate] = []
-        for name in names {
-            if let step = CheckpointName.step(name.string) {
-                candidates.append(Candidate(name: name.string, step: step, path: path.appending(name)))
-            }
+        var candidates = names.compactMap { name in
+            CheckpointName.step(name.string).map { Candidate(name: name.string, step: $0, path: path.appending(name)) }
         }
         // The same step under two names: ours, the longer one, first.
         candidates.sort { ($0.step, $0.name.utf8.count) > ($1.step, $1.name.utf8.count) }
@@ -78,18 +75,17 @@ package struct CheckpointDirectory: Sendable {
         return (nil, warnings)
     }
 
-    /// The newest checkpoint below `step` whose manifest can be read and whose files have their sizes. For messages
-    /// and for counting; the bytes are not read.
-    func newestComplete(below step: Int) -> Candidate? {
-        (try? list())?.candidates.first { $0.step < step && isComplete($0) }
-    }
-
-    /// True when the manifest can be read and every file has its size.
-    func isComplete(_ candidate: Candidate) -> Bool {
-        guard let manifest = try? Checkpoint.manifest(of: candidate.path, fileSystem: fileSystem) else { return false }
-        return manifest.files.allSatisfy { file in
-            let status = try? fileSystem.status(candidate.path.appending(file.name), followLinks: false)
-            return status?.kind == .file && status?.size == file.size
+    /// The checkpoints below `step`, the newest first, whose manifest can be read and whose files have their sizes. For
+    /// messages and for counting; the bytes are not read.
+    func complete(below step: Int) throws -> [Candidate] {
+        try list().candidates.filter { candidate in
+            guard candidate.step < step,
+                let manifest = try? Checkpoint.manifest(of: candidate.path, fileSystem: fileSystem)
+            else { return false }
+            return manifest.files.allSatisfy { file in
+                let status = try? fileSystem.status(candidate.path.appending(file.name), followLinks: false)
+                return status?.kind == .file && status?.size == file.size
+            }
         }
     }
 }

@@ -6,22 +6,16 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     package var shape: GPTConfiguration
     package var beginTokenID: Int?
     package var endTokenID: Int?
-    /// The element type of the weights in the file.
-    package var dataType: TensorDataType
 
     /// The epsilon of every norm; the only one that the model computes with.
     package static let normEpsilon = 1e-5
     /// Hugging Face's name of GELU by tanh, the only activation that the model computes.
     package static let activation = "gelu_new"
-    static let typeNames: [TensorDataType: String] = [.f32: "float32", .bf16: "bfloat16", .f16: "float16"]
 
-    package init(
-        shape: GPTConfiguration, beginTokenID: Int? = nil, endTokenID: Int? = nil, dataType: TensorDataType = .f32
-    ) {
+    package init(shape: GPTConfiguration, beginTokenID: Int? = nil, endTokenID: Int? = nil) {
         self.shape = shape
         self.beginTokenID = beginTokenID
         self.endTokenID = endTokenID
-        self.dataType = dataType
     }
 
     /// Every tensor of the model, named as `save_pretrained` names it, in forward order.
@@ -32,13 +26,12 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     /// The bytes of `config.json`: what `transformers` 4 and 5 and llama.cpp's converter want to find.
     package func configurationJSON() -> [UInt8] {
         func id(_ token: Int?) -> JSONText { token.map { .number($0) } ?? nil }
-        let type = JSONText.string(Self.typeNames[dataType] ?? "float32")
         return JSONText.object([
             ("activation_function", .string(Self.activation)),
             ("architectures", .array(["GPT2LMHeadModel"])),
             ("attn_pdrop", .number(0.0)),
             ("bos_token_id", id(beginTokenID)),
-            ("dtype", type),
+            ("dtype", "float32"),
             ("embd_pdrop", .number(0.0)),
             ("eos_token_id", id(endTokenID)),
             ("initializer_range", .number(0.02)),
@@ -53,7 +46,7 @@ package struct GPT2ModelDescription: Equatable, Sendable {
             ("resid_pdrop", .number(0.0)),
             ("scale_attn_weights", true),
             ("tie_word_embeddings", true),
-            ("torch_dtype", type),
+            ("torch_dtype", "float32"),
             ("transformers_version", "5.23.0"),
             ("use_cache", true),
             ("vocab_size", .number(shape.vocabularySize)),
@@ -118,7 +111,5 @@ extension GPT2ModelDescription {
         // Absent or null, GPT-2's own 50256 would be meant, which a small vocabulary does not have.
         beginTokenID = json["bos_token_id"]?.int
         endTokenID = json["eos_token_id"]?.int
-        let type = (json["dtype"] ?? json["torch_dtype"])?.string
-        dataType = Self.typeNames.first { $0.value == type }?.key ?? .f32
     }
 }

@@ -25,9 +25,8 @@ package struct HuggingFaceModelFiles: Sendable {
     package init(path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
         let configuration = try InputFile(path.appending(Checkpoint.FileName.configuration), fileSystem: fileSystem)
             .contents(limit: GPT2ModelDescription.sizeLimit)
-        var files: [SafetensorsFile] = []
-        for name in try Self.weightFiles(path, fileSystem) {
-            files.append(try SafetensorsFile(path: path.appending(name), fileSystem: fileSystem))
+        let files = try Self.weightFiles(path, fileSystem).map {
+            try SafetensorsFile(path: path.appending($0), fileSystem: fileSystem)
         }
         try self.init(path, configuration, files)
     }

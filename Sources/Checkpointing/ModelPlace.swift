@@ -44,7 +44,9 @@ package struct SavedModel: Sendable {
     package let files: HuggingFaceModelFiles
     /// A line for every newer checkpoint of the run that does not verify.
     package let warnings: [String]
+}
 
+extension SavedModel {
     /// Finds and opens it. A checkpoint's files stay open, so that a run that removes it meanwhile takes nothing away.
     ///
     /// Throws 66 where there is none, 65 where it does not verify or fit.
@@ -66,19 +68,14 @@ package struct SavedModel: Sendable {
         case .checkpoint(let path):
             try self.init(Checkpoint(verifying: path, fileSystem: fileSystem))
         case .model(let path):
-            try self.init(nil, HuggingFaceModelFiles(path: path, fileSystem: fileSystem), [])
+            try self.init(
+                checkpoint: nil, files: HuggingFaceModelFiles(path: path, fileSystem: fileSystem), warnings: [])
         }
     }
 
     /// The model of a verified checkpoint; throws 65 where its weights do not fit its shape.
     package init(_ checkpoint: Checkpoint, warnings: [String] = []) throws {
-        try self.init(checkpoint, HuggingFaceModelFiles(checkpoint), warnings)
-    }
-
-    private init(_ checkpoint: Checkpoint?, _ files: HuggingFaceModelFiles, _ warnings: [String]) {
-        self.checkpoint = checkpoint
-        self.files = files
-        self.warnings = warnings
+        try self.init(checkpoint: checkpoint, files: HuggingFaceModelFiles(checkpoint), warnings: warnings)
     }
 
     /// The directory that it was found in.

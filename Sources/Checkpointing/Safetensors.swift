@@ -19,8 +19,6 @@ package struct SafetensorsHeader: Equatable, Sendable {
     package let tensors: [TensorEntry]
     /// The free texts of `__metadata__`.
     package let metadata: [String: String]
-    /// Bytes of the data behind the header.
-    package let dataSize: Int
 
     /// Limits of ours; the format itself allows a header of 100 MB and anything inside.
     package static let sizeLimit = 16 << 20
@@ -66,7 +64,6 @@ package struct SafetensorsHeader: Equatable, Sendable {
         }
         self.tensors = tensors
         self.metadata = metadata
-        self.dataSize = dataSize
     }
 
     private static func metadata(_ value: JSON) throws(JSONError) -> [String: String] {
@@ -93,13 +90,8 @@ package struct SafetensorsHeader: Equatable, Sendable {
         guard let dimensions = value["shape"]?.elements, dimensions.count <= rankLimit else {
             throw fail("shape must be an array of at most \(rankLimit) numbers")
         }
-        var shape: [Int] = []
-        for dimension in dimensions {
-            guard let size = dimension.int, size >= 0 else {
-                throw fail("a dimension is not a whole number of 0 or more")
-            }
-            shape.append(size)
-        }
+        let shape = dimensions.compactMap(\.int).filter { $0 >= 0 }
+        guard shape.count == dimensions.count else { throw fail("a dimension is not a whole number of 0 or more") }
         guard let offsets = value["data_offsets"]?.elements, offsets.count == 2, let begin = offsets[0].int,
             let end = offsets[1].int, begin >= 0, end >= begin
         else { throw fail("data_offsets must be two whole numbers, the second not below the first") }

@@ -54,8 +54,7 @@ package final class SafetensorsFile: Sendable {
     /// - Precondition: `bytes` has exactly the tensor's size.
     package func read(_ tensor: TensorEntry, into bytes: inout MutableRawSpan) throws {
         precondition(bytes.byteCount == tensor.range.count, "the destination must have the tensor's size")
-        let start = dataStart + tensor.range.lowerBound
-        try file.read(into: &bytes, at: start)
+        try file.read(into: &bytes, at: dataStart + tensor.range.lowerBound)
     }
 
     /// Copies the tensor's values as fp32; BF16 and F16 are widened, which is exact. Other types throw 65.
@@ -97,8 +96,7 @@ package final class SafetensorsFile: Sendable {
             let count = min(buffer.count, values.count - done)
             var span = buffer.mutableSpan
             var raw = span.mutableBytes
-            let start = dataStart + tensor.range.lowerBound + 2 * done
-            try file.read(into: &raw, part: 0..<2 * count, at: start)
+            try file.read(into: &raw, part: 0..<2 * count, at: dataStart + tensor.range.lowerBound + 2 * done)
             for index in 0..<count { values[done + index] = convert(buffer[index]) }
             done += count
         }

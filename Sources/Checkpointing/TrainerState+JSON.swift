@@ -107,8 +107,9 @@ extension TrainerState {
 extension TrainerState.Optimizer {
     fileprivate var json: JSONText {
         .object([
-            ("beta1", .number(beta1)), ("beta2", .number(beta2)), ("epsilon", .number(epsilon)),
-            ("weight_decay", .number(weightDecay)), ("gradient_clip", .number(gradientClip)), ("step", .number(step)),
+            ("beta1", .number(hyperparameters.beta1)), ("beta2", .number(hyperparameters.beta2)),
+            ("epsilon", .number(hyperparameters.epsilon)), ("weight_decay", .number(hyperparameters.weightDecay)),
+            ("gradient_clip", .number(gradientClip)), ("step", .number(step)),
         ])
     }
 
@@ -116,10 +117,10 @@ extension TrainerState.Optimizer {
         func number(_ name: String) throws -> Double {
             try json.member(name, "a number of 0 or more") { $0.number.flatMap { $0 < 0 ? nil : $0 } }
         }
-        beta1 = try number("beta1")
-        beta2 = try number("beta2")
-        epsilon = try number("epsilon")
-        weightDecay = try number("weight_decay")
+        hyperparameters.beta1 = try number("beta1")
+        hyperparameters.beta2 = try number("beta2")
+        hyperparameters.epsilon = try number("epsilon")
+        hyperparameters.weightDecay = try number("weight_decay")
         gradientClip = try number("gradient_clip")
         step = try json.whole("step")
     }

@@ -7,10 +7,7 @@ import Optimization
 package struct TrainerState: Equatable, Sendable {
     /// The optimizer's constants and its own step counter.
     package struct Optimizer: Equatable, Sendable {
-        package var beta1 = 0.0
-        package var beta2 = 0.0
-        package var epsilon = 0.0
-        package var weightDecay = 0.0
+        package var hyperparameters = AdamW.Hyperparameters()
         package var gradientClip = 0.0
         /// Updates made, for Adam's bias correction.
         package var step = 0
@@ -90,31 +87,22 @@ package struct TrainerState: Equatable, Sendable {
 
 /// Options and their values as text, in order. Stored as a JSON object.
 package struct OptionList: Equatable, Sendable {
-    /// One option.
-    package struct Option: Equatable, Sendable {
+    private struct Option: Equatable {
         /// The name without its dashes.
-        package let name: String
+        let name: String
         /// The value as it would stand on a command line.
-        package let value: String
+        let value: String
     }
 
-    /// The options in their order.
-    package private(set) var options: [Option] = []
+    private var options: [Option] = []
 
-    package init() {}
+    /// - Parameter options: each name once.
+    package init(_ options: [(name: String, value: String)] = []) {
+        self.options = options.map { Option(name: $0.name, value: $0.value) }
+    }
 
     /// The value of an option, or nil.
     package subscript(name: String) -> String? { options.first { $0.name == name }?.value }
-
-    /// Adds an option, or gives it another value in its place.
-    package mutating func set(_ name: String, _ value: String) {
-        let option = Option(name: name, value: value)
-        if let place = options.firstIndex(where: { $0.name == name }) {
-            options[place] = option
-        } else {
-            options.append(option)
-        }
-    }
 
     package var json: JSONText { .object(options.map { ($0.name, .string($0.value)) }) }
 

@@ -6,27 +6,23 @@ package struct CollectiveError: ExitCoded, Equatable {
     package let operation: String
     /// The rank that saw the failure.
     package let rank: Int
-    /// The library's code, 0 where there is none.
-    package let code: Int32
-    /// The library's text.
+    /// The library's text, with its code where it has one.
     package let reason: String
     /// The process's exit code for this failure: 76 (a peer hangs or is gone) unless it is of another kind.
     package let exitCode: ExitCode
 
-    package init(operation: String, rank: Int, code: Int32 = 0, reason: String, exitCode: ExitCode = .peerLost) {
+    package init(operation: String, rank: Int, reason: String, exitCode: ExitCode = .peerLost) {
         self.operation = operation
         self.rank = rank
-        self.code = code
         self.reason = reason
         self.exitCode = exitCode
     }
 
     package var description: String {
-        let number = code > 0 ? " (MPI code \(code))" : ""
         let advice =
             exitCode == .peerLost
             ? "; another rank is probably gone, and its own message says why; the same command goes on from the newest "
                 + "checkpoint" : ""
-        return "\(operation) failed on rank \(rank): \(reason)\(number)\(advice)"
+        return "\(operation) failed on rank \(rank): \(reason)\(advice)"
     }
 }

@@ -205,12 +205,11 @@ package final class ExactAllReduce {
 
     /// The half of a segment that this rank keeps and the one that it gives to `peer`; the lower half is the shorter one.
     private func halves(_ segment: Range<Int>, level: Int) -> (kept: Range<Int>, given: Range<Int>, peer: Int) {
-        let bit = 1 << level
+        let peer = communicator.rank ^ (1 << level)
         let middle = segment.lowerBound + segment.count / 2
         let lower = segment.lowerBound..<middle
         let upper = middle..<segment.upperBound
-        let keepsLower = communicator.rank & bit == 0
-        return (keepsLower ? lower : upper, keepsLower ? upper : lower, communicator.rank ^ bit)
+        return communicator.rank < peer ? (lower, upper, peer) : (upper, lower, peer)
     }
 
     /// N = 2^doublings · groups with an odd number of groups.

@@ -8,25 +8,24 @@ import Glibc
 /// Softmax and cross-entropy of a block of rows, with the gradient in the same pass.
 package enum CrossEntropy {
     /// Writes each row's loss, −log softmax(logits)[target], computed in fp32. With `writesGradient`, for training,
-    /// turns `logits` [R, stride] into the gradient of the losses' sum: softmax − one-hot. Columns from V to `stride` are
-    /// not read; in the gradient they are zero.
+    /// turns `logits` [R, V] into the gradient of the losses' sum: softmax − one-hot.
     ///
     /// `targets` and `losses` have R elements; `scratch` has at least threads × (V rounded up to 16) elements.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package static func loss<E: ActivationElement>(
-        _ pool: ThreadPool, logits: BufferSlice<E>, stride rowStride: Int, targets: BufferSlice<Int32>,
-        losses: BufferSlice<Float>, vocabulary V: Int, scratch: BufferSlice<Float>, writesGradient: Bool
+        _ pool: ThreadPool, logits: BufferSlice<E>, targets: BufferSlice<Int32>, losses: BufferSlice<Float>,
+        vocabulary V: Int, scratch: BufferSlice<Float>, writesGradient: Bool
     ) {
         let rows = targets.count
         let padded = (V + 15) / 16 * 16
         precondition(
-            rowStride >= V && logits.count >= rows * rowStride && losses.count >= rows
-                && scratch.count >= pool.threadCount * padded, "too little memory for [\(rows), \(V)]")
+            logits.count >= rows * V && losses.count >= rows && scratch.count >= pool.threadCount * padded,
+            "too little memory for [\(rows), \(V)]")
         pool.split(rows) { thread, rows in
             let powers = scratch.pointer + thread * padded
             for r in rows {
-                let row = logits.pointer + r * rowStride
+                let row = logits.pointer + r * V
                 let target = Int(targets.pointer[r])
                 precondition((0..<V).contains(target), "token \(target) of \(V)")
                 let targetLogit = row[target].float
@@ -38,7 +37,6 @@ package enum CrossEntropy {
                     E.store(Float.load16(powers + v) * scale, to: row + v, count: V - v)
                 }
                 row[target] = E(rounding: powers[target] / total - 1)
-                for v in V..<max(V, rowStride) { row[v] = E(rounding: 0) }
             }
         }
     }

@@ -53,20 +53,13 @@ package enum LayerNorm {
                 let r = 1 / ((horizontalSum(squares) + tail) / Float(C) + epsilon).squareRoot()
                 mean.pointer[n] = m
                 rstd.pointer[n] = r
-                normalise(x, m, r, w, b, output.pointer + n * C, C)
+                let y = output.pointer + n * C
+                for c in stride(from: 0, to: C, by: 16) {
+                    let xhat = (Float.load(x + c, count: C - c) - splat(m)) * splat(r)
+                    let value = Float.load(b + c, count: C - c).addingProduct(xhat, Float.load(w + c, count: C - c))
+                    E.store(value, to: y + c, count: C - c)
+                }
             }
-        }
-    }
-
-    @inline(__always)
-    static func normalise<E: ActivationElement>(
-        _ x: UnsafePointer<Float>, _ m: Float, _ r: Float, _ w: UnsafePointer<Float>, _ b: UnsafePointer<Float>,
-        _ y: UnsafeMutablePointer<E>, _ C: Int
-    ) {
-        for c in stride(from: 0, to: C, by: 16) {
-            let xhat = (Float.load(x + c, count: C - c) - splat(m)) * splat(r)
-            let value = Float.load(b + c, count: C - c).addingProduct(xhat, Float.load(w + c, count: C - c))
-            E.store(value, to: y + c, count: C - c)
         }
     }
 

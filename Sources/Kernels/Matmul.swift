@@ -16,15 +16,9 @@ package final class Matmul: @unchecked Sendable {
         case aTransposed
     }
 
-    /// Rows, columns and inner length.
-    package let rows: Int
-    /// Columns of the result.
-    package let columns: Int
-    /// The length that is summed over.
-    package let inner: Int
+    private let rows, inner, columns: Int
     private let workspace: Workspace
     private let layout: Layout
-    private let strides: (a: Int, b: Int, c: Int)
     private let hasBias: Bool
     /// Where b is packed; nil for a product that oneDNN computes from plain operands.
     private let operand: PackedOperand?
@@ -45,61 +39,45 @@ package final class Matmul: @unchecked Sendable {
     /// Bytes of a transposed a that are turned round at a time.
     private static var turnedBytes: Int { 512 << 10 }
 
-    /// Plans a product. Strides are in elements and default to rows without gaps.
+    /// Plans a product of operands whose rows have no gaps.
     ///
     /// - Parameter operand: where b is packed; by default in memory that all products of the workspace share, one after
     ///   the other. Products with an operand of their own can use it several times (`run`, `reusingOperand`).
     /// - Throws: `KernelError` when oneDNN cannot plan the product or memory cannot be reserved.
     package init(
         _ workspace: Workspace, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision,
-        output: Precision,
-        aStride: Int? = nil, bStride: Int? = nil, cStride: Int? = nil, bias: Bool = false, accumulates: Bool = false,
-        operand: PackedOperand? = nil
+        output: Precision, bias: Bool = false, accumulates: Bool = false, operand: PackedOperand? = nil
     ) throws(KernelError) {
-        self.rows = rows
-        self.columns = columns
-        self.inner = inner
+        (self.rows, self.inner, self.columns) = (rows, inner, columns)
         self.workspace = workspace
         self.layout = layout
-        var shape = MatmulShape(
-            m: rows, n: columns, k: inner,
-            aStride: aStride ?? (layout == .aTransposed ? rows : inner), aTransposed: layout == .aTransposed,
-            bStride: bStride ?? (layout == .bTransposed ? inner : columns), bTransposed: layout == .bTransposed,
-            cStride: cStride ?? columns, input: input, output: output, bias: bias, accumulates: accumulates)
-        strides = (shape.aStride, shape.bStride, shape.cStride)
+        let shape = MatmulShape(
+            m: rows, n: columns, k: inner, layout: layout, aStride: layout == .aTransposed ? rows : inner,
+            input: input, output: output, bias: bias, accumulates: accumulates)
         hasBias = bias
 
-        if rows >= Self.leastPackedRows(layout),
-            let parts = try Self.packedParts(workspace, shape, rows: rows, layout)
-        {
+        if rows >= Self.leastPackedRows(layout), let parts = try Self.packedParts(workspace, shape) {
             let operand = operand ?? workspace.operand
             try operand.reserve(inner: inner, columns: columns, input)
             self.operand = operand
             self.parts = parts
         } else {
             self.operand = nil
-            parts = try Self.plainParts(workspace, &shape, rows: rows, layout)
+            parts = try Self.plainParts(workspace, shape)
         }
     }
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
-    private static func packedParts(
-        _ workspace: Workspace, _ shape: MatmulShape, rows: Int, _ layout: Layout
-    ) throws(KernelError) -> [Part]? {
-        var shape = shape
-        let rowBytes = shape.k * shape.input.byteCount
-        var most = rows
-        if layout == .aTransposed {
-            shape.aTransposed = false
-            shape.aStride = shape.k
-            most = max(64, turnedBytes / rowBytes / 16 * 16)
-        } else if shape.aStride != shape.k {
-            return nil
-        }
+    private static func packedParts(_ workspace: Workspace, _ whole: MatmulShape) throws(KernelError) -> [Part]? {
+        let rowBytes = whole.k * whole.input.byteCount
+        let turns = whole.layout == .aTransposed
+        let most = turns ? max(64, turnedBytes / rowBytes / 16 * 16) : whole.m
+        var shape = whole
+        (shape.layout, shape.aStride, shape.bPacked) = (.plain, whole.k, true)
         let threads = workspace.compute.pool.threadCount
         var parts: [Part] = []
         for thread in 0..<threads {
-            let share = ThreadPool.share(of: rows, grain: 16, part: thread, of: threads)
+            let share = ThreadPool.share(of: whole.m, grain: 16, part: thread, of: threads)
             let pieces = (share.count + most - 1) / most
             for piece in 0..<pieces {
                 let range = ThreadPool.share(of: share.count, grain: 16, part: piece, of: pieces)
@@ -109,22 +87,21 @@ package final class Matmul: @unchecked Sendable {
                 guard let kernels = try workspace.compute.packedKernels(for: shape) else { return nil }
                 parts.append(Part(kernel: kernels[thread], thread: thread, rows: start..<start + range.count))
                 try workspace.reserve(
-                    scratch: kernels[thread].scratchBytes, turned: layout == .aTransposed ? range.count * rowBytes : 0)
+                    scratch: kernels[thread].scratchBytes, turned: turns ? range.count * rowBytes : 0)
             }
         }
         return parts
     }
 
-    private static func plainParts(
-        _ workspace: Workspace, _ shape: inout MatmulShape, rows: Int, _ layout: Layout
-    ) throws(KernelError) -> [Part] {
+    private static func plainParts(_ workspace: Workspace, _ whole: MatmulShape) throws(KernelError) -> [Part] {
+        var shape = whole
         var parts: [Part] = []
         // oneDNN sums in another order when a transposed operand has no gaps between its rows, as a whole one has and a
         // part of one has not. One thread cuts it too, so that every number of threads gives the same bits.
         let threads = workspace.compute.pool.threadCount
-        let cuts = layout == .aTransposed ? max(2, threads) : threads
+        let cuts = whole.layout == .aTransposed ? max(2, threads) : threads
         for cut in 0..<cuts {
-            let share = ThreadPool.share(of: rows, grain: 16, part: cut, of: cuts)
+            let share = ThreadPool.share(of: whole.m, grain: 16, part: cut, of: cuts)
             guard !share.isEmpty else { break }
             shape.m = share.count
             let thread = min(cut, threads - 1)
@@ -141,38 +118,30 @@ package final class Matmul: @unchecked Sendable {
         _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
         reusingOperand: Bool = false
     ) {
-        // Rows of all three are `stride` apart, the last one without what lies behind it.
-        func extent(_ rows: Int, _ columns: Int, _ stride: Int) -> Int { (rows - 1) * stride + columns }
         precondition(
-            a.count
-                >= (layout == .aTransposed ? extent(inner, rows, strides.a) : extent(rows, inner, strides.a))
-                && (reusingOperand && operand != nil
-                    || b.count
-                        >= (layout == .bTransposed
-                            ? extent(columns, inner, strides.b) : extent(inner, columns, strides.b)))
-                && c.count >= extent(rows, columns, strides.c) && (bias?.count ?? columns) >= columns,
+            a.count >= rows * inner && (reusingOperand && operand != nil || b.count >= inner * columns)
+                && c.count >= rows * columns && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
         if let operand, !reusingOperand {
             operand.pack(
-                b.pointer, inner: inner, columns: columns, stride: strides.b, transposed: layout == .bTransposed,
-                workspace.compute.pool)
+                b.pointer, inner: inner, columns: columns, transposed: layout == .bTransposed, workspace.compute.pool)
         }
         let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
         let turns = operand != nil && layout == .aTransposed
         func multiply(_ part: Part) {
-            var left = a.pointer + part.rows.lowerBound * (layout == .aTransposed ? 1 : strides.a)
+            var left = a.pointer + part.rows.lowerBound * (layout == .aTransposed ? 1 : inner)
             if turns {
                 let turned = UnsafeMutableRawPointer(workspace.turned[part.thread].base)
                     .assumingMemoryBound(to: Input.self)
                 Packing.transpose(
-                    left, rows: inner, stride: strides.a, columns: part.rows.count, to: turned,
+                    left, rows: inner, stride: rows, columns: part.rows.count, to: turned,
                     gathering: workspace.gathered[part.thread].base)
                 left = turned
             }
             workspace.compute.note(
                 part.kernel.run(
-                    left, right, c.pointer + part.rows.lowerBound * strides.c, bias: bias?.pointer,
+                    left, right, c.pointer + part.rows.lowerBound * columns, bias: bias?.pointer,
                     scratch: workspace.scratch[part.thread].base))
         }
         // One part, as of a single row, needs no other thread.

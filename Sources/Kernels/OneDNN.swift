@@ -52,12 +52,8 @@ package final class Compute: @unchecked Sendable {
 
     /// Kernels for a packed right operand; nil where oneDNN has none that would gain by it on this CPU.
     func packedKernels(for shape: MatmulShape) throws(KernelError) -> [OneDNNMatmul]? {
-        var packed = shape
-        packed.bPacked = true
-        packed.bTransposed = false
-        packed.bStride = 0
         do {
-            let kernels = try kernels(for: packed)
+            let kernels = try kernels(for: shape)
             return kernels[0].isBlocked ? kernels : nil
         } catch  where error.isUnimplemented {
             return nil

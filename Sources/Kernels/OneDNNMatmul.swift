@@ -1,26 +1,20 @@
 import COneDNN
 
-// M, N, K: c[M, N] = a[M, K] · b[K, N], row-major; `Stride`: elements from one row to the next in memory;
-// a transposed operand is stored [K, M] (a) or [N, K] (b).
+// M, N, K: c[M, N] = a[M, K] · b[K, N], row-major; a transposed operand is stored [K, M] (a) or [N, K] (b).
 
-/// The shape, strides and types of one matrix product.
+/// The shape, layout and types of one matrix product.
 struct MatmulShape: Hashable {
-    var m: Int
-    var n: Int
-    var k: Int
+    var m, n, k: Int
+    var layout: Matmul.Layout
+    /// Elements from one row of a to the next in memory: of a transposed a, M may be a part.
     var aStride: Int
-    var aTransposed = false
-    var bStride: Int
-    var bTransposed = false
-    /// b lies in a `PackedOperand`; its stride does not count.
+    /// b lies in a `PackedOperand`.
     var bPacked = false
-    var cStride: Int
-    var input: Precision
-    var output: Precision
+    var input, output: Precision
     /// Adds a row vector of N fp32 numbers to every row.
-    var bias = false
+    var bias: Bool
     /// Adds to what c holds instead of overwriting it.
-    var accumulates = false
+    var accumulates: Bool
 }
 
 /// One oneDNN matmul for one thread: made once, executed at any addresses.
@@ -35,16 +29,12 @@ final class OneDNNMatmul {
     init(_ shape: MatmulShape, engine: dnnl_engine_t, stream: dnnl_stream_t) throws(KernelError) {
         precondition(shape.m > 0 && shape.n > 0 && shape.k > 0, "empty matrix product \(shape)")
         self.stream = stream
-        var a = matrix(shape.m, shape.k, stride: shape.aStride, transposed: shape.aTransposed, shape.input)
-        var b = matrix(shape.k, shape.n, stride: shape.bStride, transposed: shape.bTransposed, shape.input)
+        var a = matrix(shape.m, shape.k, shape.input, transposed: shape.layout == .aTransposed, stride: shape.aStride)
+        var b = matrix(shape.k, shape.n, shape.input, transposed: shape.layout == .bTransposed)
         b.is_packed = shape.bPacked
-        var c = matrix(shape.m, shape.n, stride: shape.cStride, transposed: false, shape.output)
-        var bias = matrix(1, shape.n, stride: shape.n, transposed: false, .fp32)
+        var c = matrix(shape.m, shape.n, shape.output)
         var product = onednn_product()
-        let status =
-            shape.bias
-            ? onednn_product_create(engine, &a, &b, &bias, &c, shape.accumulates, &product)
-            : onednn_product_create(engine, &a, &b, nil, &c, shape.accumulates, &product)
+        let status = onednn_product_create(engine, &a, &b, shape.bias, &c, shape.accumulates, &product)
         try check(status, "plan a matrix product \(shape)")
         self.product = product
         scratchBytes = product.scratch_bytes
@@ -68,9 +58,10 @@ final class OneDNNMatmul {
 }
 
 private func matrix(
-    _ rows: Int, _ columns: Int, stride: Int, transposed: Bool, _ precision: Precision
+    _ rows: Int, _ columns: Int, _ precision: Precision, transposed: Bool = false, stride: Int? = nil
 ) -> onednn_matrix {
-    onednn_matrix(
-        rows: Int64(rows), columns: Int64(columns), row_step: Int64(transposed ? 1 : stride),
-        column_step: Int64(transposed ? stride : 1), is_bf16: precision == .bf16, is_packed: false)
+    let stride = Int64(stride ?? (transposed ? rows : columns))
+    return onednn_matrix(
+        rows: Int64(rows), columns: Int64(columns), row_step: transposed ? 1 : stride,
+        column_step: transposed ? stride : 1, is_bf16: precision == .bf16, is_packed: false)
 }

@@ -36,11 +36,11 @@ package final class PackedOperand: @unchecked Sendable {
         try memory.grow(&words, to: needed, .operands)
     }
 
-    /// Packs b[K, N], rows `stride` apart; with `transposed` it is stored as [N, K].
+    /// Packs b[K, N]; with `transposed` it is stored as [N, K].
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     func pack<E: ActivationElement>(
-        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, stride: Int, transposed: Bool, _ pool: ThreadPool
+        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, transposed: Bool, _ pool: ThreadPool
     ) {
         let rows = Self.wordRows(inner: K, E.precision)
         let panelWords = rows * Self.panelWidth
@@ -50,14 +50,14 @@ package final class PackedOperand: @unchecked Sendable {
                 for panel in panels {
                     let first = panel * Self.panelWidth
                     Packing.transposedWords(
-                        b + first * stride, rows: min(Self.panelWidth, N - first), stride: stride, columns: K,
+                        b + first * K, rows: min(Self.panelWidth, N - first), stride: K, columns: K,
                         padded: Self.panelWidth, words: rows, to: target + panel * panelWords,
                         targetStride: Self.panelWidth)
                 }
             }
         } else {
             pool.split(rows, grain: 16) { _, range in
-                for row in range { Self.packRow(b, K, N, stride, row, to: target + row * Self.panelWidth, panelWords) }
+                for row in range { Self.packRow(b, K, N, row, to: target + row * Self.panelWidth, panelWords) }
             }
         }
     }
@@ -65,18 +65,19 @@ package final class PackedOperand: @unchecked Sendable {
     /// One row of words of all panels.
     @inline(__always)
     private static func packRow<E: ActivationElement>(
-        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ stride: Int, _ row: Int, to target: UnsafeMutablePointer<UInt32>,
+        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ row: Int, to target: UnsafeMutablePointer<UInt32>,
         _ panelWords: Int
     ) {
         let isPair = E.precision == .bf16
-        let first = UnsafeRawPointer(b + (isPair ? 2 * row : row) * stride)
-        let step = stride * MemoryLayout<E>.stride
+        let k = isPair ? 2 * row : row
+        let first = UnsafeRawPointer(b + k * N)
+        let step = N * MemoryLayout<E>.stride
         var next = 0
-        if (isPair ? 2 * row + 1 : row) < K {
+        if (isPair ? k + 1 : k) < K {
             for panel in 0..<N / panelWidth {
                 let from = first + panel * panelWidth * MemoryLayout<E>.stride
                 let to = target + panel * panelWords
-                for part in Swift.stride(from: 0, to: panelWidth, by: 16) {
+                for part in stride(from: 0, to: panelWidth, by: 16) {
                     storeWords(
                         isPair
                             ? pairedRows(from, 2 * part, step)
@@ -87,9 +88,8 @@ package final class PackedOperand: @unchecked Sendable {
         }
         // The last panel where it is not whole, the last row where it has no second half, and the zeros.
         for n in next..<panels(N) * panelWidth {
-            let isInside = n < N
-            let low = isInside && (isPair ? 2 * row : row) < K ? bits(b[(isPair ? 2 * row : row) * stride + n]) : 0
-            let high = isInside && isPair && 2 * row + 1 < K ? bits(b[(2 * row + 1) * stride + n]) : 0
+            let low = n < N && k < K ? bits(b[k * N + n]) : 0
+            let high = n < N && isPair && k + 1 < K ? bits(b[(k + 1) * N + n]) : 0
             target[n / panelWidth * panelWords + n % panelWidth] = low | high << 16
         }
     }

@@ -74,18 +74,13 @@ package final class ThreadPool: @unchecked Sendable {
     package func split(_ count: Int, grain: Int = 1, _ body: (Int, Range<Int>) -> Void) {
         if threadCount == 1 { return body(0, 0..<count) }
         run { thread in
-            let range = share(of: count, grain: grain, thread: thread)
+            let range = ThreadPool.share(of: count, grain: grain, part: thread, of: threadCount)
             if !range.isEmpty { body(thread, range) }
         }
     }
 
-    /// The range of 0 ..< `count` that `split` gives to a thread.
-    package func share(of count: Int, grain: Int, thread: Int) -> Range<Int> {
-        ThreadPool.share(of: count, grain: grain, part: thread, of: threadCount)
-    }
-
     /// One of `parts` ranges that 0 ..< `count` is cut into; parts without work are the last ones.
-    static func share(of count: Int, grain: Int, part: Int, of parts: Int) -> Range<Int> {
+    package static func share(of count: Int, grain: Int, part: Int, of parts: Int) -> Range<Int> {
         let grains = (count + grain - 1) / grain
         // The first parts have one grain more where they do not divide.
         func start(_ part: Int) -> Int { min(count, (grains / parts * part + min(part, grains % parts)) * grain) }
@@ -99,9 +94,7 @@ package final class ThreadPool: @unchecked Sendable {
             var spins = 0
             while generation.load(ordering: .acquiring) == seen {
                 spins += 1
-                if spins > 20_000 {
-                    sleep(until: seen)
-                }
+                if spins > 20_000 { sleep(until: seen) }
             }
             seen &+= 1
             if stopping.load(ordering: .acquiring) { return }

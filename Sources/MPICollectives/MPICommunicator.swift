@@ -22,18 +22,15 @@ package final class MPICommunicator: Communicator {
     ///   this MPI library sees one, else 70.
     package init(environment: [String: String]) throws(CollectiveError) {
         try Self.check(Activity.waiting(cmpi_init), "start", rank: 0)
-        var numbers: (rank: Int32, size: Int32) = (0, 1)
-        try Self.check(cmpi_world(&numbers.rank, &numbers.size), "start", rank: 0)
-        rank = Int(numbers.rank)
-        worldSize = Int(numbers.size)
-        try Self.check(cmpi_local(&numbers.rank, &numbers.size), "start", rank: rank)
-        localRank = Int(numbers.rank)
-        localSize = Int(numbers.size)
+        var (rank, size, localRank, localSize): (Int32, Int32, Int32, Int32) = (0, 1, 0, 1)
+        try Self.check(cmpi_ranks(&rank, &size, &localRank, &localSize), "start", rank: Int(rank))
+        (self.rank, worldSize) = (Int(rank), Int(size))
+        (self.localRank, self.localSize) = (Int(localRank), Int(localSize))
         implementation = String(cString: cmpi_version())
 
         if let problem = Self.mismatch(environment: environment, worldSize: worldSize, library: implementation) {
             _ = cmpi_finalize()
-            throw CollectiveError(operation: "start", rank: rank, reason: problem, exitCode: .ranksDisagree)
+            throw CollectiveError(operation: "start", rank: self.rank, reason: problem, exitCode: .ranksDisagree)
         }
     }
 
@@ -128,7 +125,8 @@ package final class MPICommunicator: Communicator {
     private static func check(_ code: Int32, _ operation: String, rank: Int) throws(CollectiveError) {
         guard code != 0 else { return }
         throw CollectiveError(
-            operation: operation, rank: rank, code: code, reason: String(cString: cmpi_error_string(code)),
+            operation: operation, rank: rank,
+            reason: String(cString: cmpi_error_string(code)) + (code > 0 ? " (MPI code \(code))" : ""),
             exitCode: operation == "start" ? .internalError : .peerLost)
     }
 

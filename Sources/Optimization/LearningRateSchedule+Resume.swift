@@ -10,27 +10,16 @@ package enum ScheduleChange: Equatable, Sendable {
     case rewarm(steps: Int)
 }
 
-/// The schedule that a resumed run goes on with.
-package struct ResumedSchedule: Equatable, Sendable {
-    /// Positioned at the saved step.
-    package let scheduler: LearningRateScheduler
-    /// The rate that the saved run would have used next.
-    package let savedRate: Double
-    /// The rate that this run uses next: the same bits unless a change was asked for.
-    package var rate: Double { scheduler.learningRate }
-    /// True when the next rate is another one; the caller prints `savedRate` → `rate`.
-    package var jumps: Bool { rate.bitPattern != savedRate.bitPattern }
-}
-
 extension LearningRateSchedule {
-    /// Decides how a run that asks for this schedule goes on from a saved state.
+    /// Decides how a run that asks for this schedule goes on from a saved state: at the saved step, with the saved rate,
+    /// bit for bit, unless a change was asked for.
     ///
     /// The saved state is verified first. When the flags define the saved schedule, the saved one is used, its second
     /// warm-up included, whatever `change` allows: a restart loop that repeats the flags of an extended or rewarmed
     /// run does not extend or rewarm it once more. Throws 64 naming each difference that `change` does not
     /// cover.
     package func resuming(_ saved: SchedulerState, change: ScheduleChange = .none) throws(ExitError)
-        -> ResumedSchedule
+        -> LearningRateScheduler
     {
         try saved.verify()
         let differences = zip(saved.schedule.options, options).filter { $0.value != $1.value }
@@ -63,8 +52,7 @@ extension LearningRateSchedule {
                 "the checkpoint has another learning-rate schedule (\(shown.joined(separator: "; "))); use the saved "
                     + "values, or ask for the change with --extend-schedule (new --steps only) or --rewarm N")
         }
-        return ResumedSchedule(
-            scheduler: LearningRateScheduler(schedule: schedule, step: saved.step), savedRate: saved.nextLearningRate)
+        return LearningRateScheduler(schedule: schedule, step: saved.step)
     }
 
     /// The same curve with another end or second warm-up.

@@ -60,6 +60,8 @@ package struct BPETrainer: Sendable {
 
     /// The special tokens with their ids. Their text trains nothing.
     var addedTokens: [Tokenizer.AddedToken] {
-        specialTokens.enumerated().map { .init(id: Int32($0), content: Array($1.utf8), isSpecial: true) }
+        specialTokens.enumerated().map {
+            .init(id: Int32($0), content: Array($1.utf8), isSpecial: true, isNormalized: false)
+        }
     }
 }

@@ -20,8 +20,9 @@ struct ContentHash {
         self.lanes = lanes
     }
 
-    /// Adds bytes.
-    mutating func update(_ bytes: Span<UInt8>) {
+    /// Adds bytes. (Not inlined: Swift 6.3's optimiser crashes on the span of a call's result.)
+    @inline(never)
+    mutating func update(_ bytes: [UInt8]) {
         length += bytes.count
         var start = 0
         if !tail.isEmpty {
@@ -35,18 +36,12 @@ struct ContentHash {
             tail.removeAll(keepingCapacity: true)
         }
         let end = start + (bytes.count - start) / 32 * 32
-        absorb(bytes, start..<end)
-        for index in end..<bytes.count { tail.append(bytes[index]) }
+        absorb(bytes.span, start..<end)
+        tail += bytes[end...]
     }
-
-    /// Adds bytes. (Not inlined: Swift 6.3's optimiser crashes on the span of a call's result.)
-    @inline(never)
-    mutating func update(_ bytes: [UInt8]) { update(bytes.span) }
 
     /// Adds a number.
-    mutating func update(number: Int) {
-        update(littleEndian(number, 8))
-    }
+    mutating func update(number: Int) { update(littleEndian(number, 8)) }
 
     /// The hash of everything added so far.
     var value: UInt64 {

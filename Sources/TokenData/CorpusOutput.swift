@@ -69,9 +69,11 @@ package struct CorpusOutput: Sendable {
     /// Removes a hidden file if it is still there.
     func discard(_ name: String) { _ = try? partial(name) }
 
-    /// Gives a file its name.
-    func publish(_ name: String) throws {
-        try fileSystem.rename(path.appending(".\(name).partial"), to: path.appending(name), .plain)
+    /// Gives a file its name; returns its path.
+    @discardableResult
+    func publish(_ name: String) throws -> FilePath {
+        try fileSystem.rename(hidden(name), to: path.appending(name), .plain)
+        return path.appending(name)
     }
 
     /// Puts the folder on the disk; returns a warning where its file system cannot do that.
@@ -79,11 +81,13 @@ package struct CorpusOutput: Sendable {
         try fileSystem.synchronizeDirectory(path).map { "\($0): a power cut may lose the new corpus" }
     }
 
-    /// A hidden name, at which nothing is.
+    /// Where a file stands until it has its name.
+    func hidden(_ name: String) -> FilePath { path.appending(".\(name).partial") }
+
+    /// The same path, at which nothing is.
     private func partial(_ name: String) throws -> FilePath {
-        let path = path.appending(".\(name).partial")
-        do { try fileSystem.removeFile(path) } catch { if !error.isNotFound { throw error } }
-        return path
+        do { try fileSystem.removeFile(hidden(name)) } catch { if !error.isNotFound { throw error } }
+        return hidden(name)
     }
 
     /// Removes the files of an earlier corpus, `tokenizer.json` first: without it the folder does not count as whole.

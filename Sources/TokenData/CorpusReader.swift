@@ -20,7 +20,6 @@ struct CorpusReader {
     private var segment = 0
     private var file: InputFile?
     private var position = 0
-    private var isFirst = true
     private var rest: [UInt8] = []
 
     /// - Parameter canCut: false to give every segment as one piece.
@@ -44,15 +43,10 @@ struct CorpusReader {
     private mutating func nextPiece() throws -> TextPiece? {
         guard segment < segments.count else { return nil }
         let current = segments[segment]
-        let file: InputFile
-        if let open = self.file {
-            file = open
-        } else {
-            file = try documents[current.document].open()
-            self.file = file
-            position = current.range.lowerBound
-            isFirst = true
-        }
+        if self.file == nil { position = current.range.lowerBound }
+        let isFirst = position == current.range.lowerBound
+        let file = try self.file ?? documents[current.document].open()
+        self.file = file
         var piece = rest
         rest = []
         while true {
@@ -75,7 +69,6 @@ struct CorpusReader {
                 break
             }
         }
-        defer { isFirst = false }
         return TextPiece(bytes: piece, startsDocument: isFirst, isValidation: current.isValidation)
     }
 }

@@ -110,9 +110,6 @@ package struct CorpusTokenizer: Sendable {
     /// The usual context: with fewer tokens there is nothing to evaluate.
     private static let fewTokens = 256
 
-    /// Bytes that are read at once, shared by the threads.
-    private var batchLength: Int { 4 * threads * CorpusReader.pieceLength }
-
     /// Reads segments piece by piece, works on each on some thread, and hands the results on in their order.
     private func work<Result: Sendable>(
         through segments: [CorpusSegment], canCut: Bool = true, progress: (Double) -> Void,
@@ -122,7 +119,8 @@ package struct CorpusTokenizer: Sendable {
         var reader = CorpusReader(source.documents, segments, canCut: canCut)
         var done = 0
         while true {
-            let pieces = try reader.nextPieces(byteCount: batchLength)
+            // Each thread has about four to do.
+            let pieces = try reader.nextPieces(byteCount: 4 * threads * CorpusReader.pieceLength)
             if pieces.isEmpty { return }
             let results = parallelMap(pieces.count, threads: threads) { index in
                 let bytes = pieces[index].bytes
@@ -147,7 +145,7 @@ package struct CorpusTokenizer: Sendable {
         } then: { _, _ in
         }
         var words = WordCounts()
-        for table in tables.drain() { words.merge(table) }
+        for table in tables.elements { words.merge(table) }
         return try trainer.train(words) { progress(.merging, Double($0) / Double(trainer.vocabularySize)) }
     }
 
@@ -157,9 +155,8 @@ package struct CorpusTokenizer: Sendable {
         validation: TokenShardWriter, _ progress: (Phase, Double) -> Void
     ) throws -> Int {
         let encoders = Pool { TokenEncoder(tokenizer) }
-        let canCut = TokenEncoder(tokenizer).canCutText
         var marks = 0
-        try work(through: segments, canCut: canCut) {
+        try work(through: segments, canCut: TokenEncoder(tokenizer).canCutText) {
             progress(.encoding, $0)
         } _: { text in
             var ids: [Int32] = []

@@ -8,7 +8,7 @@ struct PairTable: Sendable {
     private static let empty = UInt64.max
 
     /// An empty table with room for `capacity` pairs.
-    init(capacity: Int = 0) {
+    init(capacity: Int) {
         var bits = 6
         while (1 << bits) < capacity * 2 { bits += 1 }
         keys = [UInt64](repeating: Self.empty, count: 1 << bits)

@@ -34,11 +34,6 @@ final class Pool<Element: Sendable>: Sendable {
         return result
     }
 
-    /// Takes all the objects out.
-    func drain() -> [Element] {
-        free.withLock { elements in
-            defer { elements = [] }
-            return elements
-        }
-    }
+    /// The objects that are not lent.
+    var elements: [Element] { free.withLock { $0 } }
 }

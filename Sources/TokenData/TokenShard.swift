@@ -98,9 +98,7 @@ package final class TokenShard: Sendable {
     /// Copies tokens from `start` on into `range` of `tokens`.
     ///
     /// - Throws: exit code 65 where the file has changed since it was opened.
-    package func copyTokens(
-        from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>
-    ) throws {
+    package func copyTokens(from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>) throws {
         precondition(start >= 0 && start + range.count <= tokenCount)
         var raw = tokens.mutableBytes
         if tokenWidth == 4 {

@@ -7,19 +7,20 @@ import Basics
 package final class TokenShardWriter {
     /// Tokens that have been appended.
     package private(set) var tokenCount = 0
+    /// Tokens in one file at most.
+    package let shardTokenLimit: Int
 
-    private let directory: FilePath
+    private let output: CorpusOutput
     private let prefix: String
     private let vocabularySize: Int
     private let tokenizer: TokenizerIdentity?
     private let width: Int
-    private let shardTokenLimit: Int
-    private let fileSystem: any FileSystem
     private var file: OutputFile?
     private var tokensInShard = 0
     private var buffer: [UInt8] = []
     private var filled = 0
-    private var temporaryPaths: [FilePath] = []
+    /// Of the files that still have hidden names.
+    private var names: [String] = []
     private static let bufferSize = 4 << 20
 
     /// - Parameters:
@@ -33,19 +34,15 @@ package final class TokenShardWriter {
         shardTokenLimit: Int = 100_000_000, fileSystem: any FileSystem = LocalFileSystem()
     ) {
         precondition((1...Int(Int32.max)).contains(shardTokenLimit))
-        self.directory = directory
+        output = CorpusOutput(path: directory, fileSystem: fileSystem)
         self.prefix = prefix
         self.vocabularySize = vocabularySize
         self.tokenizer = tokenizer
         self.shardTokenLimit = shardTokenLimit
-        self.fileSystem = fileSystem
         width = ShardFormat.width(vocabularySize: vocabularySize)
     }
 
-    deinit { for path in temporaryPaths { try? fileSystem.removeFile(path) } }
-
-    /// A shard's name.
-    static func name(_ prefix: String, _ index: Int) -> String { "\(prefix)_\(padded("\(index)", to: 6)).bin" }
+    deinit { names.forEach(output.discard) }
 
     /// Appends tokens; each is 0 ..< vocabularySize.
     ///
@@ -81,9 +78,9 @@ package final class TokenShardWriter {
     }
 
     private func openShard() throws {
-        let path = directory.appending(".\(Self.name(prefix, temporaryPaths.count)).partial")
-        let file = try OutputFile(creating: path, fileSystem: fileSystem)
-        temporaryPaths.append(path)
+        let name = "\(prefix)_\(padded("\(names.count)", to: 6)).bin"
+        let file = try OutputFile(creating: output.hidden(name), fileSystem: output.fileSystem)
+        names.append(name)
         self.file = file
         tokensInShard = 0
         if buffer.isEmpty { buffer = [UInt8](repeating: 0, count: Self.bufferSize) }
@@ -115,13 +112,8 @@ package final class TokenShardWriter {
     /// Gives the finished files their names and returns their paths; the caller syncs the directory.
     package func publish() throws -> [FilePath] {
         try finish()
-        var paths: [FilePath] = []
-        for (index, temporary) in temporaryPaths.enumerated() {
-            let path = directory.appending(Self.name(prefix, index))
-            try fileSystem.rename(temporary, to: path, .plain)
-            paths.append(path)
-        }
-        temporaryPaths = []
+        let paths = try names.map { try output.publish($0) }
+        names = []
         return paths
     }
 }

@@ -7,20 +7,16 @@ extension TokenStream {
     /// Reads all shards once and checks that every id is below `vocabularySize`.
     ///
     /// - Throws: exit code 65 with the first bad id: its shard, its place and the vocabulary.
-    package func validateTokenIDs(
-        vocabularySize: Int, threads: Int = Machine().usableThreads
-    ) throws {
-        var blocks: [(shard: TokenShard, start: Int, count: Int)] = []
-        for shard in shards where !(shard.tokenWidth == 2 && vocabularySize >= 65536) {
-            for start in stride(from: 0, to: shard.tokenCount, by: Self.blockLength) {
-                blocks.append((shard, start, min(Self.blockLength, shard.tokenCount - start)))
+    package func validateTokenIDs(vocabularySize: Int, threads: Int = Machine().usableThreads) throws {
+        let blocks = shards.filter { !($0.tokenWidth == 2 && vocabularySize >= 65536) }.flatMap { shard in
+            stride(from: 0, to: shard.tokenCount, by: Self.blockLength).map { start in
+                (shard: shard, start: start, count: min(Self.blockLength, shard.tokenCount - start))
             }
         }
-        let scanned = blocks
         let buffers = Pool { [Int32](repeating: 0, count: Self.blockLength) }
-        let failures = parallelMap(scanned.count, threads: threads) { index -> (any Error)? in
+        let failures = parallelMap(blocks.count, threads: threads) { index -> (any Error)? in
             buffers.with { buffer in
-                let (shard, start, count) = scanned[index]
+                let (shard, start, count) = blocks[index]
                 var tokens = buffer.mutableSpan
                 do {
                     try shard.copyTokens(from: start, into: &tokens, 0..<count)

@@ -19,19 +19,14 @@ package struct TokenStream: Sendable {
     /// - Throws: exit code 66 for a shard that is missing, 65 for one that is broken.
     package init(paths: [FilePath], vocabularySize: Int? = nil) throws {
         let open = OpenShards()
-        var shards: [TokenShard] = []
-        var starts: [Int] = []
+        shards = try paths.map { try TokenShard(path: $0, open: open) }
         var total = 0
-        for path in paths {
-            let shard = try TokenShard(path: path, open: open)
-            starts.append(total)
-            total += shard.tokenCount
-            shards.append(shard)
+        starts = shards.map { shard in
+            defer { total += shard.tokenCount }
+            return total
         }
-        self.shards = shards
-        self.starts = starts
-        self.vocabularySize = vocabularySize
         tokenCount = total
+        self.vocabularySize = vocabularySize
     }
 
     /// The shards that a pattern such as `data/train_*.bin` means: see `FilePath.matches`.
@@ -90,9 +85,7 @@ package struct TokenStream: Sendable {
     /// Copies tokens from stream position `start` on into `range` of `tokens`, across shards.
     ///
     /// - Throws: as `copySequence`.
-    package func copyTokens(
-        from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>
-    ) throws {
+    package func copyTokens(from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>) throws {
         precondition(start >= 0 && start + range.count <= tokenCount)
         var done = 0
         var shard = shardIndex(at: start)
@@ -109,9 +102,7 @@ package struct TokenStream: Sendable {
         }
     }
 
-    private func check(
-        _ tokens: Span<Int32>, _ range: Range<Int>, _ shard: Int, _ offset: Int
-    ) throws {
+    private func check(_ tokens: Span<Int32>, _ range: Range<Int>, _ shard: Int, _ offset: Int) throws {
         guard let vocabularySize else { return }
         for index in range {
             // As unsigned: an id of 2³¹ or more in a wide shard is too large, not negative.

@@ -66,12 +66,12 @@ extension Tokenizer {
             pairs.append(pair)
         }
         let mark = Array(Self.endOfText.utf8)
-        let special = tokens.first { $0.form == mark }.map {
-            AddedToken(id: Int32(clamping: $0.id), content: mark, isSpecial: true)
+        let special = tokens.filter { $0.form == mark }.map {
+            AddedToken(id: Int32(clamping: $0.id), content: mark, isSpecial: true, isNormalized: false)
         }
         try self.init(
             TokenizerParts(
-                vocabulary: tokens, merges: pairs, added: special.map { [$0] } ?? [],
+                vocabulary: tokens, merges: pairs, added: special,
                 source: folder.appending("vocab.json").shown, mergesSource: path))
     }
 }

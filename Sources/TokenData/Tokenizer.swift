@@ -15,13 +15,6 @@ package struct Tokenizer: Sendable {
         package let isSpecial: Bool
         /// Whether it is looked for only between the tokens that are not.
         package let isNormalized: Bool
-
-        package init(id: Int32, content: [UInt8], isSpecial: Bool, isNormalized: Bool? = nil) {
-            self.id = id
-            self.content = content
-            self.isSpecial = isSpecial
-            self.isNormalized = isNormalized ?? !isSpecial
-        }
     }
 
     /// The text of the token that stands before each document.
@@ -45,8 +38,8 @@ package struct Tokenizer: Sendable {
     /// The file's form of each id's token, or nil for ids that only `addedTokens` has (and for gaps).
     package let printableForms: [[UInt8]?]
     /// The raw bytes of all tokens, one after the other, and where each id's end.
-    private let tokenBytes: [UInt8]
-    private let tokenEnds: [Int]
+    private var tokenBytes: [UInt8] = []
+    private var tokenEnds: [Int] = []
     let splitter: PreTokenizer
 
     /// A tokenizer from a file's parts, which are checked against each other.
@@ -64,16 +57,12 @@ package struct Tokenizer: Sendable {
         let mark = Array(Self.endOfText.utf8)
         endOfTextID = addedTokens.first { $0.content == mark }?.id ?? vocabulary.id(of: mark)
 
-        var bytes: [UInt8] = []
-        var ends: [Int] = []
-        ends.reserveCapacity(size)
+        tokenEnds.reserveCapacity(size)
         let addedContents = Dictionary(uniqueKeysWithValues: addedTokens.map { (Int($0.id), $0.content) })
         for (id, form) in vocabulary.forms.enumerated() {
-            bytes += addedContents[id] ?? form.map { ByteAlphabet.raw($0) ?? $0 } ?? []
-            ends.append(bytes.count)
+            tokenBytes += addedContents[id] ?? form.map { ByteAlphabet.raw($0) ?? $0 } ?? []
+            tokenEnds.append(tokenBytes.count)
         }
-        tokenBytes = bytes
-        tokenEnds = ends
     }
 
     /// The raw bytes of a token; empty for an id that the vocabulary lacks.

@@ -28,10 +28,9 @@ struct TokenizerFile {
         guard let vocabulary = model.member("vocab"), let list = model.member("merges")?.elements else {
             throw bad("has a model without \"vocab\" and \"merges\"")
         }
-        var merges: [(left: [UInt8], right: [UInt8])] = []
-        for (rank, item) in list.enumerated() {
+        let merges = try list.enumerated().map { rank, item throws(ExitError) in
             guard let pair = Self.pair(item) else { throw bad("has merge \(rank), which is not a pair of tokens") }
-            merges.append(pair)
+            return pair
         }
         return try Tokenizer(
             TokenizerParts(
@@ -129,37 +128,31 @@ struct TokenizerFile {
 
     private func tokens(_ vocabulary: JSON) throws(ExitError) -> [(form: [UInt8], id: Int)] {
         guard let members = vocabulary.members else { throw bad("has a vocabulary that is not an object") }
-        var result: [(form: [UInt8], id: Int)] = []
-        result.reserveCapacity(members.count)
-        for (form, value) in members {
+        return try members.map { form, value throws(ExitError) in
             guard let id = value.int, id >= 0 else {
                 throw bad("has token \(shown(form)) without a whole-number id from 0 on (\(value.source))")
             }
-            result.append((form, id))
+            return (form, id)
         }
-        return result
     }
 
     private func addedTokens() throws(ExitError) -> [Tokenizer.AddedToken] {
         guard let list = json.member("added_tokens") else { return [] }
         guard let items = list.elements else { throw bad("has added_tokens that are no list") }
-        var tokens: [Tokenizer.AddedToken] = []
-        for item in items {
+        return try items.map { item throws(ExitError) in
             guard let id = item.member("id")?.integer(Int32.self), id >= 0, id < Tokenizer.maximumID,
                 let content = item.member("content")?.bytes
             else {
                 throw bad("has an added token without a usable id and content: \(item.source)")
             }
-            let isSpecial = item.flag("special", default: false)
-            let token = Tokenizer.AddedToken(
-                id: id, content: content, isSpecial: isSpecial,
-                isNormalized: item.flag("normalized", default: !isSpecial))
             if let flag = item.unsupportedFlag {
                 throw bad("has added token \(shown(content)) with \(flag) true, which Swiftlet does not support")
             }
-            tokens.append(token)
+            let isSpecial = item.flag("special", default: false)
+            return Tokenizer.AddedToken(
+                id: id, content: content, isSpecial: isSpecial,
+                isNormalized: item.flag("normalized", default: !isSpecial))
         }
-        return tokens
     }
 
     /// A merge in either form: an array of two strings, or one string with a space between.

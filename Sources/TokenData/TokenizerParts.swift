@@ -58,14 +58,12 @@ struct TokenizerParts {
 
     /// The ids of the 256 bytes.
     func byteIDs(_ names: Names) throws(ExitError) -> [Int32] {
-        var ids: [Int32] = []
-        for byte in UInt8.min...UInt8.max {
+        try (UInt8.min...UInt8.max).map { byte throws(ExitError) in
             guard let id = names.id(of: ByteAlphabet.printable([byte])) else {
                 throw bad("has no token for byte \(byte); Swiftlet needs a byte-level vocabulary with all 256 bytes")
             }
-            ids.append(id)
+            return id
         }
-        return ids
     }
 
     /// The merges as pairs of ids, and the table that gives a pair's rank and its merged id.
@@ -73,9 +71,7 @@ struct TokenizerParts {
         _ names: Names
     ) throws(ExitError) -> (pairs: [(left: Int32, right: Int32)], table: PairTable) {
         var table = PairTable(capacity: merges.count)
-        var pairs: [(left: Int32, right: Int32)] = []
-        pairs.reserveCapacity(merges.count)
-        for (rank, merge) in merges.enumerated() {
+        let pairs = try merges.enumerated().map { rank, merge throws(ExitError) in
             let shown = "\(shown(merge.left)) + \(shown(merge.right))"
             guard let left = names.id(of: merge.left), let right = names.id(of: merge.right),
                 let whole = names.id(of: merge.left + merge.right)
@@ -86,7 +82,7 @@ struct TokenizerParts {
             guard table.insert(value, forNew: PairTable.key(left, right)).isNew else {
                 throw bad("has merge \(shown) twice", merges: true)
             }
-            pairs.append((left, right))
+            return (left: left, right: right)
         }
         return (pairs, table)
     }

@@ -16,11 +16,6 @@ extension ParameterLayout {
             }
         }
     }
-
-    /// The tensors of an arena, to be checked against a file.
-    func expected(prefix: String = "") -> [ExpectedTensor] {
-        parameters.map { (prefix + $0.name, $0.shape) }
-    }
 }
 
 enum MomentPrefix {
@@ -29,12 +24,14 @@ enum MomentPrefix {
 }
 
 extension Checkpoint {
-    /// Reads weights and moments into their arenas; refuses values that are not finite.
+    /// Reads weights, checked by `ResumePoint.requireFit`, and moments into their arenas; refuses values that are not
+    /// finite.
     func readTensors(_ model: any LanguageModel, _ optimizer: AdamW) throws {
         let layout = model.layout
-        try self.model.check(layout.expected())
         try self.optimizer.check(
-            layout.expected(prefix: MomentPrefix.first) + layout.expected(prefix: MomentPrefix.second))
+            [MomentPrefix.first, MomentPrefix.second].flatMap { prefix in
+                layout.parameters.map { (name: prefix + $0.name, shape: $0.shape) }
+            })
         try self.model.read(into: model.weights, layout, prefix: "")
         try self.optimizer.read(into: optimizer.firstMoments, layout, prefix: MomentPrefix.first)
         try self.optimizer.read(into: optimizer.secondMoments, layout, prefix: MomentPrefix.second)

@@ -106,7 +106,7 @@ extension SavedModel {
 }
 
 /// The largest size from 1 to below `limit` that fits, where all smaller ones do too.
-private func largestSize(below limit: Int, _ fits: (Int) throws -> Bool) rethrows -> Int? {
+package func largestSize(below limit: Int, _ fits: (Int) throws -> Bool) rethrows -> Int? {
     var (fitting, tooLarge) = (0, limit)
     while tooLarge - fitting > 1 {
         let middle = fitting + (tooLarge - fitting) / 2

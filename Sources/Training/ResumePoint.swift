@@ -37,11 +37,12 @@ struct ResumePoint {
         let change: ScheduleChange =
             configuration.rewarm.map { .rewarm(steps: $0) } ?? (configuration.extendSchedule ? .extend : .none)
         let resumed = try communicator.agreeing { try asked.resuming(state.scheduler, change: change) }
-        reporter.line("resumed from \(name), learning rate \(rateText(resumed.rate))")
-        if resumed.jumps {
-            reporter.line("learning rate changes with the new schedule: \(resumed.savedRate) → \(resumed.rate)")
+        let (saved, rate) = (state.scheduler.nextLearningRate, resumed.learningRate)
+        reporter.line("resumed from \(name), learning rate \(rateText(rate))")
+        if rate.bitPattern != saved.bitPattern {
+            reporter.line("learning rate changes with the new schedule: \(saved) → \(rate)")
         }
-        return resumed.scheduler
+        return resumed
     }
 
     /// The checkpoint's name, for messages.

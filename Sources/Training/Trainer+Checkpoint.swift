@@ -83,7 +83,6 @@ extension Trainer {
     private var state: TrainerState {
         let plan = setup.loader.plan
         let position = step * plan.globalBatch
-        let constants = optimizer.hyperparameters
         var state = TrainerState(scheduler: scheduler.state)
         state.swiftletVersion = SwiftletVersion.current
         state.step = step
@@ -95,10 +94,7 @@ extension Trainer {
         state.contextLength = model.configuration.contextLength
         state.globalBatch = plan.globalBatch
         state.microBatch = plan.microBatch
-        state.optimizer.beta1 = constants.beta1
-        state.optimizer.beta2 = constants.beta2
-        state.optimizer.epsilon = constants.epsilon
-        state.optimizer.weightDecay = constants.weightDecay
+        state.optimizer.hyperparameters = optimizer.hyperparameters
         state.optimizer.gradientClip = configuration.gradClip
         state.optimizer.step = optimizer.step
         state.precision = model.precision.rawValue

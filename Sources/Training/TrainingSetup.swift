@@ -120,8 +120,7 @@ struct TrainingSetup {
         }
         memoryPlan = try communicator.agreeing {
             try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) {
-                microBatch, memory in
-                _ = try makeParts(try loader.plan.with(microBatch: microBatch), memory)
+                _ = try makeParts(loader.plan.with(microBatch: $0), $1)
             }
         }
         parts = try communicator.agreeing { try makeParts(loader.plan, Memory()) }
@@ -143,7 +142,9 @@ struct TrainingSetup {
         self.evaluator = evaluator
         self.compute = compute
         runDirectory = directory
-        try communicator.agreeing { try directory?.writeConfiguration(configuration.json) }
+        // Every option with its value, in the order of the command line.
+        let json = OptionList(configuration.values).json.pretty + [0x0A]
+        try communicator.agreeing { try directory?.writeConfiguration(json) }
         if let warning = metricsLog?.warning { reporter.warning(warning) }
         if let advice = threadPlan.advice { reporter.warning(advice) }
         if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
@@ -171,18 +172,17 @@ struct TrainingSetup {
         communicator: any Communicator, reporter: any Reporter
     ) throws -> Precision {
         // At a resume this is what the run began with.
-        if let wanted = configuration.precision {
-            try communicator.agreeing { try wanted.requireInstructions() }
-            return wanted
+        var precision = configuration.precision ?? .fp32
+        if configuration.precision == nil {
+            let measured = try communicator.fromRankZero {
+                let choice = try PrecisionChoice(compute, width: width)
+                reporter.line(choice.reason)
+                return Array(choice.precision.rawValue.utf8)
+            }
+            precision = Precision(rawValue: String(decoding: measured, as: UTF8.self)) ?? .fp32
         }
-        let measured = try communicator.fromRankZero {
-            let choice = try PrecisionChoice(compute, width: width)
-            reporter.line(choice.reason)
-            return Array(choice.precision.rawValue.utf8)
-        }
-        let choice = Precision(rawValue: String(decoding: measured, as: UTF8.self)) ?? .fp32
-        try communicator.agreeing { try choice.requireInstructions() }
-        return choice
+        try communicator.agreeing { try precision.requireInstructions() }
+        return precision
     }
 }
 
@@ -239,18 +239,6 @@ extension TokenStream {
         var stream = self
         stream.vocabularySize = shape.vocabularySize
         return stream
-    }
-}
-
-extension TrainingConfiguration {
-    /// `config.json` of a run directory: every option with its value, in the order of the command line.
-    var json: [UInt8] { OptionList(values).json.pretty + [0x0A] }
-}
-
-extension OptionList {
-    init(_ values: [(name: String, value: String)]) {
-        self.init()
-        for (name, value) in values { set(name, value) }
     }
 }
 

@@ -12,7 +12,7 @@ extension GPT {
             let rows = rowRange(block.rows)
             timed(.crossEntropy) {
                 CrossEntropy.loss(
-                    pool, logits: logits, stride: configuration.vocabularySize, targets: targets[block.rows],
+                    pool, logits: logits, targets: targets[block.rows],
                     losses: a.losses[block.rows], vocabulary: configuration.vocabularySize, scratch: a.powers.all,
                     writesGradient: gradients != nil)
             }

@@ -24,12 +24,12 @@ package final class Generator {
     package init(
         _ configuration: GPTConfiguration, compute: Compute, memory: Memory = Memory()
     ) throws(KernelError) {
-        var caches: [(keys: Buffer<Float>, values: Buffer<Float>)] = []
         func cache() throws(KernelError) -> Buffer<Float> {
             try memory.buffer(.activations, configuration.contextLength, configuration.embeddingSize)
         }
-        for _ in 0..<configuration.layerCount { caches.append((try cache(), try cache())) }
-        self.caches = caches
+        caches = try (0..<configuration.layerCount).map { _ throws(KernelError) in
+            (keys: try cache(), values: try cache())
+        }
         scores = try memory.buffer(.activations, (configuration.contextLength + 15) / 16 * 16)
         model = try GPT(configuration, microBatch: 1, context: 1, compute: compute, training: false, memory: memory)
     }

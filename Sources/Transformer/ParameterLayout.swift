@@ -55,26 +55,36 @@ package struct ParameterLayout: Sendable, Equatable {
         let c = configuration.embeddingSize
         // GPT-2 scales what is added to the residual stream by the number of additions.
         let residual = 0.02 / (2 * Float(configuration.layerCount)).squareRoot()
-        var builder = Builder()
-        tokenEmbedding = builder.add("wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
-        positionEmbedding = builder.add(
-            "wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
-        var blocks: [Block] = []
-        for layer in 0..<configuration.layerCount {
-            let h = "h.\(layer)"
-            blocks.append(
-                Block(
-                    norm1: builder.norm("\(h).ln_1", c),
-                    queryKeyValue: builder.linear("\(h).attn.c_attn", c, 3 * c, 0.02),
-                    attentionProjection: builder.linear("\(h).attn.c_proj", c, c, residual),
-                    norm2: builder.norm("\(h).ln_2", c),
-                    expansion: builder.linear("\(h).mlp.c_fc", c, 4 * c, 0.02),
-                    contraction: builder.linear("\(h).mlp.c_proj", 4 * c, c, residual)))
+        var parameters: [Parameter] = []
+        var end = 0
+        func add(_ name: String, _ shape: [Int], _ initialization: Initialization) -> Int {
+            parameters.append(
+                Parameter(name: "transformer." + name, shape: shape, offset: end, initialization: initialization))
+            end += (shape.reduce(1, *) + 15) / 16 * 16
+            return parameters.count - 1
         }
-        self.blocks = blocks
-        finalNorm = builder.norm("ln_f", c)
-        parameters = builder.parameters
-        count = builder.end
+        func norm(_ name: String) -> Slots {
+            Slots(weight: add(name + ".weight", [c], .ones), bias: add(name + ".bias", [c], .zeros))
+        }
+        func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> Slots {
+            Slots(
+                weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
+                bias: add(name + ".bias", [output], .zeros))
+        }
+        tokenEmbedding = add("wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
+        positionEmbedding = add("wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
+        blocks = (0..<configuration.layerCount).map { layer in
+            Block(
+                norm1: norm("h.\(layer).ln_1"),
+                queryKeyValue: linear("h.\(layer).attn.c_attn", c, 3 * c, 0.02),
+                attentionProjection: linear("h.\(layer).attn.c_proj", c, c, residual),
+                norm2: norm("h.\(layer).ln_2"),
+                expansion: linear("h.\(layer).mlp.c_fc", c, 4 * c, 0.02),
+                contraction: linear("h.\(layer).mlp.c_proj", 4 * c, c, residual))
+        }
+        finalNorm = norm("ln_f")
+        self.parameters = parameters
+        count = end
     }
 
     /// Neighbouring tensors that all decay or all do not, merged: AdamW runs once over each.
@@ -89,27 +99,5 @@ package struct ParameterLayout: Sendable, Equatable {
             }
         }
         return ranges
-    }
-
-    private struct Builder {
-        var parameters: [Parameter] = []
-        var end = 0
-
-        mutating func add(_ name: String, _ shape: [Int], _ initialization: Initialization) -> Int {
-            parameters.append(
-                Parameter(name: "transformer." + name, shape: shape, offset: end, initialization: initialization))
-            end += (shape.reduce(1, *) + 15) / 16 * 16
-            return parameters.count - 1
-        }
-
-        mutating func norm(_ name: String, _ width: Int) -> Slots {
-            Slots(weight: add(name + ".weight", [width], .ones), bias: add(name + ".bias", [width], .zeros))
-        }
-
-        mutating func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> Slots {
-            Slots(
-                weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
-                bias: add(name + ".bias", [output], .zeros))
-        }
     }
 }

@@ -50,17 +50,15 @@ struct Products {
         // The embedding is packed once for all blocks, in the order of each product.
         let logitsOperand = try PackedOperand(workspace)
         let gradientOperand = try PackedOperand(workspace)
-        var head: [Head] = []
-        for block in Self.headBlocks(rows: rows) {
+        head = try Self.headBlocks(rows: rows).map { block throws(KernelError) in
             let count = block.count
             let first = block.lowerBound == 0
             let linear = Linear(
                 name: .head, forward: try product(.bTransposed, count, c, vocabulary, operand: logitsOperand),
                 inputGradient: training ? try product(.plain, count, vocabulary, c, operand: gradientOperand) : nil,
                 weightGradient: training ? try product(.aTransposed, vocabulary, count, c, accumulates: !first) : nil)
-            head.append((block, linear))
+            return (rows: block, products: linear)
         }
-        self.head = head
     }
 
     /// How the head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.

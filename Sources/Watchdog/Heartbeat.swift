@@ -51,15 +51,14 @@ package struct Heartbeat: Equatable {
             let section = Activity.Section(rawValue: UInt8(truncatingIfNeeded: words[7])),
             let farewell = Farewell(rawValue: words[7] >> 10)
         else { return nil }
-        sender = Int(words[3] >> 32)
-        self.receiver = Int(words[3] & 0xFFFF_FFFF)
-        guard self.receiver == receiver, sender != receiver, sender < worldSize else { return nil }
-        number = words[4]
-        state = Activity.State(
+        let sender = Int(words[3] >> 32)
+        guard Int(words[3] & 0xFFFF_FFFF) == receiver, sender != receiver, sender < worldSize else { return nil }
+        let state = Activity.State(
             section: section, step: Int(Int64(bitPattern: words[5])), bucket: Int(Int64(bitPattern: words[6])),
             isWaiting: words[7] & 1 << 8 != 0)
-        isOverdue = words[7] & 1 << 9 != 0
-        self.farewell = farewell
+        self.init(
+            sender: sender, receiver: receiver, number: words[4], state: state, isOverdue: words[7] & 1 << 9 != 0,
+            farewell: farewell)
     }
 
     package init(

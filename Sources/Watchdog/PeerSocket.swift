@@ -8,8 +8,7 @@ import Glibc
 /// under its lock alone.
 package final class PeerSocket: @unchecked Sendable {
     private struct Peer {
-        var candidates: [in_addr_t]
-        var port: in_port_t
+        var candidates: [sockaddr_in]
         /// Where it was heard from.
         var answered: sockaddr_in?
     }
@@ -44,27 +43,21 @@ package final class PeerSocket: @unchecked Sendable {
         peers = zip(introductions, hosts).map { text, itsHost in
             let numbers = text.split(separator: " ").compactMap { UInt32($0) }
             let near = itsHost == host ? [UInt32(INADDR_LOOPBACK).bigEndian] : []
-            return Peer(
-                candidates: numbers.isEmpty ? [] : near + numbers.dropFirst(),
-                port: in_port_t(truncatingIfNeeded: numbers.first ?? 0), answered: nil)
+            guard let port = numbers.first else { return Peer(candidates: []) }
+            let addresses = near + numbers.dropFirst()
+            return Peer(candidates: addresses.map { Self.address($0, in_port_t(truncatingIfNeeded: port)) })
         }
     }
 
     /// Sends a datagram; one that cannot be sent is lost, as any may be.
     package func send(_ bytes: [UInt8], to rank: Int) {
-        if var known = peers[rank].answered { return send(bytes, at: &known) }
-        for candidate in peers[rank].candidates {
-            var address = Self.address(candidate, peers[rank].port)
-            send(bytes, at: &address)
-        }
-    }
-
-    private func send(_ bytes: [UInt8], at address: inout sockaddr_in) {
-        Self.withSocketAddress(&address) { address in
-            _ = bytes.withUnsafeBytes {
-                sendto(
-                    descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), address,
-                    socklen_t(MemoryLayout<sockaddr_in>.size))
+        for var address in peers[rank].answered.map({ [$0] }) ?? peers[rank].candidates {
+            _ = Self.withSocketAddress(&address) { address in
+                bytes.withUnsafeBytes {
+                    sendto(
+                        descriptor, $0.baseAddress, $0.count, Int32(MSG_DONTWAIT | MSG_NOSIGNAL), address,
+                        socklen_t(MemoryLayout<sockaddr_in>.size))
+                }
             }
         }
     }
@@ -95,7 +88,6 @@ package final class PeerSocket: @unchecked Sendable {
             sin_zero: (0, 0, 0, 0, 0, 0, 0, 0))
     }
 
-    @discardableResult
     private static func withSocketAddress<R>(
         _ address: inout sockaddr_in, _ body: (UnsafeMutablePointer<sockaddr>) -> R
     ) -> R {

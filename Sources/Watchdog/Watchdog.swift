@@ -46,7 +46,6 @@ package final class Watchdog: Sendable {
     private let shared: Mutex<Shared>
     /// The launcher, where there is one.
     private let parent: pid_t?
-    private let end: @Sendable (String?) -> Void
 
     /// Starts to watch this process alone.
     ///
@@ -55,11 +54,7 @@ package final class Watchdog: Sendable {
     ///   - ranks: how many it says that there are.
     ///   - stepTimeout: seconds without progress in a step; 0: no limits.
     ///   - hasLauncher: whether the parent process must stay.
-    ///   - end: ends the process, after saying a line unless it is nil.
-    package init(
-        rank: Int, ranks: Int, stepTimeout: Double, hasLauncher: Bool,
-        end: @escaping @Sendable (String?) -> Void = Watchdog.endProcess
-    ) {
+    package init(rank: Int, ranks: Int, stepTimeout: Double, hasLauncher: Bool) {
         let launcher = getppid()
         let lookout = Lookout(
             rank: rank, host: currentHostName(), isAlone: ranks == 1, stepLimit: stepTimeout,
@@ -70,13 +65,12 @@ package final class Watchdog: Sendable {
             })
         shared = Mutex(Shared(lookout: lookout))
         parent = hasLauncher ? launcher : nil
-        self.end = end
         // Without a thread there is no watch; the run itself does not need it.
         _ = startThread(stackSize: 1 << 20) { self.watch() }
     }
 
-    /// Says the line and ends with 76, without waiting for anybody.
-    package static let endProcess: @Sendable (String?) -> Void = { line in
+    /// Says the line, if there is one, and ends with 76, without waiting for anybody.
+    private static func end(saying line: String?) -> Never {
         if let line { StandardStreams.sayWithoutWaiting("swiftlet: error: \(line)") }
         // The launcher ends everybody as soon as one is gone: the line should be through by then.
         usleep(line == nil ? 500_000 : 200_000)
@@ -133,7 +127,7 @@ package final class Watchdog: Sendable {
             }
             switch verdict {
             case .quiet?: continue
-            case .end(let line)?: end(line)
+            case .end(let line)?: Self.end(saying: line)
             case nil: return
             }
         }

@@ -4,9 +4,6 @@ import Yams
 
 /// `--config FILE`: options of `train` by the same names, in YAML. Flags win.
 enum ConfigurationFile {
-    /// The largest file that is read.
-    private static let sizeLimit = 1 << 20
-
     /// Applies a file to a configuration.
     /// - Throws: `FileSystemError` when it cannot be read (66, 65); `ExitError`: 65 when it is no mapping of options to
     ///   values, 64 for an unknown option or a bad value.
@@ -43,8 +40,7 @@ enum ConfigurationFile {
     }
 
     private static func text(of path: FilePath) throws -> String {
-        let bytes = try InputFile(path).contents(limit: sizeLimit)
-        guard let text = String(validating: bytes, as: UTF8.self) else {
+        guard let text = String(validating: try InputFile(path).contents(limit: 1 << 20), as: UTF8.self) else {
             throw ExitError(.badInput, "\(path.shown) is not UTF-8; save it as UTF-8")
         }
         return text.hasPrefix("\u{FEFF}") ? String(text.unicodeScalars.dropFirst()) : text

@@ -17,28 +17,20 @@ struct InspectCommand: ParsableCommand {
     var tensors = false
 
     func run() throws {
-        do {
-            let inspection = try Inspection(path: FilePath(argument: path), listsTensors: tensors)
-            try StandardStreams.print(inspection.lines.joined(separator: "\n"))
-        } catch let error as InspectionFailure {
-            try StandardStreams.print(error.lines.joined(separator: "\n"))
-            throw ArgumentParser.ExitCode(error.exitCode.rawValue)
-        }
+        let inspection = try Inspection(path: FilePath(argument: path), listsTensors: tensors)
+        try StandardStreams.print(inspection.lines.joined(separator: "\n"))
+        if let failure = inspection.failure { throw ArgumentParser.ExitCode(failure.rawValue) }
     }
-}
-
-/// What was found up to the first thing that does not verify; shown all the same.
-struct InspectionFailure: Error {
-    let lines: [String]
-    var exitCode: Basics.ExitCode = .badInput
 }
 
 /// Finds out what a path is and describes it in lines.
 struct Inspection {
     private(set) var lines: [String] = []
+    /// Where something does not verify: what the process ends with.
+    private(set) var failure: Basics.ExitCode?
     private let listsTensors: Bool
 
-    /// Throws `ExitError` when nothing can be said, `InspectionFailure` when something does not verify.
+    /// Throws `ExitError` when nothing can be said.
     init(path: FilePath, listsTensors: Bool) throws {
         self.listsTensors = listsTensors
         if try LocalFileSystem().status(path, followLinks: true).kind == .directory {
@@ -63,7 +55,6 @@ struct Inspection {
     private mutating func describeRun(_ checkpoints: CheckpointDirectory, at path: FilePath) throws {
         lines.append("run \(path.shown)")
         let (candidates, ignored) = try checkpoints.list()
-        var worst: Basics.ExitCode?
         for candidate in candidates {
             do {
                 // One that is gone was removed by the run itself, which goes on.
@@ -72,14 +63,13 @@ struct Inspection {
                     "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
                         + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
             } catch {
-                if worst != .badInput { worst = exitCode(of: error) }
+                if failure != .badInput { failure = exitCode(of: error) }
                 let verdict = exitCode(of: error) == .badInput ? "DOES NOT VERIFY" : "CANNOT BE READ"
                 lines.append("  \(candidate.name)  \(verdict): \(error)")
             }
         }
         if candidates.isEmpty { lines.append("  no checkpoint") }
         if ignored > 0 { lines.append("  \(ignored) other names ignored") }
-        if let worst { throw InspectionFailure(lines: lines, exitCode: worst) }
     }
 
     private mutating func describeCheckpoint(_ path: FilePath) throws {
@@ -90,7 +80,7 @@ struct Inspection {
             // Say about every file whether it is the culprit.
             lines.append("checkpoint \(path.shown)  DOES NOT VERIFY: \(error)")
             for (name, problem) in Checkpoint.examine(path) { lines.append("  \(name)  \(problem ?? "verifies")") }
-            throw InspectionFailure(lines: lines)
+            failure = .badInput
         }
     }
 
@@ -237,6 +227,6 @@ struct Inspection {
             "  \(range)" + (trainLoss.map { "  train loss \($0)" } ?? "")
                 + (validationLoss.map { "  val loss \($0)" } ?? ""),
         ]
-        if problem != nil { throw InspectionFailure(lines: lines) }
+        if problem != nil { failure = .badInput }
     }
 }

@@ -41,8 +41,7 @@ struct TokenizeCommand: ParsableCommand {
     }
 
     func run() throws {
-        let clock = ContinuousClock()
-        let start = clock.now
+        let start = ContinuousClock.now
         let given = try tokenizer.map { try Tokenizer(path: FilePath(argument: $0)) }
         let output = CorpusOutput(path: try FilePath(argument: output), overwrites: overwrite)
         try output.requireFree(for: given)
@@ -55,7 +54,7 @@ struct TokenizeCommand: ParsableCommand {
         }
         StandardStreams.clearProgress()
         summary.warnings.forEach(ConsoleReporter(alwaysLive: false).warning)
-        try StandardStreams.print(report(summary, source, clock.now - start).joined(separator: "\n"))
+        try StandardStreams.print(report(summary, source, ContinuousClock.now - start).joined(separator: "\n"))
     }
 
     private func report(_ summary: CorpusTokenizer.Summary, _ source: CorpusSource, _ time: Duration) -> [String] {

@@ -39,12 +39,11 @@ struct TrainCommand: ParsableCommand {
                 + display.given)
         try configuration.validate()
 
-        let checked = configuration
         var outcome = Trainer.Outcome.finished
-        try withCommunicator(stepTimeout: checked.stepTimeout) { communicator in
+        try withCommunicator(stepTimeout: configuration.stepTimeout) { communicator in
             let reporter: any Reporter =
-                communicator.rank == 0 ? ConsoleReporter(alwaysLive: checked.progress) : SilentReporter()
-            let trainer = try Trainer(checked, communicator: communicator, reporter: reporter)
+                communicator.rank == 0 ? ConsoleReporter(alwaysLive: configuration.progress) : SilentReporter()
+            let trainer = try Trainer(configuration, communicator: communicator, reporter: reporter)
             outcome = try trainer.run()
             if outcome == .stopped { reporter.line("stopped on request at step \(trainer.step); run again to go on") }
         }

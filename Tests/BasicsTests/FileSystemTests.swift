@@ -79,6 +79,7 @@ import Testing
         #expect(try error { _ = try files.names(in: name) }.exitCode == .missingInput)
         let full = try error { _ = try write(to: "/dev/full") }
         #expect(full.code == ENOSPC && full.exitCode == .writeFailed)
+        #expect(!full.lacksInodes && full.description.contains("space"), "\(full)")
         let long = directory.path.appending(String(repeating: "n", count: 300))
         #expect(try error { _ = try OutputFile(creating: long) }.description.contains("shorter"))
     }
@@ -175,11 +176,20 @@ import Testing
     }
 
     @Test func theLockIsOneProcess() throws {
-        let lock = try DirectoryLock.take(in: directory.path)
-        #expect(lock.warning == nil)
+        // What an earlier process with a longer name has left.
+        let file = try directory.file(".lock", String(repeating: "x", count: 200))
+        var lock: DirectoryLock? = try .take(in: directory.path)
+        #expect(lock?.warning == nil)
+        let text = try contents(file)
+        #expect(text.wholeMatch(of: /process \d+ on host \S+\n/) != nil, "\(text)")
         let error = try #require(throws: ExitError.self) { try DirectoryLock.take(in: directory.path) }
         #expect(error.exitCode == .inUse && error.description.contains("process \(getpid()) on host"))
-        withExtendedLifetime(lock) {}
+        try #require(truncate(file.string, 0) == 0)
+        let nameless = try #require(throws: ExitError.self) { try DirectoryLock.take(in: directory.path) }
+        #expect(nameless.description.contains(" is in use by another process; wait for it to end"))
+        lock = nil
+        lock = try .take(in: directory.path)
+        #expect(lock != nil)
     }
 
     @Test func aDirectoryMustBeOne() throws {

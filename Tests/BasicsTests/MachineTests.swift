@@ -122,6 +122,11 @@ import Testing
             "/sys/fs/cgroup/memory/memory.usage_in_bytes": "9000\n",
         ]).memoryRooms
         #expect(old.map(\.bytes) == [700 << 10, 9_223_372_036_854_771_712, 0, 400_000_000 - 300_000 << 10])
+        // Version 1 counts the groups below this one in the lines that say so; more than is used is never given back.
+        for (inactive, room) in [(1500, 500), (99_999, 8000)] {
+            let text = "inactive_file 1\ntotal_inactive_file \(inactive)\n"
+            #expect(try machine(["/sys/fs/cgroup/memory/memory.stat": text]).memoryRooms[2].bytes == room)
+        }
     }
 
     /// Nothing there, nonsense there: numbers that do no harm.

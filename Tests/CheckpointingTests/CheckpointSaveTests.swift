@@ -55,6 +55,7 @@ import Testing
                     #expect(error.description.hasPrefix("checkpoint step-00000002 not saved: "))
                     #expect(error.description.hasSuffix("step-00000001 is kept"))
                     #expect(error.description.contains("(need ") == (code != EIO))
+                    #expect(error.description.contains(", free ") == (code == ENOSPC))
                     #expect(newest.state.step == 1)
                     #expect(try fileNames(in: root.path) == ["step-00000001"])
                 }
@@ -140,6 +141,46 @@ import Testing
                 "step-00000004", "step-00000005", "step-00000006", "step-00000009", "step-7-notes",
             ])
         #expect(try thrown { try directory.retain(0, after: saved) }.exitCode == 64)
+    }
+
+    /// Each that was to go is gone or has a line, and none of them is a checkpoint any more in part.
+    @Test func anErrorAtAnyOperationOfRetaining() throws {
+        var warned = 0
+        for place in 0...16 {
+            let root = try TemporaryDirectory()
+            let directory = CheckpointDirectory(path: root.path)
+            for step in [1, 2] { try directory.saveSample(step: step) }
+            let saved = try directory.saveSample(step: 3)
+            let faulty = CheckpointDirectory(path: root.path, fileSystem: FaultyFileSystem(.error(EIO), at: place))
+            let (removed, warnings) = try faulty.retain(1, after: saved)
+            #expect(removed.count + warnings.count == 2)
+            #expect(warnings.allSatisfy { $0.contains("could not be removed") }, "\(warnings)")
+            #expect(try fileNames(in: root.path).count == 1 + warnings.count)
+            for candidate in try directory.list().candidates { _ = try Checkpoint(verifying: candidate.path) }
+            warned += warnings.count
+        }
+        // A rename, the six files and the folder of each of the two.
+        #expect(warned == 16)
+    }
+
+    /// The numbers of a full disk: the bytes of all files, and the room where it is bytes that are missing.
+    @Test(arguments: [(ENOSPC, false), (ENOSPC, true), (EDQUOT, false), (EFBIG, false)])
+    func whatIsNeededAndFree(code: Int32, lacksInodes: Bool) throws {
+        let file = path + "model"
+        let tensor = TensorSource(name: "a", shape: [250]) { _ in
+            throw FileSystemError(.write, file, code: code, lacksInodes: lacksInodes)
+        }
+        let files = [
+            CheckpointFile(name: "notes", content: .bytes([1, 2, 3])),
+            CheckpointFile(name: "model.safetensors", content: .tensors([tensor])),
+        ]
+        let need = try 3 + SafetensorsWriter.fileSize([tensor])
+        #expect(try need > 1003 && files.reduce(0) { try $0 + $1.size() } == need)
+        let full = CheckpointDirectory(path: path, fileSystem: FaultyFileSystem(room: { 4321 }))
+        let error = try thrown { try full.save(step: 1, files: files) }
+        let hasRoom = code == ENOSPC && !lacksInodes
+        #expect(error.description.contains("(need \(need) bytes\(hasRoom ? ", free 4321" : ""));"), "\(error)")
+        #expect(try fileNames(in: path).isEmpty)
     }
 
     @Test func aTensorOfAnotherSizeIsNotSaved() throws {

@@ -112,7 +112,8 @@ import Testing
         ("../model.safetensors", "is not a plain file name"), ("/etc/passwd", "is not a plain file name"),
         ("a/b", "is not a plain file name"), ("..", "is not a plain file name"), (".x", "is not a plain file name"),
         ("manifest.json", "is not a plain file name"), ("", "is not a plain file name"),
-        (String(repeating: "a", count: 5000), "is not a plain file name"), ("a\\u0000", "is not a plain file name"),
+        (String(repeating: "a", count: 129), "is not a plain file name"), ("a\\u0000", "is not a plain file name"),
+        ("a b", "is not a plain file name"), ("a:b", "is not a plain file name"), ("ä", "is not a plain file name"),
     ])
     func namesInTheManifestStayInside(name: String, reason: String) throws {
         let path = try saved()
@@ -187,8 +188,8 @@ import Testing
         for step in [10, 20, 100] { try directory.saveSample(step: step) }
         try writeFile(root.path + "/step-00000100/model.safetensors", [0])
         for name in [
-            "step-9999999999999999999", "step-12abc", "step-", "step--1", "step-0001 ", ".trash", "Step-300",
-            "step-200.tmp-0123456789abcdef", "step-١٢",
+            "step-9999999999999999999", "step-1000000000000", "step-12abc", "step-", "step--1", "step-0001 ", ".trash",
+            "Step-300", "step-200.tmp-0123456789abcdef", "step-١٢",
         ] { try LocalFileSystem().makeDirectory(root.path + "/" + name) }
         try writeFile(root.path + "/step-00000500", [1])
         let (checkpoint, warnings) = try directory.newestVerified()
@@ -197,6 +198,21 @@ import Testing
         #expect(warnings.first?.contains("step-00000500 is passed over") == true)
         #expect(warnings.last?.contains("model.safetensors has 1 bytes") == true)
         #expect(try directory.list().candidates.map(\.step) == [500, 100, 20, 10])
-        #expect(try directory.list().ignored == 9)
+        #expect(try directory.list().ignored == 10)
+    }
+
+    /// Any number of digits is a checkpoint's name; of one step's, the longest comes first.
+    @Test func oneStepUnderTwoNames() throws {
+        for name in ["step-5", "step-0000000005", "step-000000000005"] {
+            try #require(rename(try saved().string, (root.path + name).string) == 0)
+        }
+        let last = try directory.saveSample(step: 5, value: 9)
+        try directory.saveSample(step: 4)
+        #expect(
+            try directory.list().candidates.map(\.name) == [
+                "step-000000000005", "step-0000000005", "step-00000005", "step-5", "step-00000004",
+            ])
+        for name in ["step-000000000005", "step-0000000005"] { TemporaryDirectory.remove(root.path + name) }
+        #expect(try directory.newestVerified().checkpoint?.manifest == last.manifest)
     }
 }

@@ -67,18 +67,13 @@ enum Sample {
         state.contextLength = 4
         state.globalBatch = 16
         state.microBatch = 8
-        state.optimizer.beta1 = 0.9
-        state.optimizer.beta2 = 0.95
-        state.optimizer.epsilon = 1e-8
-        state.optimizer.weightDecay = 0.1
         state.optimizer.gradientClip = 1
         state.optimizer.step = step
         state.precision = "fp32"
         state.reduction = "exact"
         state.threadsPerRank = 1
         state.worldSize = 2
-        state.configuration.set("steps", "100")
-        state.configuration.set("layers", "0")
+        state.configuration = OptionList([("steps", "100"), ("layers", "0")])
         state.dataIdentity = ["0123456789abcdef"]
         state.lastValidationLoss = 5.25
         return state

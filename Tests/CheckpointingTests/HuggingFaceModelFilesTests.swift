@@ -49,7 +49,6 @@ import Testing
         var full = description
         full.beginTokenID = 0
         full.endTokenID = 6
-        full.dataType = .bf16
         #expect(try GPT2ModelDescription(configurationJSON: full.configurationJSON(), file: "x") == full)
         #expect(
             String(decoding: full.generationConfigurationJSON(), as: UTF8.self).contains("\"eos_token_id\": 6"))
@@ -118,6 +117,10 @@ import Testing
         ("\"n_head\": 2", "\"n_head\": 0", "number of heads is 0"),
         ("\"n_embd\": 4", "\"n_embd\": 4.5", "n_embd is 4.5"),
         ("\"n_inner\": null", "\"n_inner\": 5", "n_inner is 5"),
+        ("\"model_type\": \"gpt2\",", "", "model_type is missing"),
+        ("\"scale_attn_weights\": true", "\"scale_attn_weights\": false", "scale_attn_weights is false"),
+        ("\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", "by_inverse_layer_idx is true"),
+        ("\"n_ctx\"", "\"add_cross_attention\": true, \"n_ctx\"", "add_cross_attention is true"),
         ("\"vocab_size\": 7", "\"vocab_size\": 8", "has shape [7, 4], expected [8, 4]"),
         ("\"n_layer\": 1", "\"n_layer\": 2", "\"transformer.h.1.ln_1.weight\" is missing"),
         ("\"n_layer\": 1", "\"n_layer\": 9223372036854775807", "number of layers is 9223372036854775807"),
@@ -128,6 +131,39 @@ import Testing
         let error = try thrown { try HuggingFaceModelFiles(path: root.path) }
         #expect(error.exitCode == 65)
         #expect(error.description.contains(reason), "\(error)")
+    }
+
+    @Test(
+        "What older and newer programs leave out or add",
+        arguments: [
+            ("\"n_inner\": null", "\"n_inner\": 16"), ("\"activation_function\": \"gelu_new\",", ""),
+            ("\"scale_attn_weights\": true,", "\"add_cross_attention\": false,"), ("\"n_ctx\": 3,", "\"new\": [{}],"),
+        ])
+    func readsWhatIsTheSame(old: String, new: String) throws {
+        try writeConfiguration(old, new)
+        try write("model.safetensors", tensors())
+        #expect(try HuggingFaceModelFiles(path: root.path).description == description)
+    }
+
+    /// What this program does not read again, but `transformers` and llama.cpp's converter do.
+    @Test func configurationForOthers() throws {
+        var model = description
+        (model.beginTokenID, model.endTokenID) = (5, 6)
+        let text = String(decoding: model.configurationJSON(), as: UTF8.self)
+        for member in [
+            "activation_function\": \"gelu_new", "attn_pdrop\": 0.0,", "embd_pdrop\": 0.0,", "resid_pdrop\": 0.0,",
+            "bos_token_id\": 5,", "eos_token_id\": 6,", "dtype\": \"float32", "torch_dtype\": \"float32",
+            "initializer_range\": 0.02,", "layer_norm_epsilon\": 1e-05,", "n_ctx\": 3,", "n_positions\": 3,",
+            "n_inner\": null,", "scale_attn_weights\": true,", "tie_word_embeddings\": true,", "use_cache\": true,",
+        ] { #expect(text.contains("\"" + member), "\(member)") }
+        #expect(text.contains("GPT2LMHeadModel"))
+        let generation = try JSON(model.generationConfigurationJSON())
+        #expect(generation["bos_token_id"]?.int == 5 && generation["eos_token_id"]?.int == 6)
+        #expect(try JSON(description.configurationJSON())["eos_token_id"]?.kind == .null)
+        #expect(try JSON(description.generationConfigurationJSON())["eos_token_id"] == nil)
+        let tokenizer = try JSON(model.tokenizerConfigurationJSON(endOfText: "<e>"))
+        for name in ["bos_token", "eos_token", "unk_token"] { #expect(tokenizer[name]?.string == "<e>") }
+        #expect(tokenizer["add_prefix_space"]?.bool == false)
     }
 
     @Test func missingFilesAndWrongNumbers() throws {

@@ -155,6 +155,21 @@ import Testing
         #expect(try saveFull(10, keep: 9) { 0 }.isEmpty)
     }
 
+    /// A sixty-fourth more than the files have is enough, but no less.
+    @Test("P4: room is made where the files would not fit, and only there", arguments: [0, 1, 2, 3])
+    func roomThatIsNeeded(place: Int) throws {
+        try save(1, 2, 3)
+        let files = try Sample.files(step: 4)
+        let needed = try files.reduce(0) { try $0 + $1.size() }
+        try #require(needed >= 128)
+        let (room, removed) = [
+            (needed - 1, 2), (needed, 2), (needed + needed / 64, 2), (needed + needed / 64 + 1, 0),
+        ][place]
+        let disk = CheckpointDirectory(path: checkpoints.path, fileSystem: FaultyFileSystem(room: { room }))
+        #expect(try disk.save(step: 4, files: files, keep: 1).warnings.count == removed)
+        #expect(try checkpoints.list().candidates.map(\.step) == (removed == 0 ? [4, 3, 2, 1] : [4, 3]))
+    }
+
     @Test("P4: no room is made when the newest checkpoint is damaged") func makesNoRoomFromADamagedOne() throws {
         try save(1, 2, 3)
         var bytes = try readFile(checkpoints.path + "step-00000003/config.json")

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import DataParallel
 import Kernels
@@ -138,6 +139,27 @@ struct GradientReducerTests {
             try reducer.endMicroBatch()
         }
         for outcome in outcomes { #expect(throws: (any Error).self) { try outcome.get() } }
+    }
+
+    /// For the watchdog, in a process of its own, since all tests share this one's activity.
+    @Test func `A rank that waits for a bucket says which, and none at the end`() async {
+        await #expect(processExitsWith: .success) {
+            for (mode, ranks) in [(ReductionMode.mpi, 2), (.exact, 2), (.exact, 3), (.exact, 6)] {
+                let rank = LoneRank(others: Array(repeating: "", count: ranks - 1))
+                let reducer = try GradientReducer(
+                    communicator: rank, gradients: try Buffer<Float>(count: 250), bucketElements: 100, mode: mode,
+                    microBatchesPerRank: 1, overlap: .none)
+                reducer.beginStep()
+                reducer.beginMicroBatch(0)
+                try reducer.completed(0..<250)
+                try reducer.endMicroBatch()
+                let buckets = rank.calls.map(\.state.bucket)
+                #expect(
+                    buckets.reduce(into: [Int]()) { if $0.last != $1 { $0.append($1) } } == [2, 1, 0],
+                    "\(mode), \(ranks) ranks: \(buckets)")
+                #expect(Activity.state.bucket == -1, "\(mode), \(ranks) ranks")
+            }
+        }
     }
 
     @Test func `Ranges out of order are a bug`() async {

@@ -1,13 +1,14 @@
 import Foundation
 import TestSupport
 import Testing
+import Training
 
 extension EndToEnd {
     @Suite(.serialized) struct BenchTests {
         static let small = [
             "bench", "--layers", "1", "--heads", "1", "--embedding-size", "16", "--context-length", "16",
             "--vocab-size",
-            "64", "--micro-batch", "1", "--threads", "1", "--steps", "2", "--json",
+            "64", "--micro-batch", "1", "--threads", "1", "--json",
         ]
 
         /// Both are children of this process, as two of one shell would be; the folder's name is a pattern.
@@ -17,13 +18,30 @@ extension EndToEnd {
             let temporary = workspace.file("tmp")
             try FileManager.default.createDirectory(atPath: temporary, withIntermediateDirectories: true)
             let both = try (0..<2).map { _ in
-                try Subprocess(workspace.executable, Self.small, environment: ["TMPDIR": temporary + "/"])
+                try Subprocess(
+                    workspace.executable, Self.small + ["--steps", "2"], environment: ["TMPDIR": temporary + "/"])
             }
             for outcome in both.map({ $0.wait(timeout: 120) }) {
                 #expect(outcome.status == 0, "\(outcome)")
                 #expect(outcome.standardOutput.contains("\"modelFlopsUtilization\""))
             }
             #expect(try FileManager.default.contentsOfDirectory(atPath: temporary).isEmpty)
+        }
+
+        /// In one step every median is of one number: what follows from what holds to the last digits.
+        @Test("M: the figures of two ranks follow from each other")
+        func figures() throws {
+            let outcome = try Workspace().run(Self.small + ["--steps", "1"], ranks: 2, timeout: 240)
+            #expect(outcome.status == 0, "\(outcome)")
+            let report = try JSONDecoder().decode(Benchmark.Report.self, from: Data(outcome.standardOutput.utf8))
+            #expect(report.ranks == 2 && report.threadsPerRank == 1 && report.steps == 1 && report.globalBatch == 2)
+            let ceiling = try #require(report.ceilings.matmulTogether[report.precision])
+            let share = report.modelGigaflops / (2 * ceiling)
+            #expect((report.modelFlopsUtilization / share - 1).magnitude < 1e-9, "\(outcome)")
+            #expect((report.tokensPerSecond * report.stepMilliseconds / (2 * 16 * 1000) - 1).magnitude < 1e-9)
+            #expect(report.ceilings.reductionGigabytes != nil)
+            // The program with its libraries; no process of this size has gigabytes.
+            #expect((10...5000).contains(report.peakMemoryMegabytes), "\(outcome)")
         }
 
         @Test("T2: a step of more sequences than there can be is refused by the options that make it")

@@ -31,6 +31,24 @@ extension EndToEnd {
             }
         }
 
+        /// A link that leads to itself cannot be read, by root neither.
+        @Test(
+            "M: 65 where any checkpoint does not verify, 66 where one cannot be read and no other is worse",
+            arguments: [(30, false, 66), (30, true, 65), (1, true, 65)])
+        func theWorst(unreadable: Int, damages: Bool, status: Int32) throws {
+            let workspace = try Workspace()
+            #expect(try workspace.train("run", ["--stop-after", "10"]).status == 75)
+            let link = workspace.checkpoint("run", unreadable)
+            try FileManager.default.createSymbolicLink(atPath: link, withDestinationPath: link)
+            if damages { try damage(workspace.checkpoint("run", 10) + "/optimizer.safetensors") }
+            try workspace.write("run/checkpoints/notes", "text".utf8)
+            let outcome = try workspace.run(["inspect", workspace.file("run")])
+            #expect(outcome.status == status, "\(outcome)")
+            #expect(outcome.lines.count { $0.contains("  CANNOT BE READ: ") } == 1, "\(outcome)")
+            #expect(outcome.lines.count { $0.contains("  DOES NOT VERIFY: ") } == (damages ? 1 : 0), "\(outcome)")
+            #expect(outcome.lines.last == "  1 other names ignored", "\(outcome)")
+        }
+
         @Test(
             "M: inspect of a damaged checkpoint names the file",
             arguments: [

@@ -70,7 +70,8 @@ import Testing
     @Test func plainRoundingAgrees() throws {
         var random = TestRandom(9)
         let patterns = (0..<1 << 16).map { _ in UInt32(truncatingIfNeeded: random.next()) }
-        let values = (Self.allPatterns.map(\.float) + patterns.map(Float.init(bitPattern:)))
+        let middles = Self.allPatterns.map { Float(bitPattern: UInt32($0.bitPattern) << 16 | 0x8000) }
+        let values = Self.allPatterns.map(\.float) + middles + patterns.map(Float.init(bitPattern:))
         let rounded = try round(values).map(\.bitPattern)
         for start in stride(from: 0, to: values.count, by: 16) {
             let plain = instructions_plain_round_bf16(SIMD16(values[start..<start + 16]))

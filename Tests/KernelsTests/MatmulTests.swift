@@ -34,7 +34,6 @@ import Testing
         let storedA = layout == .aTransposed ? ReferenceKernels.transposed(a.values, rows: M, columns: K) : a.values
         let storedB = layout == .bTransposed ? ReferenceKernels.transposed(b.values, rows: K, columns: N) : b.values
         let product = ReferenceKernels.matmul(a.values, b.values, rows: M, inner: K, columns: N)
-        let gap = 3
         for (biased, accumulates) in [(false, false), (true, false), (false, true)] {
             var expected = product
             for i in expected.indices {
@@ -46,24 +45,16 @@ import Testing
                 let compute = try Compute(threadCount: threads)
                 let product = try Matmul(
                     Workspace(compute), layout, rows: M, inner: K, columns: N, input: Input.precision,
-                    output: Output.precision,
-                    cStride: N + gap, bias: biased, accumulates: accumulates)
-                let c = try Buffer<Output>(count: M * (N + gap))
-                let old = before.buffer.array()
-                for m in 0..<M {
-                    c.set(Array(old[m * N..<(m + 1) * N]), at: m * (N + gap))
-                    c.set([Output](repeating: Output(rounding: 7), count: gap), at: m * (N + gap) + N)
-                }
+                    output: Output.precision, bias: biased, accumulates: accumulates)
+                let c = try Buffer<Output>(count: M * N)
+                c.set(before.buffer.array())
                 product.run(
                     try Operand(storedA, Input.self).all, try Operand(storedB, Input.self).all, into: c.all,
                     bias: biased ? bias.all : nil)
-                let result = c.floats.enumerated()
-                let between = result.filter { $0.offset % (N + gap) >= N }.map(\.element)
-                #expect(between.allSatisfy { $0 == 7 }, "gaps of \(what)")
                 // Sums of K products in fp32, then one rounding to the output's type.
                 expectClose(
-                    result.filter { $0.offset % (N + gap) < N }.map(\.element), expected,
-                    relative: storageError(Output.precision), scaled: 2e-6, "\(what), \(threads) threads")
+                    c.floats, expected, relative: storageError(Output.precision), scaled: 2e-6,
+                    "\(what), \(threads) threads")
             }
         }
     }
@@ -73,7 +64,7 @@ import Testing
     ]
     .map { Shape(rows: $0.0, inner: $0.1, columns: $0.2) }
 
-    /// Products of many rows without gaps, whose right operand is packed first: once, and reused by a second product.
+    /// Products of many rows, whose right operand is packed first: once, and reused by a second product.
     @Test(
         .enabled(if: Compute.hasFastBFloat16, "packed operands are for CPUs with AVX-512 and bf16"),
         arguments: packedShapes, [Matmul.Layout.plain, .aTransposed, .bTransposed])
@@ -90,59 +81,28 @@ import Testing
         let b = try Operand(random.normal(K * N), E.self)
         let bias = try Operand(random.normal(N), Float.self)
         let storedB = layout == .bTransposed ? ReferenceKernels.transposed(b.values, rows: K, columns: N) : b.values
-        // Rows of a transposed a and of b that are parts of wider matrices.
-        let gap = layout == .aTransposed ? 5 : 0
-        func stored(_ a: Operand<E>) throws -> Buffer<E> {
-            guard layout == .aTransposed else { return a.buffer }
-            let turned = ReferenceKernels.transposed(a.values, rows: M, columns: K)
-            let wide = try Buffer<E>(count: K * (M + gap))
-            for k in 0..<K { wide.set(turned[k * M..<(k + 1) * M].map { E(rounding: Float($0)) }, at: k * (M + gap)) }
-            return wide
-        }
-        let width = layout == .bTransposed ? K : N
-        let wideB = try Buffer<E>(count: K * N / width * (width + 3))
-        for row in 0..<K * N / width {
-            wideB.set(storedB[row * width..<(row + 1) * width].map { E(rounding: Float($0)) }, at: row * (width + 3))
+        func stored(_ a: Operand<E>) throws -> BufferSlice<E> {
+            guard layout == .aTransposed else { return a.all }
+            return try Operand(ReferenceKernels.transposed(a.values, rows: M, columns: K), E.self).all
         }
         for threads in 1...3 {
             let compute = try Compute(threadCount: threads)
             let workspace = try Workspace(compute)
             let operand = try PackedOperand(workspace)
             let product = try Matmul(
-                workspace, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32,
-                aStride: layout == .aTransposed ? M + gap : nil, bStride: width + 3, bias: true, operand: operand)
+                workspace, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32, bias: true,
+                operand: operand)
             #expect(product.isPacked)
+            let right = try Operand(storedB, E.self).buffer
             let c = try Buffer<Float>(count: M * N)
             for (left, reuses) in [(a, false), (other, true)] {
-                let storedA = try stored(left)
                 // A reused operand is not read again.
-                if reuses { wideB.set([E](repeating: E(rounding: .nan), count: wideB.count)) }
-                product.run(storedA.all, wideB.all, into: c.all, bias: bias.all, reusingOperand: reuses)
+                if reuses { right.set([E](repeating: E(rounding: .nan), count: right.count)) }
+                product.run(try stored(left), right.all, into: c.all, bias: bias.all, reusingOperand: reuses)
                 var expected = ReferenceKernels.matmul(left.values, b.values, rows: M, inner: K, columns: N)
                 for i in expected.indices { expected[i] += bias.values[i % N] }
                 expectClose(c.floats, expected, scaled: 2e-6, "\(shape) \(layout) \(E.precision), \(threads) threads")
             }
-            for row in 0..<K * N / width {
-                wideB.set(
-                    storedB[row * width..<(row + 1) * width].map { E(rounding: Float($0)) }, at: row * (width + 3))
-            }
         }
-    }
-
-    /// Rows of a wider matrix as operand, which oneDNN reads where it is.
-    @Test func strides() throws {
-        let (M, K, N) = (20, 33, 17)
-        var random = TestRandom(8)
-        let a = try Operand(random.normal(M * K), Float.self)
-        let b = try Operand(random.normal(K * N), Float.self)
-        let wide = try Buffer<Float>(count: M * (K + 31))
-        for m in 0..<M { wide.set(Array(a.buffer.array()[m * K..<(m + 1) * K]), at: m * (K + 31)) }
-        let compute = try Compute(threadCount: 2)
-        let product = try Matmul(
-            Workspace(compute), .plain, rows: M, inner: K, columns: N, input: .fp32, output: .fp32, aStride: K + 31)
-        let c = try Buffer<Float>(count: M * N)
-        product.run(wide.all, b.all, into: c.all)
-        let expected = ReferenceKernels.matmul(a.values, b.values, rows: M, inner: K, columns: N)
-        #expect(relativeError(c.array(), expected) < 1e-6)
     }
 }

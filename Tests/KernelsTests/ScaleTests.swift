@@ -85,7 +85,7 @@ import Testing
         let expected = ReferenceKernels.crossEntropy(
             logits: hidden.values, targets: targets.array(), vocabulary: C)
         CrossEntropy.loss(
-            pool, logits: hidden.all, stride: C, targets: targets.all, losses: try Buffer<Float>(count: N).all,
+            pool, logits: hidden.all, targets: targets.all, losses: try Buffer<Float>(count: N).all,
             vocabulary: C, scratch: try Buffer<Float>(count: C).all, writesGradient: true)
         #expect(scaleError(hidden.buffer.floats, expected.gradient) < Self.limit)
     }

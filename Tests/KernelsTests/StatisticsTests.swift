@@ -11,6 +11,21 @@ import Testing
         #expect(statistics.nonFiniteCount == 0)
     }
 
+    @Test(arguments: [([1, -7, 5], 7), ([-2, -0.5], 2), ([0, 0], 0), ([], 0)] as [([Double], Double)])
+    func theLargestIsOneOfEitherSign(values: [Double], largest: Double) throws {
+        #expect(try TensorStatistics(Operand(values, Float.self).all).largestMagnitude == largest)
+    }
+
+    /// Where rounding would make the variance negative, and where there is nothing to take a mean of.
+    @Test func figuresAreNumbers() throws {
+        for count in 1...60 {
+            let same = try TensorStatistics(Operand(Array(repeating: 0.1, count: count), Float.self).all)
+            #expect(same.standardDeviation >= 0 && same.standardDeviation < 1e-7, "\(count)")
+        }
+        let none = try TensorStatistics(Operand([.nan, .infinity], Float.self).all)
+        #expect(none.mean == 0 && none.standardDeviation == 0 && none.largestMagnitude == 0 && none.nonFiniteCount == 2)
+    }
+
     @Test func nonFiniteValuesAreCountedAndLeftOut() throws {
         let statistics = try TensorStatistics(Operand([.nan, 2, .infinity, 4, -.infinity], BFloat16.self).all)
         #expect(statistics.mean == 3)

@@ -4,13 +4,12 @@ import Testing
 @Suite struct ThreadPoolTests {
     /// Every element of the work is done once, in ranges that start on the grain, whatever the counts.
     @Test(arguments: [1, 2, 3, 5])
-    func sharesCoverTheWork(threads: Int) throws {
-        let pool = try Compute(threadCount: threads).pool
+    func sharesCoverTheWork(threads: Int) {
         for count in [0, 1, 7, 16, 63, 64, 65, 1000] {
             for grain in [1, 8, 16, 64] {
                 var end = 0
                 for thread in 0..<threads {
-                    let share = pool.share(of: count, grain: grain, thread: thread)
+                    let share = ThreadPool.share(of: count, grain: grain, part: thread, of: threads)
                     if share.isEmpty { continue }
                     #expect(share.lowerBound == end)
                     #expect(share.lowerBound % grain == 0)

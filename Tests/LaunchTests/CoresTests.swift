@@ -99,6 +99,9 @@ import Testing
             ("0::/\n", ["cpu.max": "max 100000\n"], nil), ("0::/a/b\n", ["a/b/cpu.max": "100000 100000\n"], 1),
             ("0::/a/b\n", ["a/b/cpu.max": "max 100000\n", "a/cpu.max": "300000 100000\n"], 2),
             ("0::/not/here\n", ["cpu.max": "100000 100000\n"], 1),
+            // Of two limits the smaller one, whichever is nearer.
+            ("0::/a/b\n", ["a/b/cpu.max": "200000 100000\n", "a/cpu.max": "500000 100000\n"], 2),
+            ("0::/a/b\n", ["a/b/cpu.max": "500000 100000\n", "a/cpu.max": "200000 100000\n"], 2),
             // Version 1.
             (
                 "3:cpuset:/\n2:cpu,cpuacct:/docker/x\n",
@@ -116,6 +119,17 @@ import Testing
         #expect(try tree.calls()[0].arguments[1] == "\(ranks ?? 8)")
         let cores = try cores(tree)
         #expect((cores == nil) == (ranks != nil))
+    }
+
+    @Test(arguments: ["taskset", "flock"]) func withoutTheToolsNobodyIsBound(missing: String) throws {
+        let tree = try LaunchTree()
+        try tree.becomeMachine(cores: 2)
+        try tree.linkTools(["taskset", "flock"].filter { $0 != missing })
+        let outcome = try tree.run(
+            "local", ["-n", "1", "train"], environment: ["PATH": tree.path + "/bin:" + tree.path + "/tools"])
+        #expect(outcome.status == 0, "\(outcome)")
+        #expect(try cores(tree) == nil)
+        #expect(!outcome.launchLines.contains { $0.contains("other work") }, "\(outcome)")
     }
 
     @Test func aMachineThatDoesNotTellItsCoresBindsNobody() throws {

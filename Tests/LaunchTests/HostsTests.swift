@@ -6,12 +6,13 @@ import Testing
 @Suite struct HostsTests {
     private static let agent = "agent -o X=1"
 
-    /// A tree with hosts that are reached by a stand-in, which runs its words in a shell as sshd does.
+    /// A tree with hosts that are reached by a stand-in, which runs its words in a shell as sshd does, and takes whatever
+    /// its standard input has.
     private func tree(name: String = "checkout", hosts: String = "a slots=2\nb slots=2\n") throws -> LaunchTree {
         let tree = try LaunchTree(name: name)
         try tree.standIn(
             "bin/agent",
-            "[[ $1 == -o && $2 == X=1 ]] || exit 9; shift 2; [[ $1 != dead ]] || exit 255; shift; sh -c \"$*\"")
+            "cat; [[ $1 == -o && $2 == X=1 ]] || exit 9; shift 2; [[ $1 != dead ]] || exit 255; shift; sh -c \"$*\"")
         try tree.write("the hosts.txt", hosts)
         return tree
     }
@@ -23,7 +24,9 @@ import Testing
 
     @Test("L2: blanks in the checkout and the hostfile", arguments: ["checkout", "a b's"])
     func everyHostIsLookedAt(name: String) throws {
-        let tree = try tree(name: name, hosts: "# two\n\na slots=2\n  b slots=2\na slots=1\nlocalhost slots=1\n")
+        let tree = try tree(
+            name: name, hosts: "# two\n\na slots=2\n  b slots=2\na slots=1\nlocalhost slots=1\nthis-one slots=1\n")
+        try tree.standIn("bin/hostname", "echo this-one")
         let outcome = try run(tree, ["-t", "2", "train", "--run-dir", "r"])
         #expect(outcome.status == 0, "\(outcome)")
         #expect(try tree.calls("agent").map { $0.arguments[2] } == ["a", "b"])
@@ -32,6 +35,17 @@ import Testing
                 "--hostfile", tree.path + "/the hosts.txt", "--map-by", "slot:PE=2", "--bind-to", "core",
                 tree.checkout + "/.build/release/swiftlet", "train", "--run-dir", "r", "--threads", "2",
             ])
+    }
+
+    @Test("L2: a host that asks for a password, or does not answer, is an error and not a wait") func ssh() throws {
+        let tree = try tree()
+        try tree.standIn("bin/ssh", "exit 0")
+        let outcome = try tree.run(
+            "hosts", [tree.path + "/the hosts.txt", "train"], environment: ["OMPI_MCA_plm_rsh_agent": ""])
+        #expect(outcome.status == 0, "\(outcome)")
+        let options = ["-o", "BatchMode=yes", "-o", "ConnectTimeout=10"]
+        let look = ["test", "-x", tree.checkout + "/.build/release/swiftlet"]
+        #expect(try tree.calls("ssh").map(\.arguments) == [options + ["a"] + look, options + ["b"] + look])
     }
 
     @Test func threads() throws {
@@ -171,6 +185,16 @@ import Testing
         #expect(try slurm(tree, ["train"]).status == code)
         let requeued = try tree.calls("scontrol").contains { $0.arguments == ["requeue", "7"] }
         #expect(requeued == (code == 75))
+    }
+
+    /// sbatch reads them up to the first command. The signal goes to the script, which passes it on, two minutes before the
+    /// end.
+    @Test func whatSlurmIsAskedFor() throws {
+        let text = try String(contentsOfFile: LaunchTree.repository + "/launch/slurm", encoding: .utf8)
+        let head = text.split(separator: "\n").prefix { $0.hasPrefix("#") }
+        for option in ["signal=B:USR1@120", "requeue", "open-mode=append"] {
+            #expect(head.contains { $0 == "#SBATCH --" + option }, "\(option)")
+        }
     }
 
     @Test func outsideSlurmIs64() throws {

@@ -1,6 +1,7 @@
 import Foundation
 import Glibc
 import TestSupport
+import Testing
 
 /// A checkout of its own with a copy of launch/, where mpirun and swiftlet are stand-ins that write down how they were
 /// called. It goes away with its owner.
@@ -83,6 +84,17 @@ final class LaunchTree: Sendable {
         let text = try String(contentsOfFile: file, encoding: .utf8)
         try Subprocess.betweenStarts {
             try text.replacing(old, with: new).write(toFile: file, atomically: false, encoding: .utf8)
+        }
+    }
+
+    /// Makes `tools`, a folder with the programs that the scripts cannot do without, and these.
+    func linkTools(_ more: [String]) throws {
+        let tools = path + "/tools/"
+        try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: true)
+        let needed = ["bash", "env", "awk", "id", "dirname", "readlink", "sort", "wc", "cat", "sleep", "grep", "mkdir"]
+        for tool in needed + more {
+            let place = try #require(Subprocess.find(tool))
+            try FileManager.default.createSymbolicLink(atPath: tools + tool, withDestinationPath: place)
         }
     }
 

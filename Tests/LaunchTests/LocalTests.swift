@@ -103,13 +103,8 @@ import Testing
             #expect(outcome.launchLines.contains { $0.contains(place) && $0.contains("make build") }, "\(outcome)")
         }
         // A PATH with everything that the script needs, and no mpirun.
-        let tools = tree.path + "/tools"
-        try FileManager.default.createDirectory(atPath: tools, withIntermediateDirectories: true)
-        for tool in ["bash", "env", "awk", "id", "dirname", "readlink", "sort", "wc", "cat", "sleep", "grep", "flock"] {
-            let place = try #require(Subprocess.find(tool))
-            try FileManager.default.createSymbolicLink(atPath: tools + "/" + tool, withDestinationPath: place)
-        }
-        let outcome = try tree.run("local", ["-n", "1", "train"], environment: ["PATH": tools])
+        try tree.linkTools(["flock"])
+        let outcome = try tree.run("local", ["-n", "1", "train"], environment: ["PATH": tree.path + "/tools"])
         #expect(outcome.status == 66, "\(outcome)")
         #expect(outcome.launchLines == ["mpirun is not installed: run 'make setup', or install Open MPI"])
     }
@@ -139,11 +134,37 @@ import Testing
         #expect(try tree.calls("swiftlet").map(\.arguments) == [arguments])
     }
 
+    @Test func whatStandsBehindTwoDashesIsNoRequestForHelp() throws {
+        let tree = try LaunchTree()
+        #expect(try tree.run("local", ["-u", "-n", "1", "train", "--", "--help"]).status == 0)
+        #expect(try tree.calls("swiftlet").isEmpty)
+        #expect(try launched(tree).swiftlet.prefix(3) == ["train", "--", "--help"])
+    }
+
     @Test(arguments: ["local", "hosts", "restart"]) func theScriptsExplainThemselves(script: String) throws {
         let outcome = try LaunchTree().run(script, ["--help"])
         #expect(outcome.status == 0)
         #expect(outcome.standardOutput.contains("    launch/\(script) "), "\(outcome)")
         #expect(!outcome.standardOutput.contains("#"))
+    }
+
+    @Test(
+        "Open MPI reads no other rank's memory where a container forbids it",
+        arguments: [
+            ("Seccomp:\t0\nCapEff:\t0000000000000000\n", nil), ("Seccomp:\t2\nCapEff:\t0000000000000000\n", "none"),
+            ("Seccomp:\t2\nCapEff:\t0000000000080000\n", nil), ("Seccomp:\t2\nCapEff:\t000001fffff7ffff\n", "none"),
+            ("CapEff:\t0000000000000000\n", nil),
+        ])
+    func reading(status: String, expected: String?) throws {
+        let name = "OMPI_MCA_btl_vader_single_copy_mechanism"
+        let tree = try LaunchTree()
+        try tree.edit("common.sh", "/proc/self/status", try tree.write("status", status))
+        for given in ["", "cma"] {
+            let outcome = try tree.run("local", ["-u", "-n", "1", "-t", "1", "train"], environment: [name: given])
+            #expect(outcome.status == 0, "\(outcome)")
+            let found = try tree.calls().last?.environment[name]
+            #expect(found == (given.isEmpty ? expected : given))
+        }
     }
 
     @Test("Open MPI's environment: root, and hosts that fall silent are noticed in about 15 s")

@@ -154,13 +154,17 @@ import Testing
         #expect(run.calls == 1 && run.outcome.status == code)
     }
 
-    @Test func aStopDuringThePauseEnds() throws {
+    @Test("The pause is ten seconds unless given, and a stop ends it", arguments: [(["-p", "100"], 100), ([], 10)])
+    func aStopDuringThePauseEnds(options: [String], pause: Int) throws {
         let tree = try LaunchTree(mpirun: "exit 137")
         let run = try tree.start(
-            "restart", ["-p", "100", tree.checkout + "/launch/local", "-n", "1", "-t", "1", "train", "--run-dir", "r"])
-        #expect(waitUntil { run.standardErrorSoFar.contains("again in 100 s") })
+            "restart",
+            options + [tree.checkout + "/launch/local", "-n", "1", "-t", "1", "train", "--run-dir", "r"])
+        #expect(waitUntil { run.standardErrorSoFar.contains("; again in ") })
         run.signal(SIGTERM)
-        #expect(run.wait(timeout: 50).status == 143)
+        let outcome = run.wait(timeout: 50)
+        #expect(outcome.status == 143, "\(outcome)")
+        #expect(outcome.launchLines.contains { $0.hasSuffix("; again in \(pause) s") }, "\(outcome)")
         #expect(try tree.calls().count == 1)
     }
 

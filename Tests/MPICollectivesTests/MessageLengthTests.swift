@@ -20,5 +20,9 @@ struct MessageLengthTests {
         ]
         let reason = try #require(reasons[kind])
         #expect(outcome.standardError.lowercased().contains(reason), "\(outcome)")
+        // MPI's own errors have a number, the shim's have none.
+        let line = outcome.standardError.split(separator: "\n").first { $0.contains("failed on rank 1: ") } ?? ""
+        #expect(line.contains(/\(MPI code \d+\); another rank/) == (kind == "long"), "\(outcome)")
+        #expect(line.contains("MPI code") == (kind == "long"), "\(outcome)")
     }
 }

@@ -20,9 +20,8 @@ import Testing
 
     @Test func goesOnWithTheSameBits() throws {
         let resumed = try schedule().resuming(state)
-        #expect(!resumed.jumps)
-        #expect(resumed.scheduler.step == 50)
-        #expect(resumed.rate.bitPattern == saved.rate(at: 50).bitPattern)
+        #expect(resumed.step == 50)
+        #expect(resumed.learningRate.bitPattern == saved.rate(at: 50).bitPattern)
     }
 
     @Test func refusesEveryDifferenceByName() throws {
@@ -47,18 +46,25 @@ import Testing
         #expect(throws: ExitError.self) {
             try SchedulerState(schedule: saved, step: -1, nextLearningRate: 0).verify()
         }
+        // Past the end the rate holds: the number of the step alone is wrong.
+        let last = LearningRateSchedule.largestStep
+        #expect(last == 999_999_999_999)
+        let end = saved.rate(at: 100)
+        try SchedulerState(schedule: saved, step: last, nextLearningRate: end).verify()
+        #expect(throws: ExitError.self) {
+            try SchedulerState(schedule: saved, step: last + 1, nextLearningRate: end).verify()
+        }
     }
 
     @Test func extendsTheEndOnly() throws {
         let resumed = try schedule(total: 200).resuming(state, change: .extend)
-        #expect(resumed.scheduler.schedule == (try schedule(total: 200)))
-        #expect(resumed.jumps)
-        #expect(resumed.rate > resumed.savedRate)
+        #expect(resumed.schedule == (try schedule(total: 200)))
+        #expect(resumed.learningRate > state.nextLearningRate)
         #expect(throws: ExitError.self) { try schedule(total: 90).resuming(state, change: .extend) }
         #expect(throws: ExitError.self) { try schedule(base: 2e-3, total: 200).resuming(state, change: .extend) }
         // The restart of an extended run repeats the flag: nothing is left to extend.
-        let again = try schedule(total: 200).resuming(resumed.scheduler.state, change: .extend)
-        #expect(!again.jumps)
+        let again = try schedule(total: 200).resuming(resumed.state, change: .extend)
+        #expect(again == resumed)
     }
 
     @Test func extendsAStableRunWithItsDecay() throws {
@@ -66,26 +72,62 @@ import Testing
         let state = LearningRateScheduler(schedule: short, step: 50).state
         let long = try LearningRateSchedule(kind: .wsd, base: 1, warmupSteps: 10, totalSteps: 200)
         let resumed = try long.resuming(state, change: .extend)
-        #expect(resumed.scheduler.schedule.totalSteps == 200)
-        #expect(resumed.scheduler.schedule.decaySteps == 20)
-        #expect(!resumed.jumps)
+        #expect(resumed.schedule.totalSteps == 200)
+        #expect(resumed.schedule.decaySteps == 20)
+        #expect(resumed.learningRate.bitPattern == state.nextLearningRate.bitPattern)
+    }
+
+    /// --extend-schedule changes --steps alone. Without --decay-steps a longer run asks for a fifth of its own length,
+    /// 40 here: that keeps the saved ones. Any other number is a change of its own.
+    @Test(arguments: [(20, 20, true), (20, 40, true), (20, 33, false), (20, 0, false), (33, 33, true), (33, 40, true)])
+    func decayStepsOfAnExtendedRun(saved: Int, wanted: Int, isExtended: Bool) throws {
+        func schedule(_ total: Int, decay: Int) throws -> LearningRateSchedule {
+            try LearningRateSchedule(kind: .wsd, base: 1, warmupSteps: 10, totalSteps: total, decaySteps: decay)
+        }
+        let state = LearningRateScheduler(schedule: try schedule(100, decay: saved), step: 50).state
+        let long = try schedule(200, decay: wanted)
+        guard !isExtended else {
+            #expect(try long.resuming(state, change: .extend).schedule == schedule(200, decay: saved))
+            return
+        }
+        let error = try #require(throws: ExitError.self) { try long.resuming(state, change: .extend) }
+        #expect(error.exitCode == 64)
+        #expect(error.description.contains("--decay-steps: saved \(saved), asked for \(wanted)"), "\(error)")
     }
 
     @Test func rewarmsWithoutAJump() throws {
         let wanted = try schedule(base: 5e-3, total: 300)
         let resumed = try wanted.resuming(state, change: .rewarm(steps: 20))
-        let schedule = resumed.scheduler.schedule
+        let schedule = resumed.schedule
         let from = state.nextLearningRate
-        #expect(resumed.rate == from + (wanted.rate(at: 50) - from) * (1.0 / 20))
+        #expect(resumed.learningRate == from + (wanted.rate(at: 50) - from) * (1.0 / 20))
         for step in 50..<69 { #expect(schedule.rate(at: step) < schedule.rate(at: step + 1)) }
         #expect(schedule.rate(at: 69).bitPattern == wanted.rate(at: 69).bitPattern)
         #expect(schedule.rate(at: 200).bitPattern == wanted.rate(at: 200).bitPattern)
         // A restart within the new warm-up goes on with it, with the flag or without.
         let later = LearningRateScheduler(schedule: schedule, step: 55).state
-        #expect(try wanted.resuming(later, change: .rewarm(steps: 20)).scheduler.schedule == schedule)
+        #expect(try wanted.resuming(later, change: .rewarm(steps: 20)).schedule == schedule)
         let plain = try wanted.resuming(later)
-        #expect(plain.scheduler.schedule == schedule)
-        #expect(!plain.jumps)
+        #expect(plain.schedule == schedule)
+        #expect(plain.learningRate.bitPattern == later.nextLearningRate.bitPattern)
         #expect(throws: ExitError.self) { try wanted.resuming(state, change: .rewarm(steps: 0)) }
+    }
+
+    /// Within a second warm-up: another number or another rate is a third one, an extension goes on with it.
+    @Test func whatChangesWithinARewarm() throws {
+        let wanted = try schedule(base: 5e-3, total: 300)
+        let first = try wanted.resuming(state, change: .rewarm(steps: 20)).schedule
+        let later = LearningRateScheduler(schedule: first, step: 55).state
+        for (other, steps) in [(wanted, 7), (wanted, 30), (try schedule(base: 4e-3, total: 300), 20)] {
+            let again = try other.resuming(later, change: .rewarm(steps: steps))
+            let rewarm = try #require(again.schedule.rewarm)
+            #expect(rewarm.steps == steps && rewarm.start == 55 && rewarm.from == later.nextLearningRate)
+            #expect(again.step == 55 && again.schedule.base == other.base)
+        }
+        let extended = try schedule(base: 5e-3, total: 600).resuming(later, change: .extend)
+        #expect(extended.schedule.totalSteps == 600 && extended.schedule.rewarm == first.rewarm)
+        // The same flags without a second warm-up in the saved run: there was none to go on with.
+        #expect(try schedule().resuming(state, change: .rewarm(steps: 20)).schedule.rewarm?.start == 50)
+        #expect(try schedule().resuming(state, change: .extend).schedule == saved)
     }
 }

@@ -66,6 +66,8 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     /// Operations that change something are possible as long as this is above 0.
     package var operationsLeft = Int.max
     package private(set) var operations = 0
+    /// The operation of this number fails, and no other.
+    package var failure = Int.max
     /// Whether renames can swap, and fail when the new name is taken.
     package var hasModernRename = true
 
@@ -84,6 +86,7 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     private func step(_ path: FilePath) throws(FileSystemError) {
         operations += 1
+        if operations == failure { throw fail(.write, path, EIO) }
         guard operationsLeft > 0 else { throw fail(.open, path, ECANCELED) }
         operationsLeft -= 1
     }

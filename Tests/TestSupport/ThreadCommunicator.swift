@@ -104,7 +104,7 @@ final class ThreadCommunicator: Communicator {
         guard let message, message.count == receive.range.count else {
             let reason =
                 "rank \(receive.peer) sent \(message?.count ?? 0) elements, rank \(rank) expected \(receive.range.count)"
-            let error = CollectiveError(operation: "finish", rank: rank, code: 0, reason: reason)
+            let error = CollectiveError(operation: "finish", rank: rank, reason: reason)
             world.breakWorld(rank: rank, error)
             throw error
         }

@@ -59,7 +59,7 @@ package enum ThreadWorld {
                 world.leave(
                     rank: rank,
                     with: CollectiveError(
-                        operation: "start", rank: rank, code: 0, reason: "the system has no resources for a thread",
+                        operation: "start", rank: rank, reason: "the system has no resources for a thread",
                         exitCode: .internalError))
             }
         }
@@ -137,7 +137,7 @@ extension ThreadWorld {
                         let reason =
                             "the ranks called different collectives: rank \(rank) \(call), "
                             + "rank \(other) \(calls[other].map(String.init(describing:)) ?? "nothing")"
-                        fail(rank: rank, CollectiveError(operation: call.name, rank: rank, code: 0, reason: reason))
+                        fail(rank: rank, CollectiveError(operation: call.name, rank: rank, reason: reason))
                     }
                     monitor.notifyAll()
                     try throwIfBroken(rank: rank, call.name)
@@ -149,7 +149,7 @@ extension ThreadWorld {
                         fail(
                             rank: gone,
                             CollectiveError(
-                                operation: call.name, rank: rank, code: 0,
+                                operation: call.name, rank: rank,
                                 reason: "rank \(gone) has ended while others wait for it"))
                         continue
                     }
@@ -172,7 +172,7 @@ extension ThreadWorld {
                         fail(
                             rank: peer,
                             CollectiveError(
-                                operation: operation, rank: rank, code: 0,
+                                operation: operation, rank: rank,
                                 reason: "rank \(peer) has ended while rank \(rank) waits for it"))
                         continue
                     }
@@ -225,10 +225,10 @@ extension ThreadWorld {
         private func throwIfBroken(rank: Int, _ operation: String) throws(CollectiveError) {
             guard let first else { return }
             if let own = first.error as? CollectiveError, own.operation == operation {
-                throw CollectiveError(operation: operation, rank: rank, code: 0, reason: own.reason)
+                throw CollectiveError(operation: operation, rank: rank, reason: own.reason)
             }
             throw CollectiveError(
-                operation: operation, rank: rank, code: 0, reason: "rank \(first.rank) has failed: \(first.error)")
+                operation: operation, rank: rank, reason: "rank \(first.rank) has failed: \(first.error)")
         }
     }
 

@@ -64,7 +64,13 @@ import TokenData
         #expect(error?.description.hasSuffix("nearest valid: \(advice)") == true, "\(String(describing: error))")
     }
 
-    @Test(arguments: [(0, 1, 1), (8, 0, 1), (8, -2, 2), (8, 2, 0), (1 << 40, 1, 1), (8, Int.max, 4)])
+    @Test func theLargestBatch() throws {
+        #expect(try BatchPlan(globalBatch: 1 << 24, microBatch: 1 << 24, worldSize: 1).accumulation == 1)
+    }
+
+    @Test(arguments: [
+        (0, 1, 1), (8, 0, 1), (8, -2, 2), (8, 2, 0), (1 << 40, 1, 1), (8, Int.max, 4), ((1 << 24) + 1, 1, 1),
+    ])
     func valuesOutOfRangeAreErrors(global: Int, micro: Int, world: Int) {
         let error = #expect(throws: ExitError.self) {
             try BatchPlan(globalBatch: global, microBatch: micro, worldSize: world)

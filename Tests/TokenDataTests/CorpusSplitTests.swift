@@ -137,11 +137,75 @@ import TokenData
         #expect(warning.contains("text in Greek script") == parts.validation.contains(greek))
     }
 
+    /// The first and the last letters of each range of code points, in a document each, of which half are drawn.
+    @Test(
+        "S5: every writing system by its letters",
+        arguments: [
+            [
+                "Latin": 0x41, "other": 0x250, "Greek": 0x370, "Cyrillic": 0x400, "Armenian": 0x531, "Hebrew": 0x5D0,
+                "Arabic": 0x620, "Indic": 0x904, "Thai": 0xE01, "Georgian": 0x10A0, "Korean": 0x1100,
+                "Chinese or Japanese": 0x3041,
+            ],
+            [
+                "Latin": 0x24F, "other": 0x2EE, "Greek": 0x3FF, "Cyrillic": 0x52F, "Armenian": 0x588, "Hebrew": 0x5F2,
+                "Arabic": 0x77F, "Indic": 0xDC6, "Thai": 0xE46, "Georgian": 0x10FF, "Korean": 0x11FF,
+                "Chinese or Japanese": 0x9FA5,
+            ],
+            [
+                "Latin": 0x1E00, "Greek": 0x1F00, "Korean": 0xAC00, "other": 0x1200, "Chinese or Japanese": 0x4E2D,
+                "Thai": 0xE02,
+            ],
+            [
+                "Latin": 0x1EFF, "Greek": 0x1FFC, "Korean": 0xD7A3, "other": 0xA000, "Cyrillic": 0x44F, "Arabic": 0x628,
+            ],
+        ] as [[String: UInt32]])
+    func writingSystems(letters: [String: UInt32]) throws {
+        var seen: Set<String> = []
+        for salt in 10..<26 {
+            let texts = letters.mapValues { letter in
+                let bytes = Array(String(Character(Unicode.Scalar(letter) ?? "?")).utf8)
+                return Array(repeatElement(bytes, count: 600 / bytes.count).joined()) + Array("\(salt)".utf8)
+                    + [UInt8](repeating: 0x2E, count: 600)
+            }
+            let files = Dictionary(uniqueKeysWithValues: texts.map { ("\($0.key).txt", $0.value) })
+            let parts = try split(files, 0.5)
+            let named = letters.keys.filter { name in
+                parts.warnings.contains { $0.contains("text in \(name) script") }
+            }
+            #expect(Set(named) == Set(letters.keys.filter { parts.validation.contains(texts[$0] ?? []) }))
+            seen.formUnion(named)
+        }
+        #expect(seen == Set(letters.keys))
+    }
+
     @Test func aTinyValidationTextIsSaid() throws {
         let parts = try split(["a.txt": prose(2000, 1)], 0.1)
         #expect(parts.warnings.contains { $0.contains("not one sequence of 256") }, "\(parts.warnings)")
         #expect(try split(["a.txt": prose(20_000, 1)], 0.1).warnings.isEmpty)
         #expect(try split(["a.txt": prose(2000, 1)], 0).warnings.isEmpty)
+        // Half of the text behind a mark: 256 tokens have no 256 targets, 257 have.
+        for (count, warns) in [(510, true), (512, false)] {
+            let parts = try split(["a.txt": [UInt8](repeating: 0x61, count: count)], 0.5)
+            #expect(parts.validation.joined().count == count / 2)
+            #expect(parts.warnings.contains { $0.contains("has 256 tokens") } == warns, "\(parts.warnings)")
+            #expect(parts.warnings.isEmpty != warns)
+        }
+    }
+
+    /// The middle of 20,000 bytes is the place, and 629 to either side are in reach.
+    @Test(
+        "The best place in reach, the nearest of equals",
+        arguments: [
+            ([:], 10_000), ([9990: " "], 10_010), ([9990: " ", 9900: "\n"], 10_099),
+            ([9990: " ", 9900: "\n", 9800: "\n\n"], 10_198),
+            ([9990: " ", 9900: "\n", 9800: "\n\n", 9500: "<|endoftext|>"], 10_487),
+            ([9990: "\n", 10_005: "\n"], 9994), ([9370: "\n"], 10_000), ([9371: "\n"], 10_628),
+            ([10_628: "\n"], 9371), ([10_629: "\n"], 10_000),
+        ] as [([Int: String], Int)])
+    func placesToCut(marks: [Int: String], validation: Int) throws {
+        var text = [UInt8](repeating: 0x61, count: 20_000)
+        for (place, mark) in marks { text.replaceSubrange(place..<place + mark.utf8.count, with: mark.utf8) }
+        #expect(try split(["a.txt": text], 0.5).validation.joined().count == validation)
     }
 
     /// Whatever the share, something is left to learn from.

@@ -56,6 +56,13 @@ import TokenData
         #expect(copy == tokens)
     }
 
+    /// llm.c's own readers want a file below 2 GiB, also with four bytes a token.
+    @Test func shardsAreSmallEnough() {
+        let writer = TokenShardWriter(directory: directory.folder, prefix: "train", vocabularySize: 70_000)
+        #expect(writer.shardTokenLimit == 100_000_000)
+        #expect(1024 + 4 * writer.shardTokenLimit < 2 << 30)
+    }
+
     /// A writer that is dropped leaves nothing behind.
     @Test func nothingIsSeenBeforePublish() throws {
         do {

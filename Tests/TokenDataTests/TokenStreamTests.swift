@@ -170,14 +170,44 @@ import TokenData
         let writer = TokenShardWriter(directory: directory.folder, prefix: "part", vocabularySize: 60_000)
         try writer.append([Int32](repeating: 7, count: 4_000_000).span)
         let path = try writer.publish()[0]
-        let identity = try TokenStream(paths: [path], vocabularySize: nil).identity()
-        let good = try directory.read("part_000000.bin")
-        for place in [1024, 1024 + 8_000_000 - 1] {
-            var bytes = good
-            bytes[place] ^= 1
-            try directory.write("part_000000.bin", bytes)
-            #expect(try TokenStream(paths: [path], vocabularySize: nil).identity() != identity)
+        func identity() throws -> String { try TokenStream(paths: [path], vocabularySize: nil).identity() }
+        let good = try identity()
+        let descriptor = open(path.string, O_WRONLY)
+        defer { close(descriptor) }
+        // 64 blocks of 64 KiB; between two of them nothing is read.
+        let size = 1024 + 8_000_000
+        let starts = (0..<64).map { $0 == 63 ? size - 65_536 : (size - 65_536) / 63 * $0 }
+        for (place, counts) in [1, 31, 62].flatMap({ [(starts[$0], true), (starts[$0] + 65_535, true)] })
+            + [(1024, true), (size - 1, true), (starts[63], true), (65_536, false), (starts[31] - 1, false)]
+        {
+            let byte: UInt8 = place % 2 == 0 ? 7 : 0
+            #expect(pwrite(descriptor, [byte ^ 1], 1, place) == 1)
+            #expect(try (identity() != good) == counts, "\(place)")
+            #expect(pwrite(descriptor, [byte], 1, place) == 1)
         }
+        #expect(try identity() == good)
+    }
+
+    @Test func theRangeOfIds() throws {
+        #expect(try stream([2, 3]).idRange() == 0...4)
+        #expect(try TokenStream(paths: []).idRange() == nil)
+        // Far behind the first block.
+        var tokens = [Int32](repeating: 9, count: 2_100_000)
+        (tokens[2_099_998], tokens[2_099_999]) = (3, 69_999)
+        let writer = TokenShardWriter(directory: directory.folder, prefix: "wide", vocabularySize: 70_000)
+        try writer.append(tokens.span)
+        #expect(try TokenStream(paths: writer.publish()).idRange() == 3...69_999)
+    }
+
+    /// Two bytes hold 65,535, so only a vocabulary that has it needs no look.
+    @Test func theLargestIdOfTwoBytes() throws {
+        let writer = TokenShardWriter(directory: directory.folder, prefix: "part", vocabularySize: 65_536)
+        let tokens: [Int32] = [1, 65_535]
+        try writer.append(tokens.span)
+        let stream = try TokenStream(paths: writer.publish())
+        #expect(try stream.idRange() == 1...65_535)
+        try stream.validateTokenIDs(vocabularySize: 65_536)
+        #expect(throws: ExitError.self) { try stream.validateTokenIDs(vocabularySize: 65_535) }
     }
 
     /// S14, P9: what exists under the very name that is written is meant by it, and nothing else.

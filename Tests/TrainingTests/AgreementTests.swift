@@ -90,7 +90,7 @@ import Training
     /// A failure of the library and a launcher that does not match have other codes than a peer that is gone.
     @Test(arguments: [70, 76, 78] as [ExitCode])
     func aCollectivesOwnCodeCounts(code: ExitCode) {
-        let error = CollectiveError(operation: "start", rank: 0, code: 0, reason: "", exitCode: code)
+        let error = CollectiveError(operation: "start", rank: 0, reason: "", exitCode: code)
         #expect(exitCode(of: error) == code)
     }
 }

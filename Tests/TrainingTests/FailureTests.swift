@@ -71,6 +71,19 @@ import Transformer
         #expect(rows.allSatisfy { $0.contains(#/mean .*std .*max \|x\| /#) })
     }
 
+    @Test("W2: --debug shows the first step and those that have a log line")
+    func debugShowsTheStepsOfTheLog() throws {
+        let directory = try TemporaryDirectory()
+        var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: 4)
+        configuration.debug = true
+        configuration.logInterval = 3
+        configuration.stopAfter = 7
+        let reporter = RecordingReporter()
+        try train(configuration, ranks: 1, reporter: reporter)
+        let steps = reporter.lines.compactMap { $0.firstMatch(of: #/^debug step (\d+) /#)?.1 }
+        #expect(Set(steps) == ["1", "3", "6"])
+    }
+
     @Test func debugIsForOneRank() throws {
         let directory = try TemporaryDirectory()
         var configuration = try Curve.configuration(runDirectory: directory.file("run"))
@@ -120,6 +133,8 @@ import Transformer
         } catch {
             #expect(exitCode(of: error) == 79)
             #expect("\(error)".contains("no update was made"), "\(error)")
+            // A warm-up of no steps is no way into another rate.
+            #expect("\(error)".contains(" with a lower --learning-rate and --rewarm 1, or find "), "\(error)")
         }
         let (newest, warnings) = try CheckpointDirectory(path: FilePath(directory.file("run/checkpoints")))
             .newestVerified()

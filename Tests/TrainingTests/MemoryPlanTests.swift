@@ -56,6 +56,17 @@ import Training
         #expect(error.description.contains("fewer ranks here"))
     }
 
+    @Test("T1: the largest size that fits is found, whatever the limit")
+    func largestSizeThatFits() {
+        for limit in 1...20 {
+            for room in 0...20 {
+                let found = largestSize(below: limit) { $0 <= room }
+                let expected = min(room, limit - 1)
+                #expect(found == (expected > 0 ? expected : nil), "below \(limit), room for \(room)")
+            }
+        }
+    }
+
     @Test("T1: sizes whose product no number holds do not fit anywhere", arguments: [1 << 31, 1 << 62, Int.max])
     func overflow(size: Int) throws {
         let error = try #require(throws: ExitError.self) { try plan(size, megabytes: 300, sizes: [size - 1, 3]) }

@@ -109,4 +109,25 @@ import Training
         #expect(course.warnings.isEmpty, "\(course)")
         for end in course.ends { #expect(end.step == stopAfter ?? 5 && end.exitCode == .writeFailed, "\(course)") }
     }
+
+    /// A disk that takes nothing any more, after so many lines.
+    @Test("S13: that lines of metrics are lost is said once a run", arguments: [0, 2])
+    func lostLines(written: Int) throws {
+        let directory = try TemporaryDirectory()
+        let reporter = RecordingReporter()
+        func trainer(_ name: String, on disk: FaultyFileSystem) throws -> Trainer {
+            var configuration = try Curve.configuration(runDirectory: directory.file(name))
+            configuration.steps = 6
+            configuration.warmupSteps = 1
+            return try Trainer(configuration, communicator: SingleProcess(), reporter: reporter, fileSystem: disk)
+        }
+        let whole = FaultyFileSystem()
+        _ = try trainer("one", on: whole)
+        let disk = FaultyFileSystem(.dead, at: whole.count + written)
+        // The last save fails too.
+        #expect(throws: (any Error).self) { try trainer("two", on: disk).run() }
+        #expect(try metricsFields(directory.file("two")).count == written)
+        let said = reporter.warnings.filter { $0.hasPrefix("a line of metrics.jsonl could not be written") }
+        #expect(said.count == 1, "\(reporter.warnings)")
+    }
 }

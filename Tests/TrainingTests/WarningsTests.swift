@@ -1,5 +1,6 @@
 import Basics
 import Collectives
+import Foundation
 import TestSupport
 import Testing
 import Training
@@ -60,5 +61,24 @@ import Training
         #expect(taken.count == 1 && taken[0].hasSuffix("; give --threads \(many) to keep them"), "\(open)")
         let given = try warnings(in: directory, stopAfter: 3) { $0.threads = many }
         #expect(!given.contains { $0.hasPrefix("threads change") }, "\(given)")
+    }
+
+    @Test("M: what evaluate warns of is said by one rank", arguments: [1, 3]) func evaluate(ranks: Int) throws {
+        let directory = try TemporaryDirectory()
+        for step in 1...2 { _ = try warnings(in: directory, stopAfter: step) }
+        let newest = directory.file("run/checkpoints/step-00000002/model.safetensors")
+        try Data("damaged".utf8).write(to: URL(fileURLWithPath: newest))
+        var options = ModelEvaluation.Options()
+        options.checkpoint = FilePath(directory.file("run"))
+        options.data = FilePath(Curve.tokens)
+        options.sequences = 2
+        let final = options
+        let reporter = RecordingReporter()
+        let losses = try ThreadWorld.run(worldSize: ranks) { communicator in
+            try ModelEvaluation.run(final, communicator: communicator, warn: reporter.warning).loss
+        }
+        #expect(Set(losses).count == 1)
+        #expect(reporter.warnings.count == 1, "\(reporter.warnings)")
+        #expect(reporter.warnings.first?.hasPrefix("checkpoint step-00000002 is passed over: ") == true)
     }
 }

@@ -33,8 +33,13 @@ import Transformer
         // 11 of the 23 are kept, and then comes the 24th.
         for token in inputs[12..<24] { expected = try short.logits(after: token) }
         #expect(logits == expected)
+        #expect(long.forgottenCount == 12 && short.forgottenCount == 0)
+        // Again before the 36th, the 48th and the 60th.
         for token in inputs[24..<69] { logits = try long.logits(after: token) }
-        #expect(logits.allSatisfy { $0.isFinite })
+        #expect(long.forgottenCount == 48)
+        let fresh = try Generator(of: fixture.model)
+        for token in inputs[48..<69] { expected = try fresh.logits(after: token) }
+        #expect(logits == expected)
     }
 
     @Test func contextOfOne() throws {
@@ -44,6 +49,7 @@ import Transformer
             let expected = test.reference.logits([token])[0]
             #expect(relativeError(try generator.logits(after: token), expected) < 5e-6)
         }
+        #expect(generator.forgottenCount == 2)
     }
 }
 

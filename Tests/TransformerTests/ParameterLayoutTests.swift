@@ -158,4 +158,43 @@ import Transformer
         #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
         #expect(error?.exitCode == 64)
     }
+
+    /// With a width of 128, everything but the token embedding is as large as 1552 rows of it: 2³¹ parameters, and a row
+    /// more.
+    @Test func theLargestModel() throws {
+        func parameters(_ vocabulary: Int) throws -> Int {
+            try GPTConfiguration(
+                vocabularySize: vocabulary, contextLength: 1, embeddingSize: 128, layerCount: 1, headCount: 1
+            ).parameterCount
+        }
+        #expect(try parameters((1 << 24) - 1552) == 1 << 31)
+        let error = #expect(throws: ExitError.self) { try parameters((1 << 24) - 1551) }
+        #expect(error?.description.contains("2147483776 parameters, more than the 2147483648 supported") == true)
+    }
+
+    @Test("The ends of every range belong to it", arguments: 0..<5) func ranges(place: Int) throws {
+        let (name, least, largest) = [
+            ("vocabulary size", 2, 1 << 24), ("context length", 1, 1 << 20), ("embedding size", 1, 1 << 17),
+            ("number of layers", 1, 1 << 12), ("number of heads", 1, 1 << 12),
+        ][place]
+        func refusal(_ value: Int) -> String {
+            // A width that the number of heads divides.
+            var sizes = [2, 1, place == 4 ? max(1, value) : 1, 1, 1]
+            sizes[place] = value
+            do {
+                _ = try GPTConfiguration(
+                    vocabularySize: sizes[0], contextLength: sizes[1], embeddingSize: sizes[2], layerCount: sizes[3],
+                    headCount: sizes[4])
+                return ""
+            } catch {
+                return error.description
+            }
+        }
+        #expect(refusal(least).isEmpty)
+        // One layer of the largest width has more parameters than are supported.
+        #expect(place == 2 ? refusal(largest).contains("parameters, more than") : refusal(largest).isEmpty)
+        for value in [least - 1, largest + 1] {
+            #expect(refusal(value) == "\(name) is \(value), expected a whole number from \(least) to \(largest)")
+        }
+    }
 }

@@ -29,29 +29,35 @@ struct ReferenceGPT {
         }
     }
 
-    /// [T][V] of one sequence.
-    func logits(_ tokens: [Int32]) -> [[Double]] {
+    /// [T][V] of one sequence. `observe` sees every activation under the name that the model's observer gives it.
+    func logits(_ tokens: [Int32], observe: (_ layer: String, [[Double]]) -> Void = { _, _ in }) -> [[Double]] {
+        func seen(_ layer: String, _ values: [[Double]]) -> [[Double]] {
+            observe(layer, values)
+            return values
+        }
         let c = configuration.embeddingSize
         let embedding = tensor("wte.weight")
         let positions = tensor("wpe.weight")
         var x = tokens.enumerated().map { place, token in
             (0..<c).map { embedding[Int(token) * c + $0] + positions[place * c + $0] }
         }
+        observe("embedding", x)
         for layer in 0..<configuration.layerCount {
             let h = "h.\(layer)."
-            let qkv = x.map { linear(norm($0, h + "ln_1"), h + "attn.c_attn") }
-            let mixed = attention(qkv)
-            for t in x.indices { add(linear(mixed[t], h + "attn.c_proj"), to: &x[t]) }
-            for t in x.indices {
-                let hidden = linear(norm(x[t], h + "ln_2"), h + "mlp.c_fc").map { x in
-                    0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
-                }
-                add(linear(hidden, h + "mlp.c_proj"), to: &x[t])
+            let normed = seen(h + "ln_1", x.map { norm($0, h + "ln_1") })
+            let qkv = seen(h + "attn.c_attn", normed.map { linear($0, h + "attn.c_attn") })
+            let mixed = seen(h + "attn", attention(qkv))
+            let projected = seen(h + "attn.c_proj", mixed.map { linear($0, h + "attn.c_proj") })
+            for t in x.indices { add(projected[t], to: &x[t]) }
+            let again = seen(h + "ln_2", x.map { norm($0, h + "ln_2") })
+            let hidden = seen(h + "mlp.c_fc", again.map { linear($0, h + "mlp.c_fc") }).map { row in
+                row.map { x in 0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x))) }
             }
+            let contracted = seen(h + "mlp.c_proj", hidden.map { linear($0, h + "mlp.c_proj") })
+            for t in x.indices { add(contracted[t], to: &x[t]) }
         }
-        return x.map { row in
-            let y = norm(row, "ln_f")
-            return (0..<configuration.vocabularySize).map { token in
+        return seen("ln_f", x.map { norm($0, "ln_f") }).map { y in
+            (0..<configuration.vocabularySize).map { token in
                 (0..<c).reduce(0) { $0 + y[$1] * embedding[token * c + $1] }
             }
         }

@@ -56,16 +56,7 @@ struct HeartbeatTests {
                 sockets[own].send([UInt8(round), UInt8(own)], to: 1 - own)
             }
             for own in 0..<2 {
-                var seen = false
-                let deadline = Date(timeIntervalSinceNow: 10)
-                while !seen, Date() < deadline {
-                    _ = sockets[own].receive { bytes in
-                        guard bytes == [UInt8(round), UInt8(1 - own)] else { return nil }
-                        seen = true
-                        return 1 - own
-                    }
-                }
-                #expect(seen, "\(own) in round \(round)")
+                #expect(hears(sockets[own], [UInt8(round), UInt8(1 - own)], as: 1 - own), "\(own) in round \(round)")
                 while sockets[own].receive({ _ in nil }) {}
             }
         }
@@ -73,5 +64,47 @@ struct HeartbeatTests {
         sockets[0].meet(["", ""], hosts: ["a", "a"], host: "a")
         sockets[0].send([1], to: 1)
         #expect(!sockets[1].receive { _ in nil })
+    }
+
+    /// Whether these bytes come in within ten seconds; their sender is then known as this rank.
+    private func hears(_ socket: PeerSocket, _ bytes: [UInt8], as rank: Int) -> Bool {
+        var seen = false
+        let deadline = Date(timeIntervalSinceNow: 10)
+        while !seen, Date() < deadline {
+            _ = socket.receive {
+                seen = $0 == bytes
+                return seen ? rank : nil
+            }
+        }
+        return seen
+    }
+
+    @Test("A rank is called where it was heard from, and at all its addresses once that is forgotten")
+    func answers() throws {
+        let (own, peer, other) = try (#require(PeerSocket()), #require(PeerSocket()), #require(PeerSocket()))
+        // Three ways to the same socket: 127.0.0.1 is near on the same host, and the last two of its addresses.
+        let port = try #require(peer.introduction.split(separator: " ").first)
+        let loop = String(UInt32(0x7F00_0001).bigEndian)
+        own.meet(["", "\(port) \(loop) \(loop)"], hosts: ["a", "a"], host: "a")
+        for socket in [peer, other] { socket.meet([own.introduction], hosts: ["a"], host: "a") }
+
+        own.send([1], to: 1)
+        for _ in 0..<3 { #expect(hears(peer, [1], as: 0)) }
+        // One that is too long is known for it.
+        own.send([UInt8](repeating: 7, count: 100), to: 1)
+        for _ in 0..<3 { #expect(hears(peer, [UInt8](repeating: 7, count: Heartbeat.size + 1), as: 0)) }
+        // A stranger that takes the rank's place.
+        other.send([2], to: 0)
+        #expect(hears(own, [2], as: 1))
+        own.send([3], to: 1)
+        #expect(hears(other, [3], as: 0) && !peer.receive { _ in nil })
+        own.forget(1)
+        own.send([4], to: 1)
+        for _ in 0..<3 { #expect(hears(peer, [4], as: 0)) }
+
+        // A rank of another host is not looked for on this one.
+        own.meet(["", "\(port)"], hosts: ["a", "b"], host: "a")
+        own.send([5], to: 1)
+        #expect(!peer.receive { _ in nil })
     }
 }

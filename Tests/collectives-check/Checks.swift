@@ -38,6 +38,8 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
     }
     try checkPlainSums(on: communicator)
     try checkParameterBroadcast(on: communicator)
+    try checkActivity(on: communicator)
+    try checkSecondStart()
     tell("all checks passed on \(expected) ranks, \(communicator.implementation)", on: communicator)
 }
 
@@ -93,6 +95,30 @@ private func checkParameterBroadcast(on communicator: MPICommunicator) throws {
     try ParameterBroadcast.broadcast(buffer, chunkElements: 100, on: communicator)
     let values = buffer.withSpan(0..<1003) { span in span.indices.map { span[$0] } }
     guard values == expected else { throw Stop(exitCode: 70, description: "rank 0's parameters did not arrive") }
+}
+
+/// The watchdog sees the end of each call that waits for others.
+private func checkActivity(on communicator: MPICommunicator) throws {
+    let before = Activity.state.progress
+    try communicator.barrier()
+    let after = Activity.state
+    guard after.progress > before, !after.isWaiting else {
+        throw Stop(exitCode: 70, description: "the watchdog does not see that a barrier has ended")
+    }
+}
+
+/// MPI starts once. The error is this program's own, not MPI's, nor a peer's.
+private func checkSecondStart() throws {
+    do throws(CollectiveError) {
+        _ = try MPICommunicator(environment: [:])
+    } catch {
+        let text = "start failed on rank 0: MPI was started before in this process; it can be started once only"
+        guard error.exitCode == .internalError, error.description == text else {
+            throw Stop(exitCode: 70, description: "a second start of MPI fails with: \(error)")
+        }
+        return
+    }
+    throw Stop(exitCode: 70, description: "MPI has started twice")
 }
 
 /// One rank throws while the others wait in a collective.

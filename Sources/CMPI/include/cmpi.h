@@ -33,11 +33,8 @@ int cmpi_init(void);
 /// Ends MPI. Every rank must call it.
 int cmpi_finalize(void);
 
-/// This process's number and the number of processes.
-int cmpi_world(int *rank, int *size);
-
-/// The same among the ranks that share this host's memory.
-int cmpi_local(int *rank, int *size);
+/// This process's number and the number of processes, and the same among the ranks that share this host's memory.
+int cmpi_ranks(int *rank, int *size, int *local_rank, int *local_size);
 
 /// The library's name and version, such as `Open MPI v4.1.4`; callable before `cmpi_init`.
 const char *cmpi_version(void);

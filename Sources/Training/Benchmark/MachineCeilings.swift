@@ -40,16 +40,20 @@ package struct MachineCeilings: Codable, Sendable {
     }
 
     /// One pass that reads two arenas and writes one, as the element-wise parts of a step do.
-    private static func memory(_ compute: Compute) throws -> Double {
+    package static func memory(_ compute: Compute, clock: () -> UInt64 = Timeline.now) throws -> Double {
         let count = 16 << 20
         let source = try Buffer<Float>(count: count)
         let target = try Buffer<Float>(count: count)
         Vector.round(compute.pool, source.all, into: target.all)
-        let seconds = medianSeconds(repetitions: 7) { Vector.round(compute.pool, source.all, into: target.all) }
+        let seconds = medianSeconds(repetitions: 7, clock: clock) {
+            Vector.round(compute.pool, source.all, into: target.all)
+        }
         return Double(2 * 4 * count) / seconds / 1e9
     }
 
-    private static func reduction(_ mode: ReductionMode, _ communicator: any Communicator) throws -> Double {
+    package static func reduction(
+        _ mode: ReductionMode, _ communicator: any Communicator, clock: () -> UInt64 = Timeline.now
+    ) throws -> Double {
         let count = 4 << 20
         let gradients = try Buffer<Float>(count: count)
         let reducer = try GradientReducer(
@@ -58,7 +62,7 @@ package struct MachineCeilings: Codable, Sendable {
             try communicator.barrier()
             reducer.beginStep()
             reducer.beginMicroBatch(0)
-            return try medianSeconds(repetitions: 1) {
+            return try medianSeconds(repetitions: 1, clock: clock) {
                 try reducer.completed(0..<count)
                 try reducer.endMicroBatch()
             }
@@ -68,12 +72,12 @@ package struct MachineCeilings: Codable, Sendable {
 }
 
 /// How fast this machine multiplies matrices, with the memory that the measurement needs.
-struct ProductSpeed {
+package struct ProductSpeed {
     private let runs: [(flops: Double, body: () -> Void)]
     private let compute: Compute
 
     /// - Parameter shapes: rows × inner × columns of the products; by default those of GPT-2's own layers.
-    init(
+    package init(
         _ compute: Compute, _ precision: Precision,
         shapes: [(Int, Int, Int)] = [(1024, 768, 768), (1024, 768, 3072), (1024, 3072, 768)]
     ) throws {
@@ -93,10 +97,10 @@ struct ProductSpeed {
     }
 
     /// The best shape's GFLOP/s, each the median of several runs.
-    func gigaflops(repetitions: Int) throws -> Double {
-        let best = runs.map { $0.flops / medianSeconds(repetitions: repetitions, $0.body) / 1e9 }.max() ?? 0
+    package func gigaflops(repetitions: Int, clock: () -> UInt64 = Timeline.now) throws -> Double {
+        let speeds = runs.map { $0.flops / medianSeconds(repetitions: repetitions, clock: clock, $0.body) / 1e9 }
         try compute.requireSuccess()
-        return best
+        return speeds.max() ?? 0
     }
 
     /// The same while all ranks work; the slowest rank's counts.
@@ -107,12 +111,14 @@ struct ProductSpeed {
 }
 
 /// The median of several runs of `body`, in seconds.
-func medianSeconds(repetitions: Int, _ body: () throws -> Void) rethrows -> Double {
+func medianSeconds(
+    repetitions: Int, clock: () -> UInt64 = Timeline.now, _ body: () throws -> Void
+) rethrows -> Double {
     median(
         try (0..<repetitions).map { _ in
-            let start = Timeline.now()
+            let start = clock()
             try body()
-            return Double(Timeline.now() - start) / 1e9
+            return Double(clock() - start) / 1e9
         })
 }
 

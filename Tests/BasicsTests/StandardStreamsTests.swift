@@ -1,0 +1,61 @@
+import Basics
+import Glibc
+import Testing
+
+/// Makes a pipe of standard error, and gives its ends.
+private func pipeOfStandardError() -> (read: Int32, write: Int32) {
+    var ends: [Int32] = [-1, -1]
+    guard pipe(&ends) == 0, dup2(ends[1], STDERR_FILENO) == STDERR_FILENO else { exit(1) }
+    alarm(60)
+    return (ends[0], ends[1])
+}
+
+/// What has been written by now.
+private func written(_ end: Int32) -> String {
+    var bytes = [UInt8](repeating: 0, count: 1 << 16)
+    let count = read(end, &bytes, bytes.count)
+    return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+}
+
+/// Standard error with the test for its reader, in processes of their own.
+@Suite struct StandardStreamsTests {
+    @Test("H1: a reader that is stuck does not hold up who must not wait") func stuckReader() async {
+        await #expect(processExitsWith: .success) {
+            let ends = pipeOfStandardError()
+            StandardStreams.sayWithoutWaiting("heard")
+            #expect(written(ends.read) == "heard\n")
+            let bytes = [UInt8](repeating: 0, count: 1 << 16)
+            _ = fcntl(ends.write, F_SETFL, O_NONBLOCK)
+            while write(ends.write, bytes, bytes.count) > 0 {}
+            _ = fcntl(ends.write, F_SETFL, 0)
+            // Were it to wait, the alarm would end this process.
+            StandardStreams.sayWithoutWaiting("not heard")
+            // Not by way of what else might be said at the end.
+            _exit(EXIT_SUCCESS)
+        }
+    }
+
+    @Test("W5: the progress line is drawn over, cut to the width, and gone before anything else is said")
+    func progressLine() async {
+        await #expect(processExitsWith: .success) {
+            let ends = pipeOfStandardError()
+            setenv("COLUMNS", "20", 1)
+            StandardStreams.showProgress("abc")
+            StandardStreams.showProgress("d")
+            StandardStreams.say("line")
+            StandardStreams.say("line")
+            #expect(written(ends.read) == "\rabc\rd  \r \rline\nline\n")
+            StandardStreams.showProgress(String(repeating: "x", count: 20) + "yz")
+            StandardStreams.clearProgress()
+            StandardStreams.clearProgress()
+            let blanks = String(repeating: " ", count: 19)
+            #expect(written(ends.read) == "\r\(String(repeating: "x", count: 19))\r\(blanks)\r")
+            // Without a width that is one: 80.
+            for columns in ["0", "-3", "wide", ""] {
+                setenv("COLUMNS", columns, 1)
+                StandardStreams.showProgress(String(repeating: "z", count: 100))
+                #expect(written(ends.read) == "\r" + String(repeating: "z", count: 79), "\(columns)")
+            }
+        }
+    }
+}
