@@ -64,11 +64,11 @@ package enum ColumnSum {
                 let sums = partials.start(ofChunkAt: chunk.lowerBound, columns: C)
                 for n in chunk {
                     let row = x.pointer + n * C
-                    for c in stride(from: 0, to: C, by: 16) {
-                        let left = C - c
-                        Float.store(
-                            Float.load(sums + c, count: left) + E.load(row + c, count: left), to: sums + c, count: left)
+                    let full = C / 16 * 16
+                    for c in stride(from: 0, to: full, by: 16) {
+                        Float.store16(Float.load16(sums + c) + E.load16(row + c), to: sums + c)
                     }
+                    for c in full..<C { sums[c] += row[c].float }
                 }
             }
         }
