@@ -1,42 +1,34 @@
 /// How a process ends, for scripts: the one list of it. docs/distributed.md has the table.
-package struct ExitCode: RawRepresentable, Hashable, Sendable, ExpressibleByIntegerLiteral, CaseIterable {
-    /// What the operating system sees: 0 to 255.
-    package let rawValue: Int32
-
-    package init(rawValue: Int32) { self.rawValue = rawValue }
-    package init(integerLiteral value: Int32) { rawValue = value }
-
+package enum ExitCode: Int32, CaseIterable, Sendable, ExpressibleByIntegerLiteral {
     /// Done.
-    package static let success: ExitCode = 0
+    case success = 0
     /// A flag or value that cannot be used.
-    package static let usage: ExitCode = 64
+    case usage = 64
     /// An input that is there but is not what it should be.
-    package static let badInput: ExitCode = 65
+    case badInput = 65
     /// An input that is missing or cannot be read.
-    package static let missingInput: ExitCode = 66
+    case missingInput = 66
     /// This program or its libraries are at fault.
-    package static let internalError: ExitCode = 70
+    case internalError = 70
     /// An output that cannot be created.
-    package static let cannotCreate: ExitCode = 73
+    case cannotCreate = 73
     /// A write that failed.
-    package static let writeFailed: ExitCode = 74
+    case writeFailed = 74
     /// Stopped on request, with the state saved.
-    package static let stopped: ExitCode = 75
+    case stopped = 75
     /// A peer hangs or is gone.
-    package static let peerLost: ExitCode = 76
+    case peerLost = 76
     /// The ranks disagree at the start.
-    package static let ranksDisagree: ExitCode = 78
+    case ranksDisagree = 78
     /// A loss, gradient or weight is not finite.
-    package static let notFinite: ExitCode = 79
+    case notFinite = 79
     /// The ranks' weights have become different.
-    package static let ranksDiverged: ExitCode = 80
+    case ranksDiverged = 80
     /// Another process uses the output directory.
-    package static let inUse: ExitCode = 81
+    case inUse = 81
 
-    package static let allCases: [ExitCode] = [
-        success, usage, badInput, missingInput, internalError, cannotCreate, writeFailed, stopped, peerLost,
-        ranksDisagree, notFinite, ranksDiverged, inUse,
-    ]
+    /// One of them by its number; for any other number `internalError`.
+    package init(integerLiteral value: Int32) { self = Self(rawValue: value) ?? .internalError }
 }
 
 /// An error that knows its exit code. Its description is the one line that the user sees: what happened, which value,

@@ -56,18 +56,16 @@ package enum CommandLineText {
     /// Bytes as text.
     package static func decoding(_ bytes: [UInt8]) -> String {
         var text = String.UnicodeScalarView()
-        var decoder = UTF8()
         var rest = bytes[...]
         while !rest.isEmpty {
             var iterator = rest.makeIterator()
-            let result = decoder.decode(&iterator)
-            if case .scalarValue(let scalar) = result, scalar.value < base + 0x80 {
+            var decoder = UTF8()
+            if case .scalarValue(let scalar) = decoder.decode(&iterator), scalar.value < base + 0x80 {
                 text.append(scalar)
                 rest = rest.dropFirst(UTF8.width(scalar))
             } else {
                 text.append(Unicode.Scalar(base + UInt32(rest.removeFirst())) ?? "\u{FFFD}")
             }
-            decoder = UTF8()
         }
         return String(text)
     }

@@ -66,9 +66,7 @@ package func startThread(stackSize: Int, _ body: @escaping @Sendable () -> Void)
 private final class ThreadBody: Sendable {
     let body: @Sendable () -> Void
 
-    init(_ body: @escaping @Sendable () -> Void) {
-        self.body = body
-    }
+    init(_ body: @escaping @Sendable () -> Void) { self.body = body }
 }
 
 /// Runs `body` on this thread and on `count` − 1 others, fewer where the system has no more, and waits for all.

@@ -83,9 +83,7 @@ package struct Checkpoint: Sendable {
     }
 
     /// Opens one file and compares its size and SHA-256 with the manifest's.
-    static func verify(
-        _ entry: Manifest.File, in directory: FilePath, fileSystem: any FileSystem
-    ) throws -> InputFile {
+    static func verify(_ entry: Manifest.File, in directory: FilePath, fileSystem: any FileSystem) throws -> InputFile {
         let file = try inside(directory) {
             try InputFile(directory.appending(entry.name), followLinks: false, fileSystem: fileSystem)
         }

@@ -6,9 +6,7 @@ extension CheckpointDirectory {
     /// Checkpoints that are not complete do not count and are left alone, and so are those of a later step than the
     /// one just saved: they belong to another course of the run. Each is renamed first, so that no half-removed one
     /// ever carries a checkpoint's name. Returns what was removed, and a line for what could not be.
-    package func retain(_ keep: Int, after saved: SavedCheckpoint) throws
-        -> (removed: [String], warnings: [String])
-    {
+    package func retain(_ keep: Int, after saved: SavedCheckpoint) throws -> (removed: [String], warnings: [String]) {
         guard keep >= 1 else { throw ExitError(.usage, "--keep is \(keep), expected 1 or more") }
         let older = try complete(below: saved.step)
         var removed: [String] = []

@@ -1,4 +1,5 @@
 import Basics
+import Kernels
 import Transformer
 
 /// A GPT-2 model as `config.json` of a Hugging Face model directory tells it.
@@ -6,11 +7,6 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     package var shape: GPTConfiguration
     package var beginTokenID: Int?
     package var endTokenID: Int?
-
-    /// The epsilon of every norm; the only one that the model computes with.
-    package static let normEpsilon = 1e-5
-    /// Hugging Face's name of GELU by tanh, the only activation that the model computes.
-    package static let activation = "gelu_new"
 
     package init(shape: GPTConfiguration, beginTokenID: Int? = nil, endTokenID: Int? = nil) {
         self.shape = shape
@@ -27,7 +23,7 @@ package struct GPT2ModelDescription: Equatable, Sendable {
     package func configurationJSON() -> [UInt8] {
         func id(_ token: Int?) -> JSONText { token.map { .number($0) } ?? nil }
         return JSONText.object([
-            ("activation_function", .string(Self.activation)),
+            ("activation_function", .string(shape.activation.rawValue)),
             ("architectures", .array(["GPT2LMHeadModel"])),
             ("attn_pdrop", .number(0.0)),
             ("bos_token_id", id(beginTokenID)),
@@ -35,17 +31,18 @@ package struct GPT2ModelDescription: Equatable, Sendable {
             ("embd_pdrop", .number(0.0)),
             ("eos_token_id", id(endTokenID)),
             ("initializer_range", .number(0.02)),
-            ("layer_norm_epsilon", .number(Self.normEpsilon)),
+            ("layer_norm_epsilon", .number(shape.normEpsilon)),
             ("model_type", "gpt2"),
             ("n_ctx", .number(shape.contextLength)),
             ("n_embd", .number(shape.embeddingSize)),
             ("n_head", .number(shape.headCount)),
-            ("n_inner", nil),
+            ("n_inner", shape.innerSize == 4 * shape.embeddingSize ? nil : .number(shape.innerSize)),
             ("n_layer", .number(shape.layerCount)),
             ("n_positions", .number(shape.contextLength)),
             ("resid_pdrop", .number(0.0)),
-            ("scale_attn_weights", true),
-            ("tie_word_embeddings", true),
+            ("scale_attn_by_inverse_layer_idx", .bool(shape.scalesAttentionByLayer)),
+            ("scale_attn_weights", .bool(shape.scalesAttention)),
+            ("tie_word_embeddings", .bool(shape.hasTiedHead)),
             ("torch_dtype", "float32"),
             ("transformers_version", "5.23.0"),
             ("use_cache", true),
@@ -78,36 +75,36 @@ extension GPT2ModelDescription {
     /// Reads `config.json` of a Hugging Face directory; throws 65 naming `file`, the member, what it holds
     /// and what was expected. A model that would be computed in another way than ours is refused, not approximated.
     package init(configurationJSON bytes: [UInt8], file: String) throws {
-        do {
-            try self.init(JSON(bytes, sizeLimit: Self.sizeLimit))
-        } catch {
-            throw ExitError(.badInput, "\(file): \(error)")
-        }
+        self = try naming(file) { try GPT2ModelDescription(JSON(bytes, sizeLimit: Self.sizeLimit)) }
     }
 
     /// The largest file that is read.
     static let sizeLimit = 16 << 20
 
     private init(_ json: JSON) throws {
-        func require(
-            _ name: String, _ expected: String, isRequired: Bool = false, _ fits: (JSON) -> Bool
-        ) throws {
-            guard isRequired || json[name] != nil else { return }
-            _ = try json.member(name, expected + "; only GPT-2 of that kind can be read") { fits($0) ? true : nil }
+        // Only what is not there at all has GPT-2's own value.
+        func setting<Value>(
+            _ name: String, _ standard: Value, _ expected: String, _ read: (JSON) -> Value?
+        ) throws -> Value {
+            json[name] == nil ? standard : try json.member(name, expected, read)
         }
-        try require("model_type", "\"gpt2\"", isRequired: true) { $0.isString("gpt2") }
-        try require("activation_function", "\"\(Self.activation)\"") { $0.isString(Self.activation) }
-        for name in ["tie_word_embeddings", "scale_attn_weights"] { try require(name, "true") { $0.bool == true } }
-        for name in ["scale_attn_by_inverse_layer_idx", "add_cross_attention"] {
-            try require(name, "false") { $0.bool == false }
+        func flag(_ name: String, _ standard: Bool) throws -> Bool {
+            try setting(name, standard, "true or false", \.bool)
         }
-        try require("layer_norm_epsilon", "\(Self.normEpsilon)") { $0.number == Self.normEpsilon }
-        let (vocabulary, context) = (try json.int("vocab_size"), try json.int("n_positions"))
-        let (width, layers, heads) = (try json.int("n_embd"), try json.int("n_layer"), try json.int("n_head"))
+        let expected = "\"gpt2\"; only GPT-2 and its variants can be read"
+        _ = try json.member("model_type", expected) { $0.isString("gpt2") ? true : nil }
+        _ = try setting("add_cross_attention", false, "false: an encoder's output cannot be read") {
+            $0.bool == false ? false : nil
+        }
+        let activations = Activation.allCases.map(\.rawValue).joined(separator: ", ")
         shape = try GPTConfiguration(
-            vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
-            headCount: heads)
-        try require("n_inner", "null or 4 · n_embd") { $0.kind == .null || $0.int == 4 * width }
+            vocabularySize: json.int("vocab_size"), contextLength: json.int("n_positions"),
+            embeddingSize: json.int("n_embd"), layerCount: json.int("n_layer"), headCount: json.int("n_head"),
+            innerSize: json.optional("n_inner", "null or a whole number") { $0.int },
+            activation: setting("activation_function", .geluNew, activations) { $0.string.flatMap(Activation.init) },
+            normEpsilon: setting("layer_norm_epsilon", 1e-5, "a number", \.number),
+            hasTiedHead: flag("tie_word_embeddings", true), scalesAttention: flag("scale_attn_weights", true),
+            scalesAttentionByLayer: flag("scale_attn_by_inverse_layer_idx", false))
         // Absent or null, GPT-2's own 50256 would be meant, which a small vocabulary does not have.
         beginTokenID = json["bos_token_id"]?.int
         endTokenID = json["eos_token_id"]?.int

@@ -4,8 +4,8 @@ import Basics
 /// Hugging Face directory or from a checkpoint of ours.
 ///
 /// Reads one `model.safetensors` or a sharded model with its index; names with the prefix `transformer.` or without;
-/// F32, BF16 and F16. The causal mask that old files carry as buffers is ignored. `lm_head.weight` is tied to the token
-/// embedding, so it may be there only with the same values. Links are followed: Hugging Face's own cache consists of
+/// F32, BF16 and F16. The causal mask that old files carry as buffers is ignored. Where `lm_head.weight` is tied to the
+/// token embedding, it may be there only with the same values. Links are followed: Hugging Face's own cache consists of
 /// them.
 package struct HuggingFaceModelFiles: Sendable {
     /// The directory.
@@ -18,6 +18,7 @@ package struct HuggingFaceModelFiles: Sendable {
 
     private static let prefix = "transformer."
     private static let embedding = prefix + "wte.weight"
+    private static let headName = "lm_head.weight"
 
     /// Reads the shape and every tensor table, and checks that they fit each other.
     ///
@@ -37,22 +38,20 @@ package struct HuggingFaceModelFiles: Sendable {
             checkpoint.path, checkpoint.contents(of: Checkpoint.FileName.configuration) ?? [], [checkpoint.model])
     }
 
-    private init(
-        _ path: FilePath, _ configuration: [UInt8], _ files: [SafetensorsFile]
-    ) throws {
+    private init(_ path: FilePath, _ configuration: [UInt8], _ files: [SafetensorsFile]) throws {
         description = try GPT2ModelDescription(
             configurationJSON: configuration, file: path.appending(Checkpoint.FileName.configuration).shown)
         var places: [[UInt8]: Place] = [:]
         for file in files {
             for entry in file.tensors where !Self.isIgnored(entry.name) {
-                let full = entry.name.hasPrefix(Self.prefix) ? entry.name : Self.prefix + entry.name
+                let full = Self.fullName(entry.name)
                 guard places.updateValue((file, entry), forKey: Array(full.utf8)) == nil else {
                     throw ExitError(.badInput, "\(file.path.shown): tensor \(quoted(full)) is there twice")
                 }
             }
         }
         // A file may have been saved with the tied weight under its other name alone.
-        var head = places.removeValue(forKey: Array((Self.prefix + "lm_head.weight").utf8))
+        var head = description.shape.hasTiedHead ? places.removeValue(forKey: Array(Self.headName.utf8)) : nil
         let embedding = Array(Self.embedding.utf8)
         if let only = head, places[embedding] == nil {
             places[embedding] = only
@@ -79,7 +78,7 @@ package struct HuggingFaceModelFiles: Sendable {
     ///
     /// - Precondition: `values` has exactly the tensor's number of elements.
     package func read(_ name: String, into values: inout MutableSpan<Float>) throws {
-        let full = name.hasPrefix(Self.prefix) ? name : Self.prefix + name
+        let full = Self.fullName(name)
         guard let place = places[Array(full.utf8)] else {
             throw ExitError(.badInput, "\(path.shown) has no tensor \(quoted(full))")
         }
@@ -99,7 +98,11 @@ package struct HuggingFaceModelFiles: Sendable {
         ExitError(
             .badInput,
             "\(head.file.path.shown): lm_head.weight is not tied to wte.weight: it \(difference); "
-                + "only models whose head is the token embedding can be read")
+                + "set tie_word_embeddings to false in config.json if the model has a head of its own")
+    }
+
+    private static func fullName(_ name: String) -> String {
+        name.hasPrefix(prefix) || name == headName ? name : prefix + name
     }
 
     /// The mask buffers `h.N.attn.bias` and `h.N.attn.masked_bias` of old files; they are no weights.
@@ -108,22 +111,23 @@ package struct HuggingFaceModelFiles: Sendable {
     }
 
     /// The names of the files with weights: the one, or those of the index.
-    private static func weightFiles(
-        _ path: FilePath, _ fileSystem: any FileSystem
-    ) throws -> [String] {
+    private static func weightFiles(_ path: FilePath, _ fileSystem: any FileSystem) throws -> [String] {
         let single = Checkpoint.FileName.model
         if (try? fileSystem.status(path.appending(single), followLinks: false)) != nil { return [single] }
         let indexPath = path.appending("model.safetensors.index.json")
         guard let bytes = try InputFile.contents(ifPresent: indexPath, limit: 16 << 20, fileSystem: fileSystem) else {
+            for pickle in ["pytorch_model.bin", "pytorch_model.bin.index.json"]
+            where fileSystem.exists(path.appending(pickle)) {
+                throw ExitError(
+                    .badInput,
+                    "\(path.shown) has its weights in \(pickle), which cannot be read without Python; convert it with: "
+                        + "python -c \"from transformers import AutoModelForCausalLM as M; "
+                        + "M.from_pretrained('\(path.shown)').save_pretrained('\(path.shown)')\"")
+            }
             return [single]
         }
         let index = indexPath.shown
-        let map: [(name: [UInt8], value: JSON)]
-        do {
-            map = try JSON(bytes).member("weight_map", "an object") { $0.members }
-        } catch {
-            throw ExitError(.badInput, "\(index): \(error)")
-        }
+        let map = try naming(index) { try JSON(bytes).member("weight_map", "an object") { $0.members } }
         var names: Set<String> = []
         for (tensor, file) in map {
             guard let name = file.string, Manifest.isPlainName(name), name.hasSuffix(".safetensors") else {

@@ -42,12 +42,7 @@ package struct Manifest: Equatable, Sendable {
     /// Reads a manifest; throws 65 naming `path` and the value. It names nothing but plain files beside it.
     init(json: [UInt8], path: String) throws {
         func fail(_ what: String) -> ExitError { ExitError(.badInput, "\(path): \(what)") }
-        let value: JSON
-        do {
-            value = try JSON(json, sizeLimit: Self.sizeLimit)
-        } catch {
-            throw fail("\(error)")
-        }
+        let value = try naming(path) { try JSON(json, sizeLimit: Self.sizeLimit) }
         try TrainerState.checkVersion(value, file: path)
         guard let step = value["step"]?.int, step >= 0 else { throw fail("step is not a whole number of 0 or more") }
         guard let members = value["files"]?.members else { throw fail("files is not an object") }

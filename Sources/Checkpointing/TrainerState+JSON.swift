@@ -28,13 +28,10 @@ extension TrainerState {
 
     /// Reads `trainer_state.json` and checks that it is consistent; throws 65 naming `file` and the value.
     package init(json bytes: [UInt8], file: String) throws {
-        func naming<Value>(_ body: () throws -> Value) throws -> Value {
-            do { return try body() } catch { throw ExitError(.badInput, "\(file): \(error)") }
-        }
-        let json = try naming { try JSON(bytes, sizeLimit: Self.sizeLimit) }
+        let json = try naming(file) { try JSON(bytes, sizeLimit: Self.sizeLimit) }
         try Self.checkVersion(json, file: file)
-        self = try naming { try TrainerState(json) }
-        try naming {
+        self = try naming(file) { try TrainerState(json) }
+        try naming(file) {
             try scheduler.verify()
             try checkConsistency()
         }
@@ -149,6 +146,11 @@ extension TrainerState.StepMeasurement {
         tokensPerSecond = try json.number("tokens_per_second")
         milliseconds = try json.number("milliseconds")
     }
+}
+
+/// What `body` makes of a file; any error becomes one of 65 with the file's name before it.
+func naming<Value>(_ file: String, _ body: () throws -> Value) throws -> Value {
+    do { return try body() } catch { throw ExitError(.badInput, "\(file): \(error)") }
 }
 
 extension JSON {

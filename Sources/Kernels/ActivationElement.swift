@@ -19,6 +19,9 @@ package protocol ActivationElement: BitwiseCopyable, Sendable {
 package enum Precision: String, Codable, Sendable, CaseIterable {
     case fp32
     case bf16
+
+    /// Bytes of one element.
+    package var byteCount: Int { self == .bf16 ? 2 : 4 }
 }
 
 /// The upper half of an fp32 number: 8 bits of exponent, 8 of significand.

@@ -12,6 +12,7 @@ extension Attention {
         let lse: UnsafePointer<Float>
         let dy: UnsafePointer<E>
         let dq: UnsafeMutablePointer<E>
+        let scale: Float
         let next: (qkv: Int, output: Int)
     }
 
@@ -20,7 +21,7 @@ extension Attention {
     @_specialize(where E == BFloat16)
     package func backward(
         qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, outputGradient: BufferSlice<E>,
-        qkvGradient: BufferSlice<E>
+        qkvGradient: BufferSlice<E>, scale: Float
     ) {
         let pairs = sequences * heads
         precondition(
@@ -35,7 +36,7 @@ extension Attention {
                     Head(
                         q: qkv.pointer + first.qkv, y: output.pointer + first.output,
                         lse: logSumExp.pointer + pair * context, dy: outputGradient.pointer + first.output,
-                        dq: qkvGradient.pointer + first.qkv,
+                        dq: qkvGradient.pointer + first.qkv, scale: scale,
                         next: (next.qkv - first.qkv, next.output - first.output)))
             }
         }
@@ -108,7 +109,8 @@ extension Attention {
             for i in stride(from: 0, to: rows, by: 2) {
                 writeScoreGradients(
                     worker, i, of: first + i, keys: keys, visible: start + first + i + 1 - keyStart,
-                    hasSecond: i + 1 < rows, lse: head.lse + start + first + i, dots: worker.totals.base + first + i)
+                    hasSecond: i + 1 < rows, head.scale, lse: head.lse + start + first + i,
+                    dots: worker.totals.base + first + i)
             }
             PackedProduct.run(
                 E.self, words(worker.weights.base), aRow: Packing.wordCount(tileStride, E.self), aWord: 1,
@@ -141,7 +143,7 @@ extension Attention {
     @inline(__always)
     private func writeScoreGradients(
         _ worker: Worker, _ row: Int, of query: Int, keys: Int, visible: Int, hasSecond: Bool,
-        lse: UnsafePointer<Float>, dots: UnsafePointer<Float>
+        _ scale: Float, lse: UnsafePointer<Float>, dots: UnsafePointer<Float>
     ) {
         let scores = worker.scores.base + row * tileStride
         let gradients = worker.probabilityGradients.base + row * tileStride

@@ -6,10 +6,13 @@ import Glibc
 // T, H, D, C, N, P as in Attention.swift.
 
 extension Attention {
-    /// `output` [N, C] from `qkv` [N, 3C]; keeps each row's log-sum-exp in `logSumExp` [B, H, T].
+    /// `output` [N, C] from `qkv` [N, 3C], scores being `scale` · q · k; keeps each row's log-sum-exp in `logSumExp`
+    /// [B, H, T].
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
-    package func forward(qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>) {
+    package func forward(
+        qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, scale: Float
+    ) {
         let pairs = sequences * heads
         precondition(
             qkv.count >= sequences * context * qkvStride && output.count >= sequences * context * outputStride
@@ -19,7 +22,7 @@ extension Attention {
                 let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))
                 forwardHead(
                     workers[thread], q: qkv.pointer + first.qkv, nextQ: qkv.pointer + next.qkv,
-                    y: output.pointer + first.output, lse: logSumExp.pointer + pair * context)
+                    y: output.pointer + first.output, lse: logSumExp.pointer + pair * context, scale)
             }
         }
     }
@@ -29,7 +32,7 @@ extension Attention {
     @inline(__always)
     private func forwardHead(
         _ worker: Worker, q: UnsafePointer<E>, nextQ: UnsafePointer<E>, y: UnsafeMutablePointer<E>,
-        lse: UnsafeMutablePointer<Float>
+        lse: UnsafeMutablePointer<Float>, _ scale: Float
     ) {
         let C = outputStride
         Packing.transposedWords(
@@ -42,7 +45,7 @@ extension Attention {
             for part in 0..<3 {
                 prefetch(nextQ + part * C, stride: qkvStride, start..<min(context, start + PackedProduct.rowBlock))
             }
-            forwardBlock(worker, start, q, y, lse)
+            forwardBlock(worker, start, q, y, lse, scale)
         }
     }
 
@@ -50,7 +53,7 @@ extension Attention {
     @inline(__always)
     private func forwardBlock(
         _ worker: Worker, _ start: Int, _ q: UnsafePointer<E>, _ y: UnsafeMutablePointer<E>,
-        _ lse: UnsafeMutablePointer<Float>
+        _ lse: UnsafeMutablePointer<Float>, _ scale: Float
     ) {
         let rows = min(PackedProduct.rowBlock, context - start)
         let end = start + rows
@@ -106,12 +109,12 @@ extension Attention {
 
 /// The largest of the first `count` elements.
 @inline(__always)
-func largestElement(_ x: UnsafePointer<Float>, _ count: Int) -> Float {
+func largestElement<E: ActivationElement>(_ x: UnsafePointer<E>, _ count: Int) -> Float {
     let full = count / 16 * 16
     var most = splat(-.infinity)
-    for j in stride(from: 0, to: full, by: 16) { most = larger(most, Float.load16(x + j)) }
+    for j in stride(from: 0, to: full, by: 16) { most = larger(most, E.load16(x + j)) }
     var result = horizontalMax(most)
-    for j in full..<count { result = max(result, x[j]) }
+    for j in full..<count { result = max(result, x[j].float) }
     return result
 }
 

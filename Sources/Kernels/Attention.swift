@@ -22,7 +22,6 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
 
     let sequences, context, heads, headSize: Int
     let pool: ThreadPool
-    let scale: Float
     /// Elements from one row of queries, keys and values to the next, and of the output.
     let qkvStride, outputStride: Int
     /// P.
@@ -71,7 +70,6 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
         self.context = context
         self.heads = heads
         self.headSize = headSize
-        scale = 1 / Float(headSize).squareRoot()
         qkvStride = 3 * heads * headSize
         outputStride = heads * headSize
         rowWords = Packing.wordCount(headSize, E.self)
@@ -79,31 +77,27 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
         length = Self.padded(context)
         transposedStride = length + 16
         tileStride = min(Self.keyTile, length) + 16
-        let (words, width, length, stride) = (rowWords, width, length, tileStride)
+        let (words, width, length, stride, tile) = (rowWords, width, length, tileStride, Self.queryTile)
         let transposed = Self.padded(words) * transposedStride
         let block = PackedProduct.rowBlock
-        let tileWords = Packing.wordCount(Self.queryTile, E.self)
+        let tileWords = Packing.wordCount(tile, E.self)
         func buffer<Element>(_ count: Int, kept: Bool = true) throws(KernelError) -> Buffer<Element> {
             try memory.buffer(.scratch, kept ? count : 0)
         }
-        var workers: [Worker] = []
-        for _ in 0..<pool.threadCount {
-            workers.append(
-                Worker(
-                    keysTransposed: try buffer(transposed), valuesTransposed: try buffer(transposed, kept: training),
-                    rows: try buffer(Packing.wordCount(length, E.self) * width), queries: try buffer(block * words),
-                    outputGradients: try buffer(block * words, kept: training), scores: try buffer(block * stride),
-                    probabilityGradients: try buffer(block * stride, kept: training),
-                    weights: try buffer(block * stride), sums: try buffer(Self.queryTile * width),
-                    probabilityWords: try buffer(tileWords * stride, kept: training),
-                    scoreGradientWords: try buffer(tileWords * stride, kept: training),
-                    queryWords: try buffer(tileWords * width, kept: training),
-                    outputGradientWords: try buffer(tileWords * width, kept: training),
-                    keyGradients: try buffer(length * width, kept: training),
-                    valueGradients: try buffer(length * width, kept: training),
-                    largest: try buffer(Self.queryTile), totals: try buffer(Self.queryTile)))
+        workers = try (0..<pool.threadCount).map { (_) throws(KernelError) in
+            Worker(
+                keysTransposed: try buffer(transposed), valuesTransposed: try buffer(transposed, kept: training),
+                rows: try buffer(Packing.wordCount(length, E.self) * width), queries: try buffer(block * words),
+                outputGradients: try buffer(block * words, kept: training), scores: try buffer(block * stride),
+                probabilityGradients: try buffer(block * stride, kept: training), weights: try buffer(block * stride),
+                sums: try buffer(tile * width), probabilityWords: try buffer(tileWords * stride, kept: training),
+                scoreGradientWords: try buffer(tileWords * stride, kept: training),
+                queryWords: try buffer(tileWords * width, kept: training),
+                outputGradientWords: try buffer(tileWords * width, kept: training),
+                keyGradients: try buffer(length * width, kept: training),
+                valueGradients: try buffer(length * width, kept: training), largest: try buffer(tile),
+                totals: try buffer(tile))
         }
-        self.workers = workers
     }
 
     static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }

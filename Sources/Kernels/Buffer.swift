@@ -16,22 +16,15 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
     package let byteCount: Int
     private let isReserved: Bool
 
-    /// Reserves `count` zeroed elements. Pages are only taken from the system when they are first written.
+    /// Reserves `count` zeroed elements. Pages are only taken from the system when they are first written. Without
+    /// `reserving`, it stands for a buffer in a plan: nothing but a size.
     /// - Throws: `KernelError` (64) when the system has no room for them.
-    package init(count: Int) throws(KernelError) {
+    package init(count: Int, reserving: Bool = true) throws(KernelError) {
         self.count = count
         byteCount = Self.byteCount(count)
-        isReserved = count > 0
+        isReserved = reserving && count > 0
         base = isReserved ? try Self.map(byteCount).bindMemory(to: Element.self, capacity: count) : Self.nowhere
-        reservedMemory.add(byteCount, ordering: .relaxed)
-    }
-
-    /// Stands for a buffer in a plan: nothing but a size.
-    init(planned count: Int) {
-        self.count = count
-        byteCount = Self.byteCount(count)
-        base = Self.nowhere
-        isReserved = false
+        if isReserved { reservedMemory.add(byteCount, ordering: .relaxed) }
     }
 
     /// An address that is aligned and holds nothing.
@@ -45,11 +38,10 @@ package final class Buffer<Element: BitwiseCopyable>: @unchecked Sendable {
         return bytes == .max ? .max : bytes / pageSize * pageSize
     }
 
-    /// From this size on a buffer starts on a border of 2 MiB, so that the system can use pages of that size: matmuls
-    /// and element-wise passes walk far apart rows, and small pages would cost them an address translation each.
-    private static var hugePage: Int { 2 << 20 }
-
     private static func map(_ byteCount: Int) throws(KernelError) -> UnsafeMutableRawPointer {
+        // From this size on a buffer starts on a border of 2 MiB, so that the system can use pages of that size: matmuls
+        // and element-wise passes walk far apart rows, and small pages would cost them an address translation each.
+        let hugePage = 2 << 20
         let isLarge = byteCount >= hugePage
         let reserved = isLarge ? saturatingSum(byteCount, hugePage) : byteCount
         let memory = mmap(nil, reserved, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0)

@@ -8,7 +8,7 @@ package enum CachedAttention {
     /// `output` [C] from `qkv` [3C] of the token at `position`; its k and v are first written to the caches [T, C].
     package static func forward(
         qkv: BufferSlice<Float>, keys: BufferSlice<Float>, values: BufferSlice<Float>, position: Int, heads: Int,
-        headSize D: Int, scores: BufferSlice<Float>, output: BufferSlice<Float>
+        headSize D: Int, scale: Float, scores: BufferSlice<Float>, output: BufferSlice<Float>
     ) {
         let C = heads * D
         precondition(
@@ -16,7 +16,6 @@ package enum CachedAttention {
                 && scores.count >= (position + 16) / 16 * 16, "attention was lent too little memory")
         (keys.pointer + position * C).update(from: qkv.pointer + C, count: C)
         (values.pointer + position * C).update(from: qkv.pointer + 2 * C, count: C)
-        let scale = 1 / Float(D).squareRoot()
         let count = position + 1
         for head in 0..<heads {
             let q = UnsafePointer(qkv.pointer + head * D)

@@ -46,11 +46,7 @@ package enum CrossEntropy {
     private static func exponentials<E: ActivationElement>(
         of row: UnsafePointer<E>, _ V: Int, into powers: UnsafeMutablePointer<Float>
     ) -> (largest: Float, total: Float) {
-        let full = V / 16 * 16
-        var most = splat(-.infinity)
-        for v in stride(from: 0, to: full, by: 16) { most = larger(most, E.load16(row + v)) }
-        var largest = horizontalMax(most)
-        for v in full..<V { largest = max(largest, row[v].float) }
+        let largest = largestElement(row, V)
         // Four sums in turn, so that one addition need not wait for the last.
         var sums = (SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>(), SIMD16<Float>())
         let quads = V / 64 * 64

@@ -32,19 +32,21 @@ package enum Embedding {
     }
 
     /// Adds each row of `gradient` [N, C] to its token's row of `tokenGradient` [V, C], in row order, and writes the
-    /// sums over sequences to `positionGradient` [T, C].
+    /// sums over sequences to `positionGradient` [T, C]. With `overwrites`, `tokenGradient` starts at zero.
     ///
     /// Threads share the columns, so every sum has one order at any number of threads. Rows of `positionGradient` past
     /// the context become zero.
     package static func backward(
         _ pool: ThreadPool, tokens: BufferSlice<Int32>, gradient: BufferSlice<Float>,
-        tokenGradient: BufferSlice<Float>, positionGradient: BufferSlice<Float>, context T: Int, columns C: Int
+        tokenGradient: BufferSlice<Float>, positionGradient: BufferSlice<Float>, overwrites: Bool, context T: Int,
+        columns C: Int
     ) {
         let N = tokens.count
         let V = tokenGradient.count / C
         precondition(
             gradient.count >= N * C && positionGradient.count >= min(T, N) * C, "too little memory for [\(N), \(C)]")
         positionGradient.buffer.zero(positionGradient.range)
+        if overwrites { tokenGradient.buffer.zero(tokenGradient.range) }
         pool.split(C, grain: 16) { _, columns in
             for n in 0..<N {
                 let id = Int(tokens.pointer[n])

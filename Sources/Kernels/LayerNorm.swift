@@ -3,10 +3,8 @@
 
 // N: rows (tokens of a micro-batch), C: columns (embedding size).
 
-/// Layer normalisation over rows, fused with the residual additions around it (Ba et al. 2016; epsilon 1e-5 as GPT-2).
+/// Layer normalisation over rows, fused with the residual additions around it (Ba et al. 2016).
 package enum LayerNorm {
-    static let epsilon: Float = 1e-5
-
     /// Adds a branch to the residual stream and normalises the sum.
     ///
     /// `residual` [N, C] is the stream before, `branch` [N, C] what the last layer adds, `sum` [N, C] their sum; with
@@ -17,7 +15,7 @@ package enum LayerNorm {
     package static func forward<E: ActivationElement>(
         _ pool: ThreadPool, residual: BufferSlice<Float>, adding branch: BufferSlice<E>?, sum: BufferSlice<Float>,
         output: BufferSlice<E>, weight: BufferSlice<Float>, bias: BufferSlice<Float>,
-        mean: BufferSlice<Float>, rstd: BufferSlice<Float>, columns C: Int
+        mean: BufferSlice<Float>, rstd: BufferSlice<Float>, epsilon: Float, columns C: Int
     ) {
         let N = mean.count
         precondition(
@@ -88,44 +86,37 @@ package enum LayerNorm {
             "a norm of [\(N), \(C)] was lent too little memory")
         let w = weight.pointer
         let b = bias.pointer
-        partials.requireRoom(rows: N, columns: 3 * C)
-        pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
-            for chunk in Partials.chunks(of: rows) {
-                let dw = partials.start(ofChunkAt: chunk.lowerBound, columns: 3 * C)
-                let db = dw + C
-                let ds = db + C
-                for n in chunk {
-                    let dy = outputGradient.pointer + n * C
-                    let xRow = x.pointer + n * C
-                    let m = mean.pointer[n]
-                    let r = rstd.pointer[n]
-                    var total = SIMD16<Float>()
-                    var totalX = SIMD16<Float>()
-                    let full = C / 16 * 16
-                    for c in stride(from: 0, to: full, by: 16) {
-                        sumVector(dy + c, xRow + c, w + c, m, r, dw + c, db + c, &total, &totalX, 16)
-                    }
-                    if full < C {
-                        sumVector(
-                            dy + full, xRow + full, w + full, m, r, dw + full, db + full, &total, &totalX, C - full)
-                    }
-                    let meanG = horizontalSum(total) / Float(C)
-                    let meanGX = horizontalSum(totalX) / Float(C)
-                    let dx = residualGradient.pointer + n * C
-                    let y = output.pointer + n * C
-                    let branch = branchGradient.map { $0.pointer + n * C }
-                    for c in stride(from: 0, to: full, by: 16) {
-                        let d = gradientVector(
-                            dy + c, xRow + c, w + c, b + c, m, r, meanG, meanGX, dx + c, overwrites, y + c, ds + c, 16)
-                        if let branch { E.store16(d, to: branch + c) }
-                    }
-                    if full < C {
-                        let d = gradientVector(
-                            dy + full, xRow + full, w + full, b + full, m, r, meanG, meanGX, dx + full, overwrites,
-                            y + full, ds + full, C - full)
-                        if let branch { E.store(d, to: branch + full, count: C - full) }
-                    }
-                }
+        partials.forEachRow(pool, rows: N, columns: 3 * C) { n, dw in
+            let db = dw + C
+            let ds = db + C
+            let dy = outputGradient.pointer + n * C
+            let xRow = x.pointer + n * C
+            let m = mean.pointer[n]
+            let r = rstd.pointer[n]
+            var total = SIMD16<Float>()
+            var totalX = SIMD16<Float>()
+            let full = C / 16 * 16
+            for c in stride(from: 0, to: full, by: 16) {
+                sumVector(dy + c, xRow + c, w + c, m, r, dw + c, db + c, &total, &totalX, 16)
+            }
+            if full < C {
+                sumVector(dy + full, xRow + full, w + full, m, r, dw + full, db + full, &total, &totalX, C - full)
+            }
+            let meanG = horizontalSum(total) / Float(C)
+            let meanGX = horizontalSum(totalX) / Float(C)
+            let dx = residualGradient.pointer + n * C
+            let y = output.pointer + n * C
+            let branch = branchGradient.map { $0.pointer + n * C }
+            for c in stride(from: 0, to: full, by: 16) {
+                let d = gradientVector(
+                    dy + c, xRow + c, w + c, b + c, m, r, meanG, meanGX, dx + c, overwrites, y + c, ds + c, 16)
+                if let branch { E.store16(d, to: branch + c) }
+            }
+            if full < C {
+                let d = gradientVector(
+                    dy + full, xRow + full, w + full, b + full, m, r, meanG, meanGX, dx + full, overwrites, y + full,
+                    ds + full, C - full)
+                if let branch { E.store(d, to: branch + full, count: C - full) }
             }
         }
         partials.combine(rows: N, columns: 3 * C, from: 0, count: C, into: weightGradient)

@@ -151,8 +151,3 @@ package final class Matmul: @unchecked Sendable {
         }
     }
 }
-
-extension Precision {
-    /// Bytes of one element.
-    package var byteCount: Int { self == .bf16 ? 2 : 4 }
-}

@@ -24,11 +24,8 @@ package final class Memory {
     /// Bytes by use, with whole pages for each buffer; `Int.max` stands for more than that.
     package private(set) var bytes: [MemoryUse: Int] = [:]
 
-    /// One that reserves.
-    package init() { (reserves, limit) = (true, .max) }
-
-    /// One that counts for a plan, where no more than `limit` bytes can be had.
-    package init(planningWithin limit: Int) { (reserves, self.limit) = (false, limit) }
+    /// One that reserves; with a limit, one that counts for a plan where no more than so many bytes can be had.
+    package init(planningWithin limit: Int? = nil) { (reserves, self.limit) = (limit == nil, limit ?? .max) }
 
     /// Bytes of all buffers; `Int.max` stands for more than that.
     package var total: Int { bytes.values.reduce(0, saturatingSum) }
@@ -39,7 +36,7 @@ package final class Memory {
         _ use: MemoryUse, _ factors: Int...
     ) throws(KernelError) -> Buffer<Element> {
         let count = factors.reduce(1, saturatingProduct)
-        let buffer = reserves ? try Buffer<Element>(count: count) : Buffer<Element>(planned: count)
+        let buffer = try Buffer<Element>(count: count, reserving: reserves)
         bytes[use] = saturatingSum(bytes[use] ?? 0, buffer.byteCount)
         return buffer
     }

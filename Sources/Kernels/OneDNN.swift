@@ -18,7 +18,7 @@ package final class Compute: @unchecked Sendable {
     package init(threadCount: Int) throws(KernelError) {
         var engine: dnnl_engine_t?
         try check(dnnl_engine_create(&engine, dnnl_cpu, 0), "create a CPU engine")
-        guard let engine else { throw KernelError("oneDNN returned no engine") }
+        guard let engine else { throw KernelError(description: "oneDNN returned no engine") }
         self.engine = engine
         var streams: [dnnl_stream_t] = []
         for _ in 0..<threadCount {
@@ -101,6 +101,6 @@ func check(_ status: dnnl_status_t, _ action: @autoclosure () -> String) throws(
         default: "status \(status.rawValue)"
         }
     throw KernelError(
-        "oneDNN \(Compute.libraryVersion) cannot \(action()): \(reason)",
+        description: "oneDNN \(Compute.libraryVersion) cannot \(action()): \(reason)",
         isUnimplemented: status == dnnl_unimplemented)
 }

@@ -16,23 +16,19 @@ package final class Partials: @unchecked Sendable {
 
     static func chunkCount(_ rows: Int) -> Int { rows / rowsPerChunk + (rows % rowsPerChunk == 0 ? 0 : 1) }
 
-    /// Cuts a thread's rows, which start on a chunk's border, into chunks.
-    static func chunks(of rows: Range<Int>) -> some Sequence<Range<Int>> {
-        stride(from: rows.lowerBound, to: rows.upperBound, by: rowsPerChunk).lazy.map {
-            $0..<min($0 + rowsPerChunk, rows.upperBound)
-        }
-    }
-
-    /// Stops here if the sums over this many rows would not fit.
-    func requireRoom(rows: Int, columns: Int) {
+    /// Calls `body` for each row in order, with the sums of its chunk, which start at zero. Threads share the chunks.
+    @inline(__always)
+    func forEachRow(
+        _ pool: ThreadPool, rows: Int, columns: Int, _ body: (_ row: Int, _ sums: UnsafeMutablePointer<Float>) -> Void
+    ) {
         precondition(Partials.chunkCount(rows) * columns <= sums.count, "too little room for sums over rows")
-    }
-
-    /// The zeroed sums of the chunk that starts at this row.
-    func start(ofChunkAt row: Int, columns: Int) -> UnsafeMutablePointer<Float> {
-        let start = sums.base + row / Partials.rowsPerChunk * columns
-        start.update(repeating: 0, count: columns)
-        return start
+        pool.split(rows, grain: Partials.rowsPerChunk) { _, range in
+            for first in stride(from: range.lowerBound, to: range.upperBound, by: Partials.rowsPerChunk) {
+                let chunk = sums.base + first / Partials.rowsPerChunk * columns
+                chunk.update(repeating: 0, count: columns)
+                for row in first..<min(first + Partials.rowsPerChunk, range.upperBound) { body(row, chunk) }
+            }
+        }
     }
 
     /// Adds the chunks' sums of `count` columns, from column `first` on, to one.
@@ -58,19 +54,13 @@ package enum ColumnSum {
         into target: BufferSlice<Float>
     ) {
         precondition(x.count >= N * C && target.count >= C, "too little memory for [\(N), \(C)]")
-        partials.requireRoom(rows: N, columns: C)
-        pool.split(N, grain: Partials.rowsPerChunk) { _, rows in
-            for chunk in Partials.chunks(of: rows) {
-                let sums = partials.start(ofChunkAt: chunk.lowerBound, columns: C)
-                for n in chunk {
-                    let row = x.pointer + n * C
-                    let full = C / 16 * 16
-                    for c in stride(from: 0, to: full, by: 16) {
-                        Float.store16(Float.load16(sums + c) + E.load16(row + c), to: sums + c)
-                    }
-                    for c in full..<C { sums[c] += row[c].float }
-                }
+        partials.forEachRow(pool, rows: N, columns: C) { n, sums in
+            let row = x.pointer + n * C
+            let full = C / 16 * 16
+            for c in stride(from: 0, to: full, by: 16) {
+                Float.store16(Float.load16(sums + c) + E.load16(row + c), to: sums + c)
             }
+            for c in full..<C { sums[c] += row[c].float }
         }
         partials.combine(rows: N, columns: C, from: 0, count: C, into: target)
     }

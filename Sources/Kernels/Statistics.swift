@@ -13,25 +13,21 @@ package struct TensorStatistics: Sendable, Equatable {
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package init<E: ActivationElement>(_ x: BufferSlice<E>) {
-        var sum = 0.0
-        var squares = 0.0
-        var largest = 0.0
-        var bad = 0
+        var (sum, squares) = (0.0, 0.0)
+        (largestMagnitude, nonFiniteCount) = (0, 0)
         for i in 0..<x.count {
             let value = Double(x.pointer[i].float)
             guard value.isFinite else {
-                bad += 1
+                nonFiniteCount += 1
                 continue
             }
             sum += value
             squares += value * value
-            largest = max(largest, value.magnitude)
+            largestMagnitude = max(largestMagnitude, value.magnitude)
         }
-        let count = Double(max(1, x.count - bad))
+        let count = Double(max(1, x.count - nonFiniteCount))
         mean = sum / count
         standardDeviation = max(0, squares / count - mean * mean).squareRoot()
-        largestMagnitude = largest
-        nonFiniteCount = bad
     }
 }
 

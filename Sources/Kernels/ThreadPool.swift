@@ -32,7 +32,8 @@ package final class ThreadPool: @unchecked Sendable {
             guard startThread(stackSize: Self.stackSize, { self.workerLoop(index) }) else {
                 shutdown()
                 throw KernelError(
-                    "the system has no resources for thread \(index + 1) of \(threadCount); use a smaller --threads",
+                    description: "the system has no resources for thread \(index + 1) of \(threadCount); "
+                        + "use a smaller --threads",
                     exitCode: .usage)
             }
         }

@@ -2,31 +2,30 @@ import Basics
 
 /// Learns a byte-level BPE vocabulary: the same tokens, merges and ids as Hugging Face's `BpeTrainer`.
 ///
-/// Ids: the special tokens in their order, the 256 bytes by the code points of their printable forms, then one token a
-/// merge. The next merge is the adjacent pair with the highest count; of equals the one with the smallest left id, then
-/// the smallest right id. Training stops at the vocabulary size, or when no pair occurs `minimumFrequency` times.
+/// Ids: `<|endoftext|>`, the 256 bytes by the code points of their printable forms, then one token a merge. The next
+/// merge is the adjacent pair with the highest count; of equals the one with the smallest left id, then the smallest
+/// right id. Training stops at the vocabulary size, or when no pair occurs `minimumFrequency` times.
 package struct BPETrainer: Sendable {
-    /// The number of tokens to reach, special tokens and bytes included.
+    /// The number of tokens to reach, `<|endoftext|>` and bytes included.
     package let vocabularySize: Int
     /// How often a pair must occur to be merged.
     package let minimumFrequency: Int
-    /// Tokens that get the first ids.
-    package let specialTokens: [String]
 
-    /// - Throws: exit code 64 for a vocabulary that has no room for the special tokens and 256 bytes.
-    package init(
-        vocabularySize: Int, minimumFrequency: Int = 2, specialTokens: [String] = [Tokenizer.endOfText]
-    ) throws(ExitError) {
-        let least = 256 + specialTokens.count
-        guard (least...Tokenizer.maximumID).contains(vocabularySize) else {
+    /// The special token. Its text trains nothing.
+    static let addedTokens = [
+        Tokenizer.AddedToken(id: 0, content: Array(Tokenizer.endOfText.utf8), isSpecial: true, isNormalized: false)
+    ]
+
+    /// - Throws: exit code 64 for a vocabulary that has no room for `<|endoftext|>` and 256 bytes.
+    package init(vocabularySize: Int, minimumFrequency: Int = 2) throws(ExitError) {
+        guard (257...Tokenizer.maximumID).contains(vocabularySize) else {
             throw ExitError(
                 .usage,
-                "vocabulary size \(vocabularySize) is out of range: it must be \(least) (256 bytes and "
-                    + "\(specialTokens.count) special) to \(Tokenizer.maximumID); change --vocab-size")
+                "vocabulary size \(vocabularySize) is out of range: it must be 257 (256 bytes and 1 special) to "
+                    + "\(Tokenizer.maximumID); change --vocab-size")
         }
         self.vocabularySize = vocabularySize
         self.minimumFrequency = minimumFrequency
-        self.specialTokens = specialTokens
     }
 
     /// Trains on words.
@@ -34,7 +33,7 @@ package struct BPETrainer: Sendable {
     /// - Parameter progress: told the number of tokens so far now and then.
     package func train(_ words: WordCounts, progress: (Int) -> Void = { _ in }) throws(ExitError) -> Tokenizer {
         var names = WordTable()
-        for token in specialTokens { _ = names.intern(Array(token.utf8)) }
+        _ = names.intern(Array(Tokenizer.endOfText.utf8))
         var byteIDs = [Int32](repeating: 0, count: 256)
         for byte in ByteAlphabet.bytesByCodePoint {
             byteIDs[Int(byte)] = Int32(names.intern(ByteAlphabet.printable([byte])).index)
@@ -55,13 +54,6 @@ package struct BPETrainer: Sendable {
             TokenizerParts(
                 vocabulary: (0..<names.count).map { (Array(names[$0]), $0) },
                 merges: kept.reversed().map { (Array(names[Int($0.left)]), Array(names[Int($0.right)])) },
-                added: addedTokens, source: "trained tokenizer", mergesSource: "trained tokenizer"))
-    }
-
-    /// The special tokens with their ids. Their text trains nothing.
-    var addedTokens: [Tokenizer.AddedToken] {
-        specialTokens.enumerated().map {
-            .init(id: Int32($0), content: Array($1.utf8), isSpecial: true, isNormalized: false)
-        }
+                added: Self.addedTokens, source: "trained tokenizer", mergesSource: "trained tokenizer"))
     }
 }

@@ -21,24 +21,16 @@ package struct CorpusTokenizer: Sendable {
         package let warnings: [String]
     }
 
-    /// The documents.
-    package let source: CorpusSource
-    /// Where `tokenizer.json` and the shards go.
-    package let output: CorpusOutput
-    /// The share of the text that becomes validation data: 0 ..< 1.
-    package let validationFraction: Double
-    /// Threads that count and encode.
-    package let threads: Int
+    private let source: CorpusSource
+    private let output: CorpusOutput
+    private let validationFraction: Double
+    private let threads: Int
 
-    /// - Throws: exit code 64 for a fraction outside 0 ..< 1.
+    /// - Parameter validationFraction: the share of the text that becomes validation data, 0 ..< 1.
     package init(
         source: CorpusSource, output: CorpusOutput, validationFraction: Double, threads: Int = Machine().usableThreads
-    ) throws(ExitError) {
-        guard validationFraction >= 0, validationFraction < 1 else {
-            throw ExitError(
-                .usage,
-                "validation fraction \(validationFraction) is out of range: it must be 0 or more and less than 1")
-        }
+    ) {
+        precondition((0..<1).contains(validationFraction))
         self.source = source
         self.output = output
         self.validationFraction = validationFraction
@@ -137,7 +129,7 @@ package struct CorpusTokenizer: Sendable {
         _ trainer: BPETrainer, _ segments: [CorpusSegment], _ progress: (Phase, Double) -> Void
     ) throws -> Tokenizer {
         let tables = Pool { WordCounts() }
-        let marks = AddedTokenMatcher(trainer.addedTokens)
+        let marks = AddedTokenMatcher(BPETrainer.addedTokens)
         try work(through: segments) {
             progress(.counting, $0)
         } _: { text in

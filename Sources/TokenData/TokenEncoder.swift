@@ -46,35 +46,24 @@ package struct TokenEncoder: Sendable {
     private mutating func encodePlain(_ text: Span<UInt8>, into ids: inout [Int32]) {
         var start = 0
         while start < text.count {
-            let end = tokenizer.splitter.end(from: start, in: text)
-            encodeWord(text, start..<end, into: &ids)
-            start = end
+            let range = start..<tokenizer.splitter.end(from: start, in: text)
+            start = range.upperBound
+            if range.count == 1 {
+                ids.append(tokenizer.byteIDs[Int(text[range.lowerBound])])
+                continue
+            }
+            guard range.count <= Self.longestCachedWord else {
+                merger.merge(text, range, tokenizer, into: &ids)
+                continue
+            }
+            if words.count >= Self.cacheLimit { (words, wordIDs, wordEnds) = (WordTable(), [], []) }
+            let (word, isNew) = words.intern(text, range)
+            if isNew {
+                merger.merge(text, range, tokenizer, into: &wordIDs)
+                wordEnds.append(wordIDs.count)
+            }
+            for index in (word == 0 ? 0 : wordEnds[word - 1])..<wordEnds[word] { ids.append(wordIDs[index]) }
         }
-    }
-
-    @inline(__always)
-    private mutating func encodeWord(_ text: Span<UInt8>, _ range: Range<Int>, into ids: inout [Int32]) {
-        if range.count == 1 {
-            ids.append(tokenizer.byteIDs[Int(text[range.lowerBound])])
-            return
-        }
-        guard range.count <= Self.longestCachedWord else {
-            merger.merge(text, range, tokenizer, into: &ids)
-            return
-        }
-        if words.count >= Self.cacheLimit { forget() }
-        let (word, isNew) = words.intern(text, range)
-        if isNew {
-            merger.merge(text, range, tokenizer, into: &wordIDs)
-            wordEnds.append(wordIDs.count)
-        }
-        for index in (word == 0 ? 0 : wordEnds[word - 1])..<wordEnds[word] { ids.append(wordIDs[index]) }
-    }
-
-    private mutating func forget() {
-        words = WordTable()
-        wordIDs.removeAll(keepingCapacity: true)
-        wordEnds.removeAll(keepingCapacity: true)
     }
 }
 

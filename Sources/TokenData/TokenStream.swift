@@ -88,7 +88,7 @@ package struct TokenStream: Sendable {
     package func copyTokens(from start: Int, into tokens: inout MutableSpan<Int32>, _ range: Range<Int>) throws {
         precondition(start >= 0 && start + range.count <= tokenCount)
         var done = 0
-        var shard = shardIndex(at: start)
+        var shard = starts.lastIndex { $0 <= start } ?? 0
         while done < range.count {
             let offset = start + done - starts[shard]
             let count = min(range.count - done, shards[shard].tokenCount - offset)
@@ -112,9 +112,6 @@ package struct TokenStream: Sendable {
             }
         }
     }
-
-    /// The last shard that starts at or before a position.
-    private func shardIndex(at position: Int) -> Int { starts.lastIndex { $0 <= position } ?? 0 }
 
     func badID(_ id: Int, _ shard: TokenShard, _ offset: Int, _ vocabularySize: Int) -> ExitError {
         ExitError(

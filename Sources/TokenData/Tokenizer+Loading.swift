@@ -52,7 +52,7 @@ extension Tokenizer {
     /// GPT-2's own two files, with `<|endoftext|>` as the one special token where the vocabulary has it.
     private init(vocabulary: [UInt8], merges: [UInt8], folder: FilePath) throws {
         let path = folder.appending("merges.txt").shown
-        let tokens = try TokenizerFile(vocabulary, path: folder.appending("vocab.json")).vocabulary()
+        let tokens = try TokenizerFile(vocabulary, path: folder.appending("vocab.json")).tokens()
         if merges.starts(with: [0xEF, 0xBB, 0xBF]) {
             throw ExitError(.badInput, "'\(path)' begins with a byte-order mark; save it without one")
         }

@@ -71,23 +71,12 @@ package struct Tokenizer: Sendable {
         return tokenBytes[(id == 0 ? 0 : tokenEnds[Int(id) - 1])..<tokenEnds[Int(id)]]
     }
 
-    /// The bytes that tokens stand for, one after the other. Ids that the vocabulary lacks stand for nothing.
-    package func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
-        var result: [UInt8] = []
-        for id in ids { result += bytes(of: id) }
-        return result
-    }
-
     /// The token ids of a text: any bytes; those that are not valid UTF-8 are kept and split like symbols. The text of
     /// an added token, `<|endoftext|>` for one, becomes that token.
-    package func encode(_ text: some Sequence<UInt8>) -> [Int32] {
+    package func encode(_ text: [UInt8]) -> [Int32] {
         var encoder = TokenEncoder(self)
         var ids: [Int32] = []
-        let bytes = Array(text)
-        encoder.encode(bytes.span, into: &ids)
+        encoder.encode(text.span, into: &ids)
         return ids
     }
-
-    /// The token ids of a text; see `encode` for bytes.
-    package func encode(_ text: String) -> [Int32] { encode(text.utf8) }
 }

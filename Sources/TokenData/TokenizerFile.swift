@@ -34,12 +34,9 @@ struct TokenizerFile {
         }
         return try Tokenizer(
             TokenizerParts(
-                vocabulary: tokens(vocabulary), merges: merges, added: addedTokens(), source: path.shown,
+                vocabulary: tokens(of: vocabulary), merges: merges, added: addedTokens(), source: path.shown,
                 mergesSource: path.shown))
     }
-
-    /// A `vocab.json`: the tokens with their ids.
-    func vocabulary() throws(ExitError) -> [(form: [UInt8], id: Int)] { try tokens(json) }
 
     private func bad(_ reason: String) -> ExitError { ExitError(.badInput, "'\(path.shown)' \(reason)") }
 
@@ -126,8 +123,9 @@ struct TokenizerFile {
         }
     }
 
-    private func tokens(_ vocabulary: JSON) throws(ExitError) -> [(form: [UInt8], id: Int)] {
-        guard let members = vocabulary.members else { throw bad("has a vocabulary that is not an object") }
+    /// The tokens of a `vocab.json`, or of the part of a `tokenizer.json` that is like one, with their ids.
+    func tokens(of part: JSON? = nil) throws(ExitError) -> [(form: [UInt8], id: Int)] {
+        guard let members = (part ?? json).members else { throw bad("has a vocabulary that is not an object") }
         return try members.map { form, value throws(ExitError) in
             guard let id = value.int, id >= 0 else {
                 throw bad("has token \(shown(form)) without a whole-number id from 0 on (\(value.source))")

@@ -45,7 +45,8 @@ extension Communicator {
         let failed = failures.indices.filter { failures[$0] != 0 }
         let onRanks = failed.count == worldSize ? "" : " (on rank \(failed.map(String.init).joined(separator: ", ")))"
         throw AgreedError(
-            description: told + onRanks, exitCode: ExitCode(rawValue: Int32(failures[speaker])), speaker: speaker)
+            description: told + onRanks, exitCode: ExitCode(rawValue: Int32(failures[speaker])) ?? .internalError,
+            speaker: speaker)
     }
 
     /// Checks that all ranks have the same values, as `RankAgreement.verifySameConfiguration`; a difference is one error of all.

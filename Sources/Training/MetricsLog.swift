@@ -15,13 +15,7 @@ package final class MetricsLog {
     package init(
         path: FilePath, keepingThrough step: Int, fileSystem: any FileSystem = LocalFileSystem()
     ) throws(FileSystemError) {
-        let text: [UInt8]
-        do throws(FileSystemError) {
-            text = try InputFile(path, fileSystem: fileSystem).contents(limit: .max)
-        } catch {
-            guard error.isNotFound else { throw error }
-            text = []
-        }
+        let text = try InputFile.contents(ifPresent: path, limit: .max, fileSystem: fileSystem) ?? []
         let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast()
         let kept = lines.filter { line in Self.stepNumber(of: line).map { $0 <= step } ?? false }
         let whole = kept.reduce(0) { $0 + $1.count + 1 }

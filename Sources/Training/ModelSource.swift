@@ -23,12 +23,14 @@ struct ModelSource {
 
     /// - Parameters:
     ///   - configuration: at a resume with the shape of the checkpoint.
-    ///   - resumes: whether the run goes on from a checkpoint; then nothing but the checkpoint is needed.
+    ///   - saved: the model of the checkpoint that the run goes on from; then nothing but the checkpoint is needed.
     ///   - checkpoint: rank 0's.
     ///   - data: the folder of the training data.
     /// - Throws: `ExitError` naming the file or option.
-    init(_ configuration: TrainingConfiguration, resumes: Bool, checkpoint: Checkpoint?, data: FilePath) throws {
-        let initial = resumes ? nil : try configuration.initFrom.map { try SavedModel($0) }
+    init(
+        _ configuration: TrainingConfiguration, saved: GPT2ModelDescription?, checkpoint: Checkpoint?, data: FilePath
+    ) throws {
+        let initial = saved != nil ? nil : try configuration.initFrom.map { try SavedModel($0) }
         weights = initial?.files
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
         let past = try checkpoint.map { try SavedModel($0) } ?? initial
@@ -51,9 +53,9 @@ struct ModelSource {
         endOfTextName = end.map { String(decoding: $0.content, as: UTF8.self) }
 
         let shape: GPTConfiguration
-        if let weights {
-            shape = weights.description.shape
-            try configuration.requireNoContradiction(to: shape, of: initial?.path ?? "")
+        if let given = saved ?? weights?.description {
+            shape = given.shape
+            try configuration.requireNoContradiction(to: shape, of: past?.path ?? configuration.runDirectory)
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw ExitError.usage(
@@ -62,7 +64,9 @@ struct ModelSource {
             shape = try GPTConfiguration(
                 vocabularySize: vocabulary, contextLength: configuration.contextLength,
                 embeddingSize: configuration.embeddingSize, layerCount: configuration.layers,
-                headCount: configuration.heads)
+                headCount: configuration.heads, innerSize: configuration.innerSize,
+                activation: configuration.activation, normEpsilon: configuration.normEpsilon,
+                hasTiedHead: configuration.hasTiedHead)
         }
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
             let folder = (beside == nil ? past?.path : nil) ?? data
@@ -79,9 +83,7 @@ struct ModelSource {
     ///
     /// - Returns: lines for the user, as `TokenizerIdentity.requireSame`.
     /// - Throws: exit code 65, naming the two that differ.
-    func requireOneTokenizer(
-        training: TokenStream, validation: TokenStream?, allowOther: Bool
-    ) throws -> [String] {
+    func requireOneTokenizer(training: TokenStream, validation: TokenStream?, allowOther: Bool) throws -> [String] {
         let data = [("--train-data", training)] + (validation.map { [("--val-data", $0)] } ?? [])
         let origins = try data.map { try $1.tokenizer($0, allowOther: allowOther) }
         return try TokenizerIdentity.requireSame([modelTokenizer].compactMap { $0 } + origins, allowOther: allowOther)
@@ -96,6 +98,10 @@ extension TrainingConfiguration {
         embeddingSize = shape.embeddingSize
         contextLength = shape.contextLength
         vocabularySize = shape.vocabularySize
+        innerSize = shape.innerSize
+        activation = shape.activation
+        normEpsilon = shape.normEpsilon
+        hasTiedHead = shape.hasTiedHead
     }
 
     /// Checks that no option that was given says another shape than the model in `directory` has.

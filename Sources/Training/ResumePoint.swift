@@ -10,6 +10,8 @@ import Transformer
 struct ResumePoint {
     /// Nil at the start; the same on all ranks.
     let state: TrainerState?
+    /// The checkpoint's model; the same on all ranks.
+    let model: GPT2ModelDescription?
     /// Rank 0's.
     let checkpoint: Checkpoint?
 
@@ -25,6 +27,11 @@ struct ResumePoint {
         }
         checkpoint = found
         state = bytes.isEmpty ? nil : try TrainerState(json: bytes, file: Checkpoint.FileName.state)
+        let file = Checkpoint.FileName.configuration
+        let description = try communicator.fromRankZero { try found?.contents(of: file) ?? [] }
+        model = try communicator.agreeing {
+            description.isEmpty ? nil : try GPT2ModelDescription(configurationJSON: description, file: file)
+        }
     }
 
     /// The schedule at the step to go on from.

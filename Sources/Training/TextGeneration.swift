@@ -41,9 +41,7 @@ package enum TextGeneration {
     /// Writes the prompt and its continuation, token by token, until `maxTokens` or the end of a text.
     /// - Parameter warn: takes a line for the user.
     /// - Throws: `ExitError` naming what is missing or wrong; what `write` throws.
-    package static func run(
-        _ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void
-    ) throws {
+    package static func run(_ options: Options, warn: (String) -> Void, write: ([UInt8]) throws -> Void) throws {
         let saved = try SavedModel(options.checkpoint)
         saved.warnings.forEach(warn)
         let description = saved.files.description

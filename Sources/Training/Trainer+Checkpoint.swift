@@ -84,7 +84,7 @@ extension Trainer {
         let plan = setup.loader.plan
         let position = step * plan.globalBatch
         var state = TrainerState(scheduler: scheduler.state)
-        state.swiftletVersion = SwiftletVersion.current
+        state.swiftletVersion = swiftletVersion
         state.step = step
         state.epoch = setup.loader.order.sequence(at: position).epoch
         state.position = position

@@ -42,6 +42,19 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "vocab-size", \.vocabularySize, .optional(.whole(GPTConfiguration.vocabularySizes)), as: .identity,
             otherwise: "that of the tokenizer beside the training data", section: 1, "Number of token ids."),
+        .init(
+            "inner-size", \.innerSize, .optional(.whole(GPTConfiguration.innerSizes)), as: .identity,
+            otherwise: "four times the embedding size", section: 1, "Width of the MLP between its two layers."),
+        .init(
+            "activation", \.activation, .word, as: .identity, section: 1,
+            "What stands between these, under Hugging Face's names; gelu is the exact one, the other gelus GPT-2's by tanh."
+        ),
+        .init(
+            "norm-epsilon", \.normEpsilon, .real(GPTConfiguration.normEpsilons), as: .identity, section: 1,
+            "Added to the variance in every norm."),
+        .init(
+            "untied-head", \.hasTiedHead, .inverseFlag, as: .identity, section: 1,
+            "Give the head weights of its own in place of the token embedding."),
 
         .init(
             "micro-batch", \.microBatch, .whole(BatchPlan.sizes), as: .tuning, section: 2,

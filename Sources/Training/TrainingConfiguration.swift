@@ -27,6 +27,11 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var contextLength = 256
     /// Nil: the size of the tokenizer beside the training data.
     package var vocabularySize: Int?
+    /// Nil: four times the embedding size.
+    package var innerSize: Int?
+    package var activation = Activation.geluNew
+    package var normEpsilon = 1e-5
+    package var hasTiedHead = true
     /// A Hugging Face model directory to take shape and weights from.
     package var initFrom: FilePath?
 

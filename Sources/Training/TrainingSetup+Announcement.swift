@@ -19,7 +19,8 @@ extension TrainingSetup {
             parts.model.precision == .bf16
                 ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)",
             "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
-                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)",
+                + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
+                + shape.differences.map { ", \($0)" }.joined(),
             "data: \(loader.stream.tokenCount) tokens in \(shards) \(shards == 1 ? "shard" : "shards"), "
                 + "\(sequences) sequences, \(fixed(Double(sequences) / Double(plan.globalBatch), 1)) steps an epoch",
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "

@@ -35,7 +35,7 @@ struct TrainingSetup {
     ) throws {
         var configuration = wanted
         let isFirst = communicator.rank == 0
-        try communicator.agree(on: [("swiftlet", SwiftletVersion.current)] + configuration.comparedOverRanks)
+        try communicator.agree(on: [("swiftlet", swiftletVersion)] + configuration.comparedOverRanks)
         if configuration.debug, communicator.worldSize > 1 {
             throw AgreedError(
                 ExitError.usage(
@@ -69,7 +69,7 @@ struct TrainingSetup {
         let validationIdentity = try Self.identity("val-data", validation, on: communicator)
         let source = try communicator.agreeing {
             try ModelSource(
-                configuration, resumes: resume.state != nil, checkpoint: resume.checkpoint,
+                configuration, saved: resume.model, checkpoint: resume.checkpoint,
                 data: training.shards[0].path.parent)
         }
         let shape = source.shape
@@ -110,10 +110,17 @@ struct TrainingSetup {
         }
         configuration.threads = threadPlan.threads
         let compute = try communicator.agreeing { try Compute(threadCount: threadPlan.threads) }
-        let precision = try Self.choosePrecision(
-            configuration, compute: compute, width: shape.embeddingSize,
-            communicator: communicator, reporter: reporter)
-        configuration.precision = precision
+        // At a resume the precision is what the run began with.
+        if configuration.precision == nil {
+            let isHalf = try communicator.fromRankZero {
+                let (precision, reason) = try Precision.choice(compute, width: shape.embeddingSize)
+                reporter.line(reason)
+                return precision == .bf16 ? [1] : []
+            }
+            configuration.precision = isHalf.isEmpty ? .fp32 : .bf16
+        }
+        let precision = configuration.precision ?? .fp32
+        try communicator.agreeing { try precision.requireInstructions() }
         func makeParts(_ batch: BatchPlan, _ memory: Memory) throws -> RunParts {
             try RunParts(
                 configuration, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
@@ -165,24 +172,6 @@ struct TrainingSetup {
         let size = stream.map { ", \($0.tokenCount) tokens in \($0.shards.count) shards" } ?? ""
         try communicator.agree(on: [(what, (reads || stream == nil ? own : first) + size)])
         return first
-    }
-
-    private static func choosePrecision(
-        _ configuration: TrainingConfiguration, compute: Compute, width: Int,
-        communicator: any Communicator, reporter: any Reporter
-    ) throws -> Precision {
-        // At a resume this is what the run began with.
-        var precision = configuration.precision ?? .fp32
-        if configuration.precision == nil {
-            let measured = try communicator.fromRankZero {
-                let choice = try PrecisionChoice(compute, width: width)
-                reporter.line(choice.reason)
-                return Array(choice.precision.rawValue.utf8)
-            }
-            precision = Precision(rawValue: String(decoding: measured, as: UTF8.self)) ?? .fp32
-        }
-        try communicator.agreeing { try precision.requireInstructions() }
-        return precision
     }
 }
 
@@ -242,8 +231,5 @@ extension TokenStream {
     }
 }
 
-/// The program's own facts.
-package enum SwiftletVersion {
-    /// The version that checkpoints carry.
-    package static let current = "0.1.0"
-}
+/// The version of the program, which checkpoints carry.
+package let swiftletVersion = "0.1.0"

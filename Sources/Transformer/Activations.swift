@@ -1,11 +1,11 @@
 import Kernels
 
-// N: rows, C: embedding size, L: layers, B · H · T: one number a head and row.
+// N: rows, C: embedding size, I: inner size, L: layers, B · H · T: one number a head and row.
 
 /// All memory of a micro-batch's forward and backward pass, reserved once.
 ///
 /// Kept for the backward pass are the residual stream, the attention's input and output and the MLP's hidden layer
-/// before its activation. Outputs of norms and of GELU are cheaper to compute again than to keep.
+/// before its activation. Outputs of norms and of the activation are cheaper to compute again than to keep.
 final class Activations<E: ActivationElement> {
     /// What one block keeps.
     struct Block {
@@ -19,7 +19,7 @@ final class Activations<E: ActivationElement> {
         let attention: Buffer<E>
         /// [B, H, T] log of each softmax's denominator.
         let logSumExp: Buffer<Float>
-        /// [N, 4C] the MLP's hidden layer before GELU.
+        /// [N, I] the MLP's hidden layer before the activation.
         let hidden: Buffer<E>
         let norm1: NormStatistics
         let norm2: NormStatistics
@@ -39,7 +39,7 @@ final class Activations<E: ActivationElement> {
     let normed: Buffer<E>
     /// [N, C] what a block adds to the residual stream; in the backward pass `normedGradient`.
     let branch: Buffer<E>
-    /// [N, 4C] GELU's output.
+    /// [N, I] the activation's output.
     let activated: Buffer<E>
     /// [rows of a block, vocabulary]: logits, then their gradient. The head runs between the two passes, so they share
     /// memory with `wideGradient`.
@@ -56,7 +56,7 @@ final class Activations<E: ActivationElement> {
     let branchGradient: Buffer<E>
     /// [N, C] of a norm's output or the attention's output.
     var normedGradient: Buffer<E> { branch }
-    /// [N, 4C] of the MLP's hidden layer; also [N, 3C] of queries, keys and values.
+    /// Of the MLP's hidden layer, [N, I]; later of queries, keys and values, [N, 3C].
     let wideGradient: BufferSlice<E>
     let partials: Partials
 
@@ -64,7 +64,8 @@ final class Activations<E: ActivationElement> {
     init(
         _ configuration: GPTConfiguration, rows: Int, threads: Int, training: Bool, memory: Memory
     ) throws(KernelError) {
-        let c = configuration.embeddingSize
+        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
+        let widest = max(inner, 3 * c)
         func buffer<Element>(_ columns: Int, rows: Int = rows) throws(KernelError) -> Buffer<Element> {
             try memory.buffer(.activations, rows, columns)
         }
@@ -74,7 +75,7 @@ final class Activations<E: ActivationElement> {
         func block() throws(KernelError) -> Block {
             Block(
                 residual: try buffer(c), middle: try buffer(c), queryKeyValue: try buffer(3 * c),
-                attention: try buffer(c), logSumExp: try buffer(configuration.headCount), hidden: try buffer(4 * c),
+                attention: try buffer(c), logSumExp: try buffer(configuration.headCount), hidden: try buffer(inner),
                 norm1: try statistics(), norm2: try statistics())
         }
         // Without a backward pass all blocks can share one block's memory.
@@ -85,7 +86,7 @@ final class Activations<E: ActivationElement> {
         finalNorm = try statistics()
         normed = try buffer(c)
         branch = try buffer(c)
-        activated = try buffer(4 * c)
+        activated = try buffer(inner)
         losses = try buffer(1)
         powers = try memory.buffer(.scratch, threads, (configuration.vocabularySize + 15) / 16 * 16)
         let kept = training ? rows : 0
@@ -93,10 +94,10 @@ final class Activations<E: ActivationElement> {
         let same = residualGradient as? Buffer<E>
         branchGradient = if let same { same } else { try buffer(c, rows: kept) }
         let logitCount = (Products.headBlocks(rows: rows).first?.count ?? 0) * configuration.vocabularySize
-        let wideCount = saturatingProduct(kept, 4 * c)
+        let wideCount = saturatingProduct(kept, widest)
         let wide: Buffer<E> = try memory.buffer(.logits, max(logitCount, wideCount))
         logits = wide[0..<logitCount]
         wideGradient = wide[0..<wideCount]
-        partials = try Partials(rows: training ? rows : 1, columns: 4 * c, memory: memory)
+        partials = try Partials(rows: training ? rows : 1, columns: widest, memory: memory)
     }
 }

@@ -26,15 +26,13 @@ extension GPT {
                 pool, tokens: inputs.all, gradient: a.residualGradient.all,
                 tokenGradient: tensor(layout.tokenEmbedding, of: gradients),
                 positionGradient: tensor(layout.positionEmbedding, of: gradients),
-                context: context, columns: width)
+                overwrites: !configuration.hasTiedHead, context: context, columns: width)
         }
         try complete(downTo: layout.tokenEmbedding, &end, completed)
     }
 
-    /// Tells that this tensor and all behind it, up to `end`, are final.
-    private func complete(
-        downTo index: Int, _ end: inout Int, _ completed: (Range<Int>) throws -> Void
-    ) throws {
+    /// Tells that this tensor and all behind it, up to `end`, are final. (A local function over `end` would be allocated.)
+    private func complete(downTo index: Int, _ end: inout Int, _ completed: (Range<Int>) throws -> Void) throws {
         let start = layout.parameters[index].offset
         try completed(start..<end)
         end = start
@@ -48,22 +46,24 @@ extension GPT {
         let slots = layout.blocks[layer]
         let block = a.blocks[layer]
         try observe("h.\(layer).mlp.c_proj", "gradient", a.branchGradient.all)
-        inputGradient(products.contraction, slots.contraction, a.branchGradient.all, into: a.wideGradient, layer: layer)
+        let hiddenGradient = a.wideGradient[0..<inputs.count * configuration.innerSize]
+        inputGradient(products.contraction, slots.contraction, a.branchGradient.all, into: hiddenGradient, layer: layer)
         timed(.activation, layer: layer) {
-            GELU.backward(
-                pool, x: block.hidden.all, gradient: a.wideGradient, output: a.activated.all,
-                biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials, columns: 4 * width)
+            configuration.activation.backward(
+                pool, x: block.hidden.all, gradient: hiddenGradient, output: a.activated.all,
+                biasGradient: tensor(slots.expansion.bias, of: gradients), partials: a.partials,
+                columns: configuration.innerSize)
         }
-        try observe("h.\(layer).mlp.c_fc", "gradient", a.wideGradient)
+        try observe("h.\(layer).mlp.c_fc", "gradient", hiddenGradient)
         weightGradient(
             products.contraction, slots.contraction, a.activated.all, a.branchGradient.all, gradients, layer: layer)
         try complete(downTo: slots.contraction.weight, &end, completed)
 
-        inputGradient(products.expansion, slots.expansion, a.wideGradient, into: a.normedGradient.all, layer: layer)
+        inputGradient(products.expansion, slots.expansion, hiddenGradient, into: a.normedGradient.all, layer: layer)
         try observe("h.\(layer).ln_2", "gradient", a.normedGradient.all)
         backwardNorm(
             slots.norm2, x: block.middle, block.norm2, gradients, feeding: slots.attentionProjection, layer: layer)
-        weightGradient(products.expansion, slots.expansion, a.normed.all, a.wideGradient, gradients, layer: layer)
+        weightGradient(products.expansion, slots.expansion, a.normed.all, hiddenGradient, gradients, layer: layer)
         try complete(downTo: slots.norm2.weight, &end, completed)
 
         try observe("h.\(layer).attn.c_proj", "gradient", a.branchGradient.all)
@@ -80,7 +80,8 @@ extension GPT {
         timed(.attentionBackward, layer: layer) {
             attention.backward(
                 qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
-                outputGradient: a.normedGradient.all, qkvGradient: qkvGradient)
+                outputGradient: a.normedGradient.all, qkvGradient: qkvGradient,
+                scale: configuration.attentionScale(layer: layer))
         }
         try observe("h.\(layer).attn.c_attn", "gradient", qkvGradient)
         timed(.biasGradient, layer: layer) {

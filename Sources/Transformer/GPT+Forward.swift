@@ -52,7 +52,9 @@ extension GPT {
         try observe("h.\(layer).ln_2", "activation", a.normed.all)
         linear(products.expansion, slots.expansion, a.normed, block.hidden, layer: layer)
         try observe("h.\(layer).mlp.c_fc", "activation", block.hidden.all)
-        timed(.activation, layer: layer) { GELU.forward(pool, block.hidden.all, into: a.activated.all) }
+        timed(.activation, layer: layer) {
+            configuration.activation.forward(pool, block.hidden.all, into: a.activated.all)
+        }
         linear(products.contraction, slots.contraction, a.activated, a.branch, layer: layer)
         try observe("h.\(layer).mlp.c_proj", "activation", a.branch.all)
     }
@@ -65,7 +67,8 @@ extension GPT {
             LayerNorm.forward(
                 pool, residual: residual, adding: branch, sum: sum, output: activations.normed.all,
                 weight: tensor(slots.weight, of: weights), bias: tensor(slots.bias, of: weights),
-                mean: statistics.mean.all, rstd: statistics.rstd.all, columns: width)
+                mean: statistics.mean.all, rstd: statistics.rstd.all, epsilon: Float(configuration.normEpsilon),
+                columns: width)
         }
     }
 

@@ -3,8 +3,8 @@ import Kernels
 // R: rows of a block, V: vocabulary, C: embedding size.
 
 extension GPT {
-    /// Losses; with an arena of gradients also the gradient of the final norm's output in `normedGradient`, and the head's
-    /// share of the token embedding's. Blocks of rows: logits [R, V] become their own gradient while they are in the cache.
+    /// Losses; with an arena of gradients also the gradient of the final norm's output in `normedGradient`, and that of
+    /// the head's weights. Blocks of rows: logits [R, V] become their own gradient while they are in the cache.
     func headLosses(_ gradients: Buffer<Float>? = nil) throws {
         let a = activations
         for block in products.head {
@@ -19,12 +19,12 @@ extension GPT {
             guard let gradients else { continue }
             timed(.product(.head, .inputGradient)) {
                 block.products.inputGradient?.run(
-                    logits, operand(layout.tokenEmbedding), into: a.normedGradient[rows],
+                    logits, operand(layout.head), into: a.normedGradient[rows],
                     reusingOperand: block.rows.lowerBound > 0)
             }
             timed(.product(.head, .weightGradient)) {
                 block.products.weightGradient?.run(
-                    logits, a.normed[rows], into: tensor(layout.tokenEmbedding, of: gradients))
+                    logits, a.normed[rows], into: tensor(layout.head, of: gradients))
             }
         }
         guard gradients != nil else { return }
@@ -38,7 +38,7 @@ extension GPT {
         let isFirst = block.rows.lowerBound == 0
         timed(.product(.head, .forward)) {
             block.products.forward.run(
-                activations.normed[rowRange(block.rows)], operand(layout.tokenEmbedding), into: logits,
+                activations.normed[rowRange(block.rows)], operand(layout.head), into: logits,
                 reusingOperand: !isFirst)
         }
         return logits

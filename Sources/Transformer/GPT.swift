@@ -79,16 +79,14 @@ final class GPT<E: ActivationElement>: LanguageModel {
     func sequenceLoss(_ index: Int) -> Double { lossSum(index * context..<(index + 1) * context) }
 
     private func attend(_ layer: Int, _ block: Activations<E>.Block) {
-        attention.forward(qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all)
+        attention.forward(
+            qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
+            scale: configuration.attentionScale(layer: layer))
     }
 
     /// Token losses added in row order, in Double.
     private func lossSum(_ rows: Range<Int>) -> Double {
-        activations.losses.withSpan(rows) { losses in
-            var sum = 0.0
-            for i in 0..<losses.count { sum += Double(losses[i]) }
-            return sum
-        }
+        activations.losses.withSpan(rows) { losses in losses.indices.reduce(0) { $0 + Double(losses[$1]) } }
     }
 
     /// A tensor of an fp32 arena.

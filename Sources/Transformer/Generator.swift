@@ -56,7 +56,8 @@ package final class Generator {
             CachedAttention.forward(
                 qkv: block.queryKeyValue.all, keys: caches[layer].keys.all, values: caches[layer].values.all,
                 position: seen.count, heads: model.configuration.headCount, headSize: model.configuration.headSize,
-                scores: scores.all, output: block.attention.all)
+                scale: model.configuration.attentionScale(layer: layer), scores: scores.all,
+                output: block.attention.all)
         }
         seen.append(token)
     }

@@ -39,6 +39,8 @@ package struct ParameterLayout: Sendable, Equatable {
     let positionEmbedding: Int
     let blocks: [Block]
     let finalNorm: Slots
+    /// The token embedding where the head is tied to it.
+    let head: Int
 
     /// Indices into `parameters`.
     struct Slots: Sendable, Equatable {
@@ -50,16 +52,15 @@ package struct ParameterLayout: Sendable, Equatable {
         let norm1, queryKeyValue, attentionProjection, norm2, expansion, contraction: Slots
     }
 
-    /// The layout of a GPT-2 of this shape.
+    /// The layout of a model of this shape.
     package init(_ configuration: GPTConfiguration) {
-        let c = configuration.embeddingSize
+        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
         // GPT-2 scales what is added to the residual stream by the number of additions.
         let residual = 0.02 / (2 * Float(configuration.layerCount)).squareRoot()
         var parameters: [Parameter] = []
         var end = 0
         func add(_ name: String, _ shape: [Int], _ initialization: Initialization) -> Int {
-            parameters.append(
-                Parameter(name: "transformer." + name, shape: shape, offset: end, initialization: initialization))
+            parameters.append(Parameter(name: name, shape: shape, offset: end, initialization: initialization))
             end += (shape.reduce(1, *) + 15) / 16 * 16
             return parameters.count - 1
         }
@@ -71,18 +72,25 @@ package struct ParameterLayout: Sendable, Equatable {
                 weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
                 bias: add(name + ".bias", [output], .zeros))
         }
-        tokenEmbedding = add("wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
-        positionEmbedding = add("wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
+        tokenEmbedding = add(
+            "transformer.wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
+        positionEmbedding = add(
+            "transformer.wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
         blocks = (0..<configuration.layerCount).map { layer in
-            Block(
-                norm1: norm("h.\(layer).ln_1"),
-                queryKeyValue: linear("h.\(layer).attn.c_attn", c, 3 * c, 0.02),
-                attentionProjection: linear("h.\(layer).attn.c_proj", c, c, residual),
-                norm2: norm("h.\(layer).ln_2"),
-                expansion: linear("h.\(layer).mlp.c_fc", c, 4 * c, 0.02),
-                contraction: linear("h.\(layer).mlp.c_proj", 4 * c, c, residual))
+            let h = "transformer.h.\(layer)"
+            return Block(
+                norm1: norm("\(h).ln_1"),
+                queryKeyValue: linear("\(h).attn.c_attn", c, 3 * c, 0.02),
+                attentionProjection: linear("\(h).attn.c_proj", c, c, residual),
+                norm2: norm("\(h).ln_2"),
+                expansion: linear("\(h).mlp.c_fc", c, inner, 0.02),
+                contraction: linear("\(h).mlp.c_proj", inner, c, residual))
         }
-        finalNorm = norm("ln_f")
+        finalNorm = norm("transformer.ln_f")
+        head =
+            configuration.hasTiedHead
+            ? tokenEmbedding
+            : add("lm_head.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
         self.parameters = parameters
         count = end
     }

@@ -13,8 +13,8 @@ struct Products {
         let weightGradient: Matmul?
     }
 
-    /// A block of the head's rows. Its weights are the token embedding [V, C]: logits[rows, V] = x · wteᵀ,
-    /// dx[rows, C] = dlogits · wte, and dwte[V, C] (+)= dlogitsᵀ · x, where the first block overwrites.
+    /// A block of the head's rows. Its weights w are [V, C], often the token embedding: logits[rows, V] = x · wᵀ,
+    /// dx[rows, C] = dlogits · w, and dw[V, C] (+)= dlogitsᵀ · x, where the first block overwrites.
     typealias Head = (rows: Range<Int>, products: Linear)
 
     let queryKeyValue: Linear
@@ -41,12 +41,12 @@ struct Products {
                 inputGradient: training ? try product(.bTransposed, rows, output, input) : nil,
                 weightGradient: training ? try product(.aTransposed, input, rows, output) : nil)
         }
-        let c = configuration.embeddingSize
+        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
         let vocabulary = configuration.vocabularySize
         queryKeyValue = try linear(.queryKeyValue, c, 3 * c)
         attentionProjection = try linear(.attentionProjection, c, c)
-        expansion = try linear(.expansion, c, 4 * c)
-        contraction = try linear(.contraction, 4 * c, c)
+        expansion = try linear(.expansion, c, inner)
+        contraction = try linear(.contraction, inner, c)
         // The embedding is packed once for all blocks, in the order of each product.
         let logitsOperand = try PackedOperand(workspace)
         let gradientOperand = try PackedOperand(workspace)

@@ -8,11 +8,14 @@ enum ConfigurationFile {
     /// - Throws: `FileSystemError` when it cannot be read (66, 65); `ExitError`: 65 when it is no mapping of options to
     ///   values, 64 for an unknown option or a bad value.
     static func apply(_ file: String, to configuration: inout TrainingConfiguration) throws {
-        let text = try text(of: FilePath(argument: file))
+        let input = try InputFile(FilePath(argument: file))
+        guard let text = String(validating: try input.contents(limit: 1 << 20), as: UTF8.self) else {
+            throw ExitError(.badInput, "\(input.path.shown) is not UTF-8; save it as UTF-8")
+        }
         let path = printable(file)
         let root: Node?
         do {
-            root = try compose(yaml: text)
+            root = try compose(yaml: text.hasPrefix("\u{FEFF}") ? String(text.unicodeScalars.dropFirst()) : text)
         } catch YamlError.duplicatedKeysInMapping(let keys, _) {
             let names = keys.map { "\($0)" }.joined(separator: ", ")
             throw ExitError(.badInput, "\(path): \(names) stands there more than once; give each option once")
@@ -37,12 +40,5 @@ enum ConfigurationFile {
             let isNumber = isPlain && TrainingConfiguration.option(name)?.form.isNumber == true
             try configuration.set(name, isNumber ? scalar.string.filter { $0 != "_" } : scalar.string, source: path)
         }
-    }
-
-    private static func text(of path: FilePath) throws -> String {
-        guard let text = String(validating: try InputFile(path).contents(limit: 1 << 20), as: UTF8.self) else {
-            throw ExitError(.badInput, "\(path.shown) is not UTF-8; save it as UTF-8")
-        }
-        return text.hasPrefix("\u{FEFF}") ? String(text.unicodeScalars.dropFirst()) : text
     }
 }

@@ -124,7 +124,7 @@ struct Inspection {
         lines.append(
             "  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
                 + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
-                + "parameters \(shape.parameterCount)")
+                + "parameters \(shape.parameterCount)" + shape.differences.map { "  \($0)" }.joined())
     }
 
     private mutating func describeSafetensors(_ path: FilePath) throws {

@@ -11,7 +11,7 @@ struct Swiftlet: ParsableCommand {
         commandName: "swiftlet",
         abstract: "Trains GPT-style language models on CPUs, on one process or many.",
         discussion: "Start N ranks with: mpirun -np N swiftlet train …, or with launch/local.",
-        version: SwiftletVersion.current,
+        version: swiftletVersion,
         subcommands: [
             TokenizeCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self,
             BenchCommand.self,

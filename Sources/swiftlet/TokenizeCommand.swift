@@ -46,7 +46,7 @@ struct TokenizeCommand: ParsableCommand {
         let output = CorpusOutput(path: try FilePath(argument: output), overwrites: overwrite)
         try output.requireFree(for: given)
         let source = try CorpusSource(paths: input.map { try FilePath(argument: $0) }, output: output)
-        let work = try CorpusTokenizer(source: source, output: output, validationFraction: valFraction)
+        let work = CorpusTokenizer(source: source, output: output, validationFraction: valFraction)
         let isLive = StandardStreams.canShowProgress
         let summary = try work.run(tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize)) {
             phase, fraction in

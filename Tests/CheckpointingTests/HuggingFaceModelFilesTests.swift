@@ -1,6 +1,7 @@
 import Basics
 import Checkpointing
 import Testing
+import Transformer
 
 /// GPT-2 directories as `transformers` of several ages writes them.
 @Suite struct HuggingFaceModelFilesTests {
@@ -54,6 +55,36 @@ import Testing
             String(decoding: full.generationConfigurationJSON(), as: UTF8.self).contains("\"eos_token_id\": 6"))
     }
 
+    /// Every field of a variant comes back, and each alone makes another model.
+    @Test func variants() throws {
+        var texts: Set<[UInt8]> = [description.configurationJSON()]
+        for change: (inout GPTConfiguration) -> Void in [
+            { $0.activation = .gelu }, { $0.activation = .geluTanh }, { $0.activation = .geluFast },
+            { $0.activation = .relu }, { $0.innerSize = 5 }, { $0.innerSize = 99 }, { $0.normEpsilon = 1e-6 },
+            { $0.hasTiedHead = false },
+            { $0.scalesAttention = false }, { $0.scalesAttentionByLayer = true },
+        ] {
+            var model = description
+            change(&model.shape)
+            #expect(try GPT2ModelDescription(configurationJSON: model.configurationJSON(), file: "x") == model)
+            #expect(texts.insert(model.configurationJSON()).inserted)
+        }
+    }
+
+    /// Its name has no prefix, whatever the others have.
+    @Test(arguments: [12, 0]) func aHeadOfItsOwn(prefix: Int) throws {
+        try writeConfiguration("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false")
+        let head = TensorSource(name: "lm_head.weight", shape: [7, 4], floats: [Float](repeating: 9, count: 28))
+        try write("model.safetensors", tensors { String($0.dropFirst(prefix)) } + [head])
+        let files = try HuggingFaceModelFiles(path: root.path)
+        try expectAllTensors(files)
+        var values = [Float](repeating: 0, count: 28)
+        var span = values.mutableSpan
+        try files.read("lm_head.weight", into: &span)
+        #expect(values == [Float](repeating: 9, count: 28))
+        #expect(!files.description.shape.hasTiedHead && files.description.tensors.last?.name == "lm_head.weight")
+    }
+
     @Test func oneFileWithThePrefix() throws {
         try writeConfiguration()
         try write("model.safetensors", tensors())
@@ -68,6 +99,17 @@ import Testing
         let masked = TensorSource(name: "h.0.attn.masked_bias", shape: [], floats: [-1e4])
         let head = TensorSource(name: "lm_head.weight", shape: [7, 4], floats: [Float](repeating: 0, count: 28))
         try write("model.safetensors", tensors { String($0.dropFirst(12)) } + [mask, masked, head])
+        try expectAllTensors(HuggingFaceModelFiles(path: root.path))
+    }
+
+    @Test(arguments: ["pytorch_model.bin", "pytorch_model.bin.index.json"]) func pickledWeights(name: String) throws {
+        try writeConfiguration()
+        try writeFile(root.path + name, [0x80, 2])
+        let error = try thrown { try HuggingFaceModelFiles(path: root.path) }
+        #expect(error.exitCode == 65)
+        let advice = "M.from_pretrained('\(root.path)').save_pretrained('\(root.path)')"
+        #expect(error.description.contains("\(name)") && error.description.contains(advice), "\(error)")
+        try write("model.safetensors", tensors())
         try expectAllTensors(HuggingFaceModelFiles(path: root.path))
     }
 
@@ -109,17 +151,27 @@ import Testing
     }
 
     @Test(arguments: [
-        ("\"gelu_new\"", "\"relu\"", "activation_function is \"relu\", expected \"gelu_new\""),
-        ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "tie_word_embeddings is false"),
+        (
+            "\"gelu_new\"", "\"silu\"",
+            "activation_function is \"silu\", expected gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu"
+        ),
+        ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": null", "tie_word_embeddings is null"),
+        ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "\"lm_head.weight\" is missing"),
         ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "model_type is \"llama\", expected \"gpt2\""),
-        ("1e-05", "1e-06", "layer_norm_epsilon is 1e-06, expected 1e-05"),
+        ("1e-05", "0", "the norms' epsilon is 0.0, expected a number from 1e-12 to 1.0"),
+        ("1e-05", "\"x\"", "layer_norm_epsilon is \"x\", expected a number"),
         ("\"n_head\": 2", "\"n_head\": 3", "embedding size 4 is not a multiple of 3 heads"),
         ("\"n_head\": 2", "\"n_head\": 0", "number of heads is 0"),
         ("\"n_embd\": 4", "\"n_embd\": 4.5", "n_embd is 4.5"),
-        ("\"n_inner\": null", "\"n_inner\": 5", "n_inner is 5"),
+        ("\"n_inner\": null", "\"n_inner\": 5", "has shape [4, 16], expected [4, 5]"),
+        ("\"n_inner\": null", "\"n_inner\": 0", "inner size is 0"),
+        ("\"n_inner\": null", "\"n_inner\": 5.5", "n_inner is 5.5, expected null or a whole number"),
         ("\"model_type\": \"gpt2\",", "", "model_type is missing"),
-        ("\"scale_attn_weights\": true", "\"scale_attn_weights\": false", "scale_attn_weights is false"),
-        ("\"n_ctx\"", "\"scale_attn_by_inverse_layer_idx\": true, \"n_ctx\"", "by_inverse_layer_idx is true"),
+        (
+            "\"scale_attn_weights\": true", "\"scale_attn_weights\": 0",
+            "scale_attn_weights is 0, expected true or false"
+        ),
+        ("layer_idx\": false", "layer_idx\": 1", "scale_attn_by_inverse_layer_idx is 1, expected true or false"),
         ("\"n_ctx\"", "\"add_cross_attention\": true, \"n_ctx\"", "add_cross_attention is true"),
         ("\"vocab_size\": 7", "\"vocab_size\": 8", "has shape [7, 4], expected [8, 4]"),
         ("\"n_layer\": 1", "\"n_layer\": 2", "\"transformer.h.1.ln_1.weight\" is missing"),

@@ -33,6 +33,7 @@ import Training
     private static let shape = [
         "layers": "6", "heads": "6", "embedding-size": "384", "context-length": "256", "micro-batch": "8",
         "precision": "auto", "reduction": "exact", "overlap": "messages", "threads": "auto",
+        "inner-size": "four times the embedding size", "activation": "gelu_new",
     ]
 
     @Test("M: the help of train tells every default") func train() throws {
@@ -42,7 +43,7 @@ import Training
             "decay-steps": "a fifth of the steps", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
             "epsilon": "1e-08", "grad-clip": "1.0", "log-interval": "10", "eval-interval": "100",
             "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
-            "step-timeout": "60", "resume": "auto", "seed": "1337",
+            "step-timeout": "60", "resume": "auto", "seed": "1337", "norm-epsilon": "1e-05",
         ]
         try check(TrainingConfiguration.self, own.merging(Self.shape) { $1 })
     }

@@ -12,7 +12,7 @@ import Testing
         ],
         "swift": ["scratch-path", "skip-build", "build-tests", "filter", "static-swift-stdlib", "product", "strict"],
         "apt-get": ["no-install-recommends"], "pkg-config": ["exists"],
-        "Tests/Reference": ["repetitions"],
+        "Tests/Reference": ["repetitions", "text", "only"],
         // The scripts' word for any option.
         "launch": ["name"],
     ]

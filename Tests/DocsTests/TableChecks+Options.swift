@@ -19,7 +19,7 @@ extension TableChecks {
             var all = TrainingConfiguration()
             // Without a value an option is in no list.
             for name in ["val-data", "init-from", "trace"] { try all.set(name, "x") }
-            for name in ["vocab-size", "decay-steps", "stop-after", "rewarm"] { try all.set(name, "3") }
+            for name in ["vocab-size", "inner-size", "decay-steps", "stop-after", "rewarm"] { try all.set(name, "3") }
             let (compared, kept) = (all.comparedOverRanks.map(\.name), all.keptInCheckpoints.map(\.name))
             for (row, role) in zip(table.rows, roles) {
                 let names = Set(

@@ -19,7 +19,7 @@ extension TableChecks {
         "docs/operations.md › When a run ends by itself › code | first thing to do": { table in
             for row in table.rows {
                 let code = try #require(Int32(row[0].prefix { $0.isNumber }), "\(row)")
-                #expect(ExitCode.allCases.contains(ExitCode(rawValue: code)) && code != 0, "\(row)")
+                #expect(ExitCode(rawValue: code) != nil && code != 0, "\(row)")
             }
         },
         "docs/operations.md › Signals › signal to the process | effect": { table in

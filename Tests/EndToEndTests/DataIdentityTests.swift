@@ -208,7 +208,7 @@ extension EndToEnd {
             "every number of tokenize at the ends of its range",
             arguments: [
                 "0", "-1", "2147483648", "4611686018427387904", "9223372036854775807", "99999999999999999999", "1e3",
-                "nan",
+                "nan", "1",
             ]) func numbersOfTokenize(number: String) throws
         {
             let workspace = try Workspace()

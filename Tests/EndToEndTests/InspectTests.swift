@@ -67,6 +67,15 @@ extension EndToEnd {
             }
         }
 
+        @Test func aVariant() throws {
+            let workspace = try Workspace()
+            let outcome = try workspace.train(
+                "run", ["--steps", "1", "--activation", "relu", "--inner-size", "40", "--untied-head"])
+            #expect(outcome.status == 0, "\(outcome)")
+            let shown = try workspace.run(["inspect", workspace.checkpoint("run", 1) + "/config.json"])
+            #expect(shown.standardOutput.hasSuffix("  inner 40  relu  own head\n"), "\(shown)")
+        }
+
         @Test("W2: inspect reads every file of a run, and counts epochs from 1 as the log does")
         func everyFile() throws {
             let workspace = try Workspace()

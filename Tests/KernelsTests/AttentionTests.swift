@@ -42,8 +42,18 @@ import Testing
         }
     }
 
+    /// Scores that are not divided by the root of the head size, or by more.
+    @Test(arguments: [0.03, 0.5, 1], Precision.allCases)
+    func otherScales(scale: Double, precision: Precision) throws {
+        let shape = Shape(context: 70, headSize: 8, heads: 2, sequences: 1)
+        switch precision {
+        case .fp32: try check(shape, Float.self, scale: scale)
+        case .bf16: try check(shape, BFloat16.self, scale: scale)
+        }
+    }
+
     private func check<E: ActivationElement>(
-        _ shape: Shape, _: E.Type, growth: Double = 0
+        _ shape: Shape, _: E.Type, growth: Double = 0, scale: Double? = nil
     ) throws {
         let (T, H, D, B) = (shape.context, shape.heads, shape.headSize, shape.sequences)
         let (N, C) = (B * T, H * D)
@@ -57,7 +67,8 @@ import Testing
         }
         let qkv = try Operand(values, E.self)
         let outputGradient = try Operand(random.normal(N * C), E.self)
-        let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D)
+        let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D, scale: scale)
+        let factor = scale.map { Float($0) } ?? 1 / Float(D).squareRoot()
         let expected = reference.forward(qkv.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
             let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
@@ -66,10 +77,10 @@ import Testing
             let qkvGradient = try Buffer<E>(count: N * 3 * C)
             // Twice: the second run must not see what the first left in the working memory.
             for _ in 0..<2 {
-                attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all)
+                attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, scale: factor)
                 attention.backward(
                     qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, outputGradient: outputGradient.all,
-                    qkvGradient: qkvGradient.all)
+                    qkvGradient: qkvGradient.all, scale: factor)
             }
             return ["output": output.floats, "logSumExp": logSumExp.array(), "gradient": qkvGradient.floats]
         }
@@ -135,19 +146,20 @@ import Testing
             let attention = try Attention<BFloat16>(
                 compute, sequences: 2, context: 70, heads: 3, headSize: 8, training: training)
             let output = try Buffer<BFloat16>(count: 2 * 70 * 24)
-            attention.forward(qkv: qkv.all, output: output.all, logSumExp: try Buffer(count: 2 * 70 * 3).all)
+            attention.forward(
+                qkv: qkv.all, output: output.all, logSumExp: try Buffer(count: 2 * 70 * 3).all, scale: 0.3)
             return output.array()
         }
         expectSame(outputs[0], outputs[1], "output")
     }
 
-    @Test(arguments: [(1, 8), (3, 24), (2, 80), (1, 10)])
-    func cachedAttentionAgrees(heads: Int, headSize: Int) throws {
+    @Test(arguments: [(1, 8, nil), (3, 24, nil), (2, 80, nil), (1, 10, 0.7)] as [(Int, Int, Double?)])
+    func cachedAttentionAgrees(heads: Int, headSize: Int, scale: Double?) throws {
         let T = 70
         let C = heads * headSize
         var random = TestRandom(UInt64(headSize))
         let qkv = try Operand(random.normal(T * 3 * C), Float.self)
-        let expected = ReferenceAttention(sequences: 1, context: T, heads: heads, headSize: headSize)
+        let expected = ReferenceAttention(sequences: 1, context: T, heads: heads, headSize: headSize, scale: scale)
             .forward(qkv.values)
         let keys = try Buffer<Float>(count: T * C)
         let values = try Buffer<Float>(count: T * C)
@@ -156,7 +168,8 @@ import Testing
         for t in 0..<T {
             CachedAttention.forward(
                 qkv: qkv.buffer[t * 3 * C..<(t + 1) * 3 * C], keys: keys.all, values: values.all, position: t,
-                heads: heads, headSize: headSize, scores: scores.all, output: output[t * C..<(t + 1) * C])
+                heads: heads, headSize: headSize, scale: scale.map { Float($0) } ?? 1 / Float(headSize).squareRoot(),
+                scores: scores.all, output: output[t * C..<(t + 1) * C])
         }
         #expect(relativeError(output.array(), expected.output) < 2e-6)
     }

@@ -24,22 +24,27 @@ import Testing
                 positionGradient[n % context * C + c] += gradient.values[n * C + c]
             }
         }
-        let results = try onEachThreadCount("[\(sequences), \(context), \(columns)]") { compute in
-            let y = try Buffer<Float>(count: N * C)
-            Embedding.forward(
-                compute.pool, tokens: tokens.all, tokenTable: table.all, positionTable: positions.all, output: y.all,
-                context: context, columns: C)
-            let tokenSums = try Buffer<Float>(count: vocabulary * C)
-            tokenSums.set(before.buffer.array())
-            let positionSums = try Buffer<Float>(count: (context + 2) * C)
-            positionSums.set(random.normal((context + 2) * C).map { Float($0) })
-            Embedding.backward(
-                compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: tokenSums.all,
-                positionGradient: positionSums.all, context: context, columns: C)
-            return ["output": y.array(), "tokens": tokenSums.array(), "positions": positionSums.array()]
+        // What a head that is tied to the table has written already stays, or goes.
+        for overwrites in [false, true] {
+            let results = try onEachThreadCount("[\(sequences), \(context), \(columns)]") { compute in
+                let y = try Buffer<Float>(count: N * C)
+                Embedding.forward(
+                    compute.pool, tokens: tokens.all, tokenTable: table.all, positionTable: positions.all,
+                    output: y.all,
+                    context: context, columns: C)
+                let tokenSums = try Buffer<Float>(count: vocabulary * C)
+                tokenSums.set(before.buffer.array())
+                let positionSums = try Buffer<Float>(count: (context + 2) * C)
+                positionSums.set(random.normal((context + 2) * C).map { Float($0) })
+                Embedding.backward(
+                    compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: tokenSums.all,
+                    positionGradient: positionSums.all, overwrites: overwrites, context: context, columns: C)
+                return ["output": y.array(), "tokens": tokenSums.array(), "positions": positionSums.array()]
+            }
+            expectClose(results["output"], output, scaled: 1e-7, "output")
+            let tokens = overwrites ? zip(tokenGradient, before.values).map { $0 - $1 } : tokenGradient
+            expectClose(results["tokens"], tokens, scaled: 1e-6, "token gradient")
+            expectClose(results["positions"], positionGradient, scaled: 1e-6, "position gradient")
         }
-        expectClose(results["output"], output, scaled: 1e-7, "output")
-        expectClose(results["tokens"], tokenGradient, scaled: 1e-6, "token gradient")
-        expectClose(results["positions"], positionGradient, scaled: 1e-6, "position gradient")
     }
 }

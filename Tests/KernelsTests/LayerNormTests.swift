@@ -39,7 +39,7 @@ import Testing
         for adds in [true, false] {
             let expected = ReferenceKernels.layerNorm(
                 residual: residual.values, branch: adds ? branch.values : nil, weight: weight.values,
-                bias: bias.values, rows: N, columns: C)
+                bias: bias.values, rows: N, columns: C, epsilon: adds ? 1e-5 : 0.01)
             let untouched = [Float](repeating: -7, count: N * C)
             let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
                 let sum = try Buffer<Float>(count: N * C)
@@ -49,7 +49,8 @@ import Testing
                 let rstd = try Buffer<Float>(count: N)
                 LayerNorm.forward(
                     compute.pool, residual: residual.all, adding: adds ? branch.all : nil, sum: sum.all,
-                    output: output.all, weight: weight.all, bias: bias.all, mean: mean.all, rstd: rstd.all, columns: C)
+                    output: output.all, weight: weight.all, bias: bias.all, mean: mean.all, rstd: rstd.all,
+                    epsilon: adds ? 1e-5 : 0.01, columns: C)
                 return ["sum": sum.array(), "output": output.floats, "mean": mean.array(), "rstd": rstd.array()]
             }
             if adds {

@@ -9,6 +9,10 @@ struct ReferenceAttention {
     var context: Int
     var heads: Int
     var headSize: Int
+    /// What scores are multiplied by, where it is not the root of the head size that divides them.
+    var scale: Double?
+
+    private var factor: Double { scale ?? 1 / Double(headSize).squareRoot() }
 
     struct Forward {
         var output: [Double]
@@ -35,7 +39,7 @@ struct ReferenceAttention {
                     var scores = [Double](repeating: 0, count: t + 1)
                     for s in 0...t {
                         for d in 0..<headSize { scores[s] += qkv[place(0, b, h, t, d)] * qkv[place(1, b, h, s, d)] }
-                        scores[s] /= Double(headSize).squareRoot()
+                        scores[s] *= factor
                     }
                     let largest = scores.max() ?? 0
                     let total = scores.reduce(0) { $0 + exp($1 - largest) }
@@ -129,7 +133,7 @@ struct ReferenceAttention {
                     gradient.magnitude += term.magnitude
                     add(p * outputGradient[dy + d], (p * outputGradient[dy + d]).magnitude, at: place(2, b, h, s, d))
                 }
-                let root = Double(headSize).squareRoot()
+                let root = 1 / factor
                 let ds = p * (gradient.sum - mean.sum) / root
                 let magnitude = p * (gradient.magnitude + mean.magnitude) / root
                 scoreGradients[row + s] = ds

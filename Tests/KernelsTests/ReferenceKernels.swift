@@ -1,4 +1,5 @@
 import Foundation
+import Kernels
 
 /// The kernels' mathematics in plain loops of Double, one loop a formula, nothing fused.
 enum ReferenceKernels {
@@ -10,7 +11,8 @@ enum ReferenceKernels {
     }
 
     static func layerNorm(
-        residual: [Double], branch: [Double]?, weight: [Double], bias: [Double], rows: Int, columns: Int
+        residual: [Double], branch: [Double]?, weight: [Double], bias: [Double], rows: Int, columns: Int,
+        epsilon: Double = 1e-5
     ) -> NormForward {
         var x = residual
         if let branch { for i in x.indices { x[i] += branch[i] } }
@@ -19,7 +21,7 @@ enum ReferenceKernels {
             let row = x[n * columns..<(n + 1) * columns]
             let mean = row.reduce(0, +) / Double(columns)
             let variance = row.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(columns)
-            let rstd = 1 / (variance + 1e-5).squareRoot()
+            let rstd = 1 / (variance + epsilon).squareRoot()
             for c in 0..<columns {
                 result.output[n * columns + c] = (x[n * columns + c] - mean) * rstd * weight[c] + bias[c]
             }
@@ -60,14 +62,24 @@ enum ReferenceKernels {
         return result
     }
 
-    static func gelu(_ x: Double) -> Double {
-        0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+    static func activation(_ kind: Activation, _ x: Double) -> Double {
+        switch kind {
+        case .gelu: 0.5 * x * erfc(-x / 2.0.squareRoot())
+        case .geluNew, .geluTanh, .geluFast:
+            0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
+        case .relu: max(0, x)
+        }
     }
 
-    static func geluDerivative(_ x: Double) -> Double {
-        let root = (2 / Double.pi).squareRoot()
-        let t = tanh(root * (x + 0.044715 * x * x * x))
-        return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x)
+    static func activationSlope(_ kind: Activation, _ x: Double) -> Double {
+        switch kind {
+        case .gelu: return 0.5 * erfc(-x / 2.0.squareRoot()) + x * exp(-x * x / 2) / (2 * Double.pi).squareRoot()
+        case .geluNew, .geluTanh, .geluFast:
+            let root = (2 / Double.pi).squareRoot()
+            let t = tanh(root * (x + 0.044715 * x * x * x))
+            return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x)
+        case .relu: return x > 0 ? 1 : 0
+        }
     }
 
     static func columnSums(_ x: [Double], columns: Int) -> [Double] {

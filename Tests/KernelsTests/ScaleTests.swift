@@ -25,10 +25,11 @@ import Testing
         let output = try Buffer<BFloat16>(count: T * C)
         let logSumExp = try Buffer<Float>(count: T * H)
         let qkvGradient = try Buffer<BFloat16>(count: T * 3 * C)
-        attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all)
+        let scale = 1 / Float(D).squareRoot()
+        attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, scale: scale)
         attention.backward(
             qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, outputGradient: outputGradient.all,
-            qkvGradient: qkvGradient.all)
+            qkvGradient: qkvGradient.all, scale: scale)
         #expect(scaleError(output.floats, expected.output) < Self.limit)
         let gradient = reference.backward(
             qkv.values, expected, output: output.floats.map(Double.init), outputGradient: outputGradient.values
@@ -55,7 +56,7 @@ import Testing
         let (mean, rstd) = (try Buffer<Float>(count: N), try Buffer<Float>(count: N))
         LayerNorm.forward(
             pool, residual: x.all, adding: BufferSlice<BFloat16>?.none, sum: x.all, output: y.all, weight: weight.all,
-            bias: bias.all, mean: mean.all, rstd: rstd.all, columns: C)
+            bias: bias.all, mean: mean.all, rstd: rstd.all, epsilon: 1e-5, columns: C)
         #expect(scaleError(y.floats, normed.output) < Self.limit)
         let backward = ReferenceKernels.layerNormBackward(
             outputGradient: dy.values, x: x.values, weight: weight.values, mean: normed.mean, rstd: normed.rstd,
@@ -70,14 +71,15 @@ import Testing
 
         let hidden = try Operand(random.normal(N * C, scale: 2), BFloat16.self)
         let activated = try Buffer<BFloat16>(count: N * C)
-        GELU.forward(pool, hidden.all, into: activated.all)
-        #expect(scaleError(activated.floats, hidden.values.map(ReferenceKernels.gelu)) < Self.limit)
+        Activation.geluNew.forward(pool, hidden.all, into: activated.all)
+        #expect(
+            scaleError(activated.floats, hidden.values.map { ReferenceKernels.activation(.geluNew, $0) }) < Self.limit)
         let gradient = try Buffer<BFloat16>(count: N * C)
         gradient.set(dy.buffer.array())
-        GELU.backward(
+        Activation.geluNew.backward(
             pool, x: hidden.all, gradient: gradient.all, output: activated.all,
             biasGradient: try Buffer(count: C).all, partials: try Partials(rows: N, columns: C), columns: C)
-        let slopes = zip(hidden.values, dy.values).map { ReferenceKernels.geluDerivative($0) * $1 }
+        let slopes = zip(hidden.values, dy.values).map { ReferenceKernels.activationSlope(.geluNew, $0) * $1 }
         #expect(scaleError(gradient.floats, slopes) < Self.limit)
 
         let targets = try Buffer<Int32>(count: N)

@@ -12,6 +12,12 @@ extension Tokenizer {
     /// GPT-2's `vocab.json`: compact, in the order of ids.
     func vocabularyFile() -> [UInt8] { Array(vocabularyJSON.text.utf8) }
 
+    /// The token ids of a text.
+    func encode(_ text: String) -> [Int32] { encode(Array(text.utf8)) }
+
+    /// The bytes that tokens stand for, one after the other.
+    func decode(_ ids: some Sequence<Int32>) -> [UInt8] { ids.flatMap(bytes(of:)) }
+
     /// The text that tokens stand for, with U+FFFD for bytes that are not valid UTF-8.
     func decodeString(_ ids: some Sequence<Int32>) -> String { String(decoding: decode(ids), as: UTF8.self) }
 }

@@ -89,7 +89,7 @@ import Transformer
             ("cross-entropy", 2 * (rows * 100 * 4) * bytes),
             // Five norms: stream and branch in, stream and norm out, then two in, the stream in and out, two out.
             ("norms and residuals", 5 * (rows * 16) * (4 + 4 + 4 + 4 + 4 + 4 + 4 + 4 + 4 + 4) * bytes),
-            ("GELU", 2 * (rows * 64) * 6 * 4 * bytes),
+            ("activation", 2 * (rows * 64) * 6 * 4 * bytes),
             ("bias gradients", 2 * (rows * 48) * 4 * bytes),
             ("embeddings", 2 * (rows * 16) * 12 * bytes),
             // Gradient, weight and two moments in, the last three out.
@@ -112,7 +112,7 @@ import Transformer
         #expect((floor("matmul c_fc") - 3 * 2 * (2 * 24 * 16 * 64) / 4e6).magnitude < 1e-12)
         #expect((floor("cross-entropy") - 2 * 24 * 100 * 2 / 3e6).magnitude < 1e-12)
         #expect((floor("norms and residuals") - 5 * 24 * 16 * 30 / 3e6).magnitude < 1e-12)
-        #expect((floor("GELU") - 2 * 24 * 64 * 6 * 2 / 3e6).magnitude < 1e-12)
+        #expect((floor("activation") - 2 * 24 * 64 * 6 * 2 / 3e6).magnitude < 1e-12)
         #expect((floor("bias gradients") - 2 * 24 * 48 * 2 / 3e6).magnitude < 1e-12)
         #expect((floor("optimizer") - 8320 * 30 / 3e6).magnitude < 1e-12)
     }
@@ -122,7 +122,7 @@ import Transformer
         let phases: [String: [Phase]] = [
             "matmul c_attn": Self.products(.queryKeyValue),
             "attention forward": [.attentionForward], "attention backward": [.attentionBackward],
-            "cross-entropy": [.crossEntropy], "norms and residuals": [.norm], "GELU": [.activation],
+            "cross-entropy": [.crossEntropy], "norms and residuals": [.norm], "activation": [.activation],
             "bias gradients": [.biasGradient], "embeddings": [.embedding], "optimizer": [.optimizer],
             "gradient norm": [.gradientNorm], "reduction": [.reduction], "waiting": [.waiting],
             "reading tokens": [.data],

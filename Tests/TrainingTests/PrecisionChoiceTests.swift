@@ -11,7 +11,7 @@ import Training
             (100, 100, .fp32, "1.00"), (50, 100, .fp32, "0.50"),
         ])
     func theFasterOne(full: Double, half: Double, expected: Precision, ratio: String) {
-        let choice = PrecisionChoice(fp32: full, bf16: half)
+        let choice = Precision.choice(fp32: full, bf16: half)
         #expect(choice.precision == expected)
         #expect(
             choice.reason
@@ -19,7 +19,7 @@ import Training
     }
 
     @Test func aMeasurementSaysWhatItFound() throws {
-        let choice = try PrecisionChoice(Compute(threadCount: 1), width: 64)
+        let choice = try Precision.choice(Compute(threadCount: 1), width: 64)
         #expect(choice.reason.hasPrefix("precision \(choice.precision.rawValue): "))
         #expect(choice.reason.contains("no bf16 instructions") == !Compute.hasFastBFloat16)
     }

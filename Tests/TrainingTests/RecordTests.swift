@@ -73,7 +73,7 @@ import Training
         #expect(state.seed == 99 && state.shuffle && state.contextLength == 16)
         #expect(state.globalBatch == 60 && state.microBatch == 6)
         #expect(state.precision == "fp32" && state.reduction == "mpi" && state.threadsPerRank == 2)
-        #expect(state.swiftletVersion == SwiftletVersion.current)
+        #expect(state.swiftletVersion == swiftletVersion)
         #expect(state.worldSize == nil, "a state does not depend on the number of ranks")
     }
 

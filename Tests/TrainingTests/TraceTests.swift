@@ -113,9 +113,9 @@ import Training
     /// One micro-batch on one rank: every piece of work in its order.
     @Test func theWorkOfAStep() throws {
         let work = try rows(ranks: 1, microBatch: 4)[[0, 0]]?.filter { $0.category == "work" }.map(\.name)
-        let forward = ["norm", "c_attn", "attention", "attn.c_proj", "norm", "c_fc", "GELU", "mlp.c_proj"]
+        let forward = ["norm", "c_attn", "attention", "attn.c_proj", "norm", "c_fc", "activation", "mlp.c_proj"]
         let backward = [
-            "mlp.c_proj dx", "GELU", "mlp.c_proj dw", "reduction", "c_fc dx", "norm", "c_fc dw", "reduction",
+            "mlp.c_proj dx", "activation", "mlp.c_proj dw", "reduction", "c_fc dx", "norm", "c_fc dw", "reduction",
             "attn.c_proj dx", "attn.c_proj dw", "reduction", "attention", "bias gradient", "c_attn dx", "norm",
             "c_attn dw", "reduction",
         ]

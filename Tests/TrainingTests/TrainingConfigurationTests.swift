@@ -14,6 +14,7 @@ import Training
         "step-timeout": "60",
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
         "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
+        "activation": "gelu_new", "norm-epsilon": "1e-05", "untied-head": "false",
     ]
 
     /// A value for each option that is not its default.
@@ -29,6 +30,7 @@ import Training
         "resume": "runs/a/checkpoints/step-00000010",
         "extend-schedule": "true", "rewarm": "20", "allow-other-tokenizer": "true", "seed": "18446744073709551615",
         "no-shuffle": "true", "debug": "true", "trace": "trace.json", "progress": "true",
+        "inner-size": "99", "activation": "gelu_fast", "norm-epsilon": "0.001", "untied-head": "true",
     ]
 
     private static let rows = TrainingConfiguration.options.filter { $0.successor == nil }
@@ -71,6 +73,7 @@ import Training
         let kept: Set = [
             "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "global-batch",
             "weight-decay", "beta1", "beta2", "epsilon", "grad-clip", "precision", "reduction", "seed", "no-shuffle",
+            "inner-size", "activation", "norm-epsilon", "untied-head",
         ]
         var all = TrainingConfiguration()
         for (name, value) in Self.values { try? all.set(name, value) }

@@ -42,6 +42,19 @@ import Transformer
         #expect(logits == expected)
     }
 
+    /// Token by token, every variant gives the logits of whole sequences.
+    @Test(arguments: FiniteDifferenceTests.variants.keys.sorted()) func variants(name: String) throws {
+        let test = try TestModel(
+            vocabulary: 31, context: 9, width: 12, layers: 3, heads: 3, batch: 1,
+            variant: try #require(FiniteDifferenceTests.variants[name]))
+        let generator = try Generator(of: test.model)
+        let tokens: [Int32] = [3, 30, 0, 7, 7, 12, 1, 29, 3]
+        let expected = test.reference.logits(tokens)
+        for (token, row) in zip(tokens, expected) {
+            #expect(relativeError(try generator.logits(after: token), row) < 5e-6)
+        }
+    }
+
     @Test func contextOfOne() throws {
         let test = try TestModel(vocabulary: 5, context: 1, width: 8, layers: 1, heads: 2, batch: 1)
         let generator = try Generator(of: test.model)

@@ -44,13 +44,31 @@ import Transformer
         #expect(layout.parameters.map(\.name) == names.map { "transformer." + $0 })
     }
 
-    @Test(arguments: [(11, 3, 5, 2, 1), (97, 23, 30, 2, 3), (2, 1, 1, 1, 1), (1000, 64, 48, 3, 4)])
+    /// A head of its own is the last tensor; its token embedding costs no FLOPs.
+    @Test func aHeadOfItsOwn() throws {
+        var configuration = try gpt2()
+        (configuration.hasTiedHead, configuration.innerSize) = (false, 1000)
+        let layout = ParameterLayout(configuration)
+        let last = try #require(layout.parameters.last)
+        #expect(last.name == "lm_head.weight" && last.shape == [50257, 768] && last.decays)
+        #expect(last.initialization == .normal(standardDeviation: 0.02))
+        let parameters = 124_439_808 + 50257 * 768 - 12 * 2072 * 1537
+        #expect(configuration.parameterCount == parameters)
+        #expect(layout.parameters.reduce(0) { $0 + $1.count } == parameters)
+        let lookedUp = (50257 + 1024) * 768
+        #expect(configuration.flopsPerToken == Double(6 * (parameters - lookedUp) + 12 * 12 * 768 * 1024))
+    }
+
+    @Test(
+        arguments: [
+            (11, 3, 5, 2, 1), (97, 23, 30, 2, 3), (2, 1, 1, 1, 1), (1000, 64, 48, 3, 4),
+        ], [true, false])
     func tensorsStandOnCacheLinesWithoutOverlap(
-        vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int
+        sizes: (vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int), hasTiedHead: Bool
     ) throws {
         let configuration = try GPTConfiguration(
-            vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
-            headCount: heads)
+            vocabularySize: sizes.vocabulary, contextLength: sizes.context, embeddingSize: sizes.width,
+            layerCount: sizes.layers, headCount: sizes.heads, hasTiedHead: hasTiedHead)
         let layout = ParameterLayout(configuration)
         var end = 0
         for parameter in layout.parameters {

@@ -11,11 +11,13 @@ struct TestModel {
     /// - Parameter scale: deviation of the random weights; nil for those of a new model.
     init(
         vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, batch: Int, precision: Precision = .fp32,
-        threads: Int = 1, scale: Double? = 0.2, seed: UInt64 = 1
+        threads: Int = 1, scale: Double? = 0.2, seed: UInt64 = 1, variant: (inout GPTConfiguration) -> Void = { _ in }
     ) throws {
-        configuration = try GPTConfiguration(
+        var configuration = try GPTConfiguration(
             vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
             headCount: heads)
+        variant(&configuration)
+        self.configuration = configuration
         model = try makeLanguageModel(
             configuration, precision: precision, microBatch: batch, compute: Compute(threadCount: threads))
         arena = try Buffer(count: model.layout.count)

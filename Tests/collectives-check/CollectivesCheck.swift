@@ -47,7 +47,7 @@ struct CollectivesCheck {
             return Int(arguments[index + offset])
         }
         if let rank = number(after: "--fail"), let code = number(after: "--fail", offset: 2) {
-            try failOnPurpose(rank: rank, code: ExitCode(rawValue: Int32(code)), on: communicator)
+            try failOnPurpose(rank: rank, code: ExitCode(integerLiteral: Int32(code)), on: communicator)
         } else if arguments.contains("--diverge") {
             try disagreeOnPurpose(on: communicator)
         } else if let index = arguments.firstIndex(of: "--length"), index + 1 < arguments.count {

@@ -24,13 +24,9 @@ package struct Benchmark {
         package static let command = "bench"
         package static let options: [CommandOption<Options>] =
             [
-                "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "precision",
-                "reduction", "overlap", "threads",
-            ].compactMap { name in
-                var row = TrainingConfiguration.option(name)?.lifted(to: \Options.run)
-                if name == "vocab-size" { row?.fallback = "8192" }
-                return row
-            } + [
+                "layers", "heads", "embedding-size", "context-length", "vocab-size", "inner-size", "activation",
+                "untied-head", "micro-batch", "precision", "reduction", "overlap", "threads",
+            ].compactMap { TrainingConfiguration.option($0)?.lifted(to: \Options.run) } + [
                 .init(
                     "accumulation", \.accumulation, .whole(BatchPlan.sizes), "Micro-batches of a rank in one step."),
                 .init(

@@ -15,8 +15,8 @@ struct StepPart: Sendable {
     static let all = [
         StepPart(.queryKeyValue) { $0.layers * $0.product($0.width, 3 * $0.width) },
         StepPart(.attentionProjection) { $0.layers * $0.product($0.width, $0.width) },
-        StepPart(.expansion) { $0.layers * $0.product($0.width, 4 * $0.width) },
-        StepPart(.contraction) { $0.layers * $0.product(4 * $0.width, $0.width) },
+        StepPart(.expansion) { $0.layers * $0.product($0.width, $0.inner) },
+        StepPart(.contraction) { $0.layers * $0.product($0.inner, $0.width) },
         StepPart(.head) { $0.product($0.width, $0.vocabulary) },
         // Two products forward and five backward, over half of the square.
         StepPart("attention forward", .attentionForward, "attention") { $0.layers * 2 * $0.halfSquare },
@@ -26,7 +26,7 @@ struct StepPart: Sendable {
         StepPart("norms and residuals", .norm, "norm") {
             $0.traffic((2 * $0.layers + 1) * $0.rows * $0.width * (8 + 2 * $0.bytes + 12 + 3 * $0.bytes))
         },
-        StepPart("GELU", .activation) { $0.traffic($0.layers * $0.rows * 4 * $0.width * 6 * $0.bytes) },
+        StepPart("activation", .activation) { $0.traffic($0.layers * $0.rows * $0.inner * 6 * $0.bytes) },
         StepPart("bias gradients", .biasGradient, "bias gradient") {
             $0.traffic($0.layers * $0.rows * 3 * $0.width * $0.bytes)
         },
@@ -59,7 +59,7 @@ struct StepPart: Sendable {
 
 /// The sizes of a step of one rank, and the speeds that bound it.
 struct StepFloors {
-    let (layers, width, vocabulary, parameters): (Double, Double, Double, Double)
+    let (layers, width, inner, vocabulary, parameters): (Double, Double, Double, Double, Double)
     /// Tokens of the rank.
     let rows: Double
     /// Of an activation.
@@ -74,7 +74,7 @@ struct StepFloors {
     ///   - tokens: tokens of one rank in a step.
     ///   - ceilings: the speeds that bound it; a missing one counts as almost none.
     init(_ shape: GPTConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings) {
-        (layers, width) = (Double(shape.layerCount), Double(shape.embeddingSize))
+        (layers, width, inner) = (Double(shape.layerCount), Double(shape.embeddingSize), Double(shape.innerSize))
         (vocabulary, parameters) = (Double(shape.vocabularySize), Double(shape.parameterCount))
         rows = Double(tokens)
         bytes = Double(precision.byteCount)

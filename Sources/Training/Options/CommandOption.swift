@@ -20,13 +20,13 @@ package enum OptionRole: Sendable {
 ///
 /// The command line and its help, the configuration file, the comparison between ranks, what a checkpoint keeps, the
 /// rules of a resume and the tests all read the table that these make up, `Settings.options`.
-package struct CommandOption<Settings: Sendable>: Sendable {
+package struct CommandOption<Settings: OptionSettings>: Sendable {
     /// The name, without its dashes.
     package var name: String
     /// A sentence for `--help`.
     package var help: String
-    /// What is used when the option is not given, for `--help`; nil: nothing.
-    package var fallback: String?
+    /// What `--help` says is used without the option, where the default is no value.
+    var otherwise: String?
     /// Which part of `--help` it belongs to: an index of `Settings.sections`.
     package var section = 0
     package var role = OptionRole.rhythm
@@ -40,19 +40,22 @@ package struct CommandOption<Settings: Sendable>: Sendable {
     package var read: @Sendable (inout Settings, String) -> Bool
     /// The value in the settings as text; nil where there is none.
     package var write: @Sendable (Settings) -> String?
+
+    /// What is used when the option is not given, for `--help`; nil: nothing.
+    package var fallback: String? {
+        form.placeholder == nil || isRequired ? nil : write(Settings()) ?? otherwise
+    }
 }
 
 extension CommandOption {
     /// An option whose value is a property of the settings, with the property's own default.
-    /// - Parameter otherwise: what `--help` says is used without the option, where the default is no value.
     package init<Value>(
         _ name: String, _ path: WritableKeyPath<Settings, Value> & Sendable, _ value: OptionValue<Value>,
         as role: OptionRole = .rhythm, required: Bool = false, otherwise: String? = nil, section: Int = 0,
         _ help: String
-    ) where Settings: OptionSettings {
-        let standard = value.form.placeholder == nil || required ? nil : value.write(Settings()[keyPath: path])
+    ) {
         self.init(
-            name: name, help: help, fallback: otherwise ?? standard, section: section, role: role, isRequired: required,
+            name: name, help: help, otherwise: otherwise, section: section, role: role, isRequired: required,
             form: value.form,
             read: { settings, text in
                 guard let value = value.read(text) else { return false }
@@ -72,7 +75,7 @@ extension CommandOption {
     /// The same option of settings that these are a part of.
     package func lifted<Whole>(to part: WritableKeyPath<Whole, Settings> & Sendable) -> CommandOption<Whole> {
         CommandOption<Whole>(
-            name: name, help: help, fallback: fallback, isRequired: isRequired, form: form, successor: successor,
+            name: name, help: help, otherwise: otherwise, isRequired: isRequired, form: form, successor: successor,
             read: { [read] in read(&$0[keyPath: part], $1) }, write: { [write] in write($0[keyPath: part]) })
     }
 }
