@@ -48,9 +48,21 @@ extension CheckpointDirectory {
 
     /// Removes what interrupted saves and removals left behind; only names that this program makes. Returns the names
     /// that it removed. Needs the run directory's lock: without it, one of them may be a save in progress.
+    ///
+    /// The newest checkpoint gets its name back, which a replacement without an exchange takes away for a moment.
     func sweep() -> [String] {
-        let names = (try? fileSystem.names(in: path)) ?? []
-        return names.filter { CheckpointName.isLeftover($0.string) && discard(path.appending($0)) }.map(\.string)
+        let names = ((try? fileSystem.names(in: path)) ?? []).map(\.string).filter(CheckpointName.isLeftover)
+        return names.filter { name in
+            let hidden = path.appending(name)
+            let newest = (try? list().candidates.first?.step) ?? -1
+            if name.hasPrefix(".trash-"), let step = CheckpointName.step(name.dropFirst(7).dropLast(17)), step > newest,
+                fileSystem.exists(hidden.appending(Manifest.fileName))
+            {
+                try? fileSystem.rename(hidden, to: path.appending(CheckpointName.directory(step: step)), .plain)
+                return false
+            }
+            return discard(hidden)
+        }
     }
 
     /// Removes a directory of plain files, the manifest first. A directory inside is left, and the whole with it.

@@ -23,7 +23,7 @@ extension TableChecks {
         },
         "docs/performance.md › Where a step goes › part | ms | floor ms": { table in
             // The names are the report's, and the parts add up to the step.
-            let source = try ["Training/Benchmark/StepPart", "Kernels/Timeline"].map {
+            let source = try ["Training/Benchmark/StepPart", "Kernels/Threads/Timeline"].map {
                 try Pages.text("Sources/\($0).swift")
             }.joined()
             var sum = 0.0
