@@ -64,6 +64,25 @@ extension EndToEndFaults {
             #expect(outcome.lines.last?.hasPrefix("stopped on request at step ") == true, "\(outcome)")
         }
 
+        /// Its own copy of the tokens is cut in the middle of the run.
+        @Test("What one rank alone meets ends the job with its code, and a line says which rank it was")
+        func anErrorOfOneRank() throws {
+            let workspace = try Workspace()
+            try FileManager.default.copyItem(atPath: workspace.data, toPath: workspace.file("own"))
+            let script = "[ $OMPI_COMM_WORLD_RANK = 1 ] && o=own; exec \"$@\" --train-data \"${o:-data}/train_*.bin\""
+            let process = try Subprocess.startMPI(
+                ranks: 2, executable: "/bin/sh",
+                arguments: ["-c", script, "sh", workspace.executable]
+                    + workspace.trainArguments("run", Self.long + ["--train-data", ""]),
+                workingDirectory: workspace.path)
+            #expect(process.waitForOutput("step 5 / 300", timeout: 60))
+            truncate(workspace.file("own/train_000000.bin"), 1100)
+            let outcome = process.wait()
+            #expect(outcome.status == 65, "\(outcome)")
+            #expect(outcome.errorLines.count == 1 && outcome.errorLines[0].contains("error: rank 1 on "), "\(outcome)")
+            #expect(outcome.errorLines.first?.contains("has become shorter") == true, "\(outcome)")
+        }
+
         /// Who gets which signal.
         struct Request: Sendable, CustomTestStringConvertible {
             let ranks: Int
