@@ -47,6 +47,32 @@ private func key(of rank: LoneRank) -> Heartbeat.Key? {
         #expect(found.allSatisfy { $0.sender == 0 })
     }
 
+    /// Open MPI would end a real rank too, so here it is a process whose parent ends, and which closes a pipe by ending.
+    @Test("H5: a rank without its launcher ends, and says so") func orphan() async {
+        let result = await #expect(processExitsWith: .success, observing: [\.standardErrorContent]) {
+            var (ends, ready): ([Int32], [Int32]) = ([-1, -1], [-1, -1])
+            guard pipe(&ends) == 0, pipe(&ready) == 0, let symbol = dlsym(nil, "fork") else { exit(1) }
+            let fork = unsafeBitCast(symbol, to: (@convention(c) () -> pid_t).self)
+            alarm(60)
+            if fork() == 0 {
+                if fork() == 0 {
+                    alarm(60)
+                    let watchdog = Watchdog(rank: 0, ranks: 1, stepTimeout: 0, hasLauncher: true)
+                    _ = write(ready[1], "!", 1)
+                    withExtendedLifetime(watchdog) { while true { pause() } }
+                }
+                var byte: UInt8 = 0
+                _ = read(ready[0], &byte, 1)
+                _exit(0)
+            }
+            close(ends[1])
+            var byte: UInt8 = 0
+            while read(ends[0], &byte, 1) > 0 {}
+        }
+        let words = String(decoding: result?.standardErrorContent ?? [], as: UTF8.self)
+        #expect(words.contains(/error: .*launcher/), "\(words)")
+    }
+
     /// Its process ends too soon to be asked what was sent, so the socket and the key are here.
     @Test("H1: a rank that says why the job ends tells the others at once") func alarmIsTold() async throws {
         let socket = try #require(PeerSocket())
