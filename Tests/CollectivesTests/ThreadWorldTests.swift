@@ -104,10 +104,10 @@ struct ThreadWorldTests {
     @Test func `A message of another length is an error`() throws {
         let error = #expect(throws: CollectiveError.self) {
             try ThreadWorld.run(worldSize: 2) { communicator in
-                let (memory, peer) = (FixedFloats([0, 0]), 1 - communicator.rank)
+                let (memory, peer) = (FixedFloats([0, 0, 0]), 1 - communicator.rank)
                 let send = try communicator.startSend(memory, 0..<1, to: peer, tag: 0)
                 let receive = try communicator.startReceive(
-                    into: memory, 0..<communicator.rank + 1, from: peer, tag: 0)
+                    into: memory, 1..<communicator.rank + 2, from: peer, tag: 0)
                 try communicator.finish(receive)
                 try communicator.finish(send)
             }

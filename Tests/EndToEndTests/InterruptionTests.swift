@@ -56,7 +56,9 @@ extension EndToEndFaults {
         @Test("H3: a signal to one rank alone stops all", arguments: [0, 1])
         func aSignalToOneRank(rank: Int) throws {
             let workspace = try Workspace()
-            let process = try workspace.start(workspace.trainArguments("run", Self.long), ranks: 2)
+            // Without an evaluation, in which they ask each other too.
+            let options = Self.long + ["--eval-interval", "1000"]
+            let process = try workspace.start(workspace.trainArguments("run", options), ranks: 2)
             #expect(process.waitForOutput("step 25 / 300", timeout: 60))
             kill(try workspace.ranks(of: process, count: 2)[rank], SIGUSR1)
             let outcome = process.wait()

@@ -95,6 +95,21 @@ import Testing
         #expect(error.description.contains("--decay-steps: saved \(saved), asked for \(wanted)"), "\(error)")
     }
 
+    @Test(arguments: ["schedule", "learning-rate", "min-learning-rate", "warmup-steps", "steps", "decay-steps"])
+    func eachDifferenceAloneIsNamed(name: String) throws {
+        func schedule(otherThan name: String? = nil) throws -> LearningRateSchedule {
+            try LearningRateSchedule(
+                kind: name == "schedule" ? .cosine : .wsd, base: name == "learning-rate" ? 2 : 1,
+                warmupSteps: name == "warmup-steps" ? 9 : 10, totalSteps: name == "steps" ? 99 : 100,
+                minimum: name == "min-learning-rate" ? 0.2 : 0.1,
+                decaySteps: name == "schedule" ? nil : name == "decay-steps" ? 21 : 20)
+        }
+        let state = LearningRateScheduler(schedule: try schedule(), step: 50).state
+        #expect(try schedule().resuming(state).schedule == schedule())
+        let error = try #require(throws: ExitError.self) { try schedule(otherThan: name).resuming(state) }
+        #expect(error.exitCode == 64 && error.description.contains("--\(name): saved "), "\(error)")
+    }
+
     @Test func rewarmsWithoutAJump() throws {
         let wanted = try schedule(base: 5e-3, total: 300)
         let resumed = try wanted.resuming(state, change: .rewarm(steps: 20))

@@ -61,7 +61,7 @@ final class ThreadCommunicator: Communicator {
         return gathered
     }
 
-    /// A send is done at once: the message is a copy.
+    /// A send is done at once, since the message is a copy; but until it is finished its range must stay as it is.
     func startSend(
         _ memory: any ExchangeMemory, _ range: Range<Int>, to peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
@@ -74,13 +74,17 @@ final class ThreadCommunicator: Communicator {
             channel.sent[tag] = number + 1
             channel.messages.append((.init(tag: tag, number: number), values))
         }
-        return Transfer(id: -1)
+        receives.next += 1
+        receives.sends[-receives.next] = (ObjectIdentifier(memory), range)
+        return Transfer(id: -receives.next)
     }
 
     func startReceive(
         into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer {
         try world.requireWhole(rank: rank, "startReceive")
+        let isSent = receives.sends.values.contains { $0 == ObjectIdentifier(memory) && $1.overlaps(range) }
+        precondition(!isSent, "rank \(rank) receives into \(range), of which something is still being sent")
         let number = receives.counts[[peer, tag], default: 0]
         receives.counts[[peer, tag]] = number + 1
         receives.next += 1
@@ -90,7 +94,10 @@ final class ThreadCommunicator: Communicator {
     }
 
     func finish(_ transfer: Transfer) throws(CollectiveError) {
-        guard transfer.id > 0 else { return }
+        guard transfer.id > 0 else {
+            precondition(receives.sends.removeValue(forKey: transfer.id) != nil, "a send is finished twice")
+            return
+        }
         guard let receive = receives.started.removeValue(forKey: transfer.id) else {
             preconditionFailure("transfer \(transfer.id) is finished twice")
         }

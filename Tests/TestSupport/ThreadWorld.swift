@@ -270,6 +270,8 @@ extension ThreadWorld {
         }
 
         var started: [Int: Receive] = [:]
+        /// Sends that are not finished.
+        var sends: [Int: (memory: ObjectIdentifier, range: Range<Int>)] = [:]
         var next = 0
         /// How many were started, by peer and tag.
         var counts: [[Int]: Int] = [:]

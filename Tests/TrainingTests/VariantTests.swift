@@ -20,17 +20,21 @@ import Transformer
             scalesAttentionByLayer: true)
     }
 
-    /// A model directory of this shape, as transformers would write it, with small random weights.
-    private func modelDirectory() throws -> String {
+    /// A model directory of this shape, as transformers would write it, with small random weights; `value` gives some of
+    /// them another one.
+    private func modelDirectory(
+        _ shape: GPTConfiguration? = nil, value: (_ tensor: String) -> Float? = { _ in nil }
+    ) throws -> String {
         let path = directory.file("model")
         try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true)
-        let description = GPT2ModelDescription(shape: try Self.shape.get())
+        let description = GPT2ModelDescription(shape: try shape ?? Self.shape.get())
         try Data(description.configurationJSON()).write(to: URL(fileURLWithPath: path + "/config.json"))
         var random = TestRandom(5)
         var bytes: [UInt8] = []
         try SafetensorsWriter.write(
             description.tensors.map { name, shape in
-                let values = random.normal(shape.reduce(1, *), scale: 0.1).map { Float($0) }
+                let drawn = random.normal(shape.reduce(1, *), scale: 0.1)
+                let values = drawn.map { value(name) ?? Float($0) }
                 return TensorSource(name: name, shape: shape) { body in try body(values.span.bytes) }
             }
         ) { piece in piece.withUnsafeBytes { bytes += $0 } }
@@ -66,6 +70,30 @@ import Transformer
         }
         let saved = try HuggingFaceModelFiles(path: FilePath(record.checkpoint))
         #expect(try saved.description.shape == Self.shape.get())
+    }
+
+    /// A hidden layer of `value` whose weights to the stream are zero, so that the loss does not see it: the gradient of
+    /// these weights is as large.
+    private func configuration(hidden value: Float) throws -> TrainingConfiguration {
+        var shape = try Self.shape.get()
+        (shape.activation, shape.normEpsilon) = (.relu, 1e-12)
+        var configuration = try configuration("run", .fp32)
+        let path = try modelDirectory(shape) { $0.hasSuffix("c_fc.bias") ? value : $0.contains("c_proj") ? 0 : nil }
+        configuration.initFrom = FilePath(path)
+        (configuration.gradClip, configuration.checkpointInterval) = (0, 1)
+        return configuration
+    }
+
+    @Test(
+        "M: what is not finite makes no update, or is not saved, whatever the loss is",
+        arguments: [
+            (Float(3e38), "step 1: the gradient norm is inf; no update was made"),
+            (1e25, "step 1: the weights are not finite, first in transformer.h.0.mlp.c_proj.weight, and were not"),
+        ])
+    func notFinite(hidden: Float, message: String) throws {
+        let configuration = try configuration(hidden: hidden)
+        let error = try #require(throws: AgreedError.self) { try train(configuration, ranks: 2) }
+        #expect(error.exitCode == 79 && error.description.contains(message), "\(error)")
     }
 
     /// What options say is what is made, kept, and gone on with.
