@@ -50,7 +50,8 @@ static inline dnnl_status_t onednn_describe(const onednn_matrix *matrix, dnnl_me
         if (status_ != dnnl_success) return status_;         \
     } while (0)
 
-/// Makes c = a · b (+ an fp32 row of bias), or c += a · b with `accumulates`, for one thread. What was made before a failure stays.
+/// Makes c = a · b (+ an fp32 row of bias), or c += a · b with `accumulates`, for one thread. What was made before a
+/// failure stays.
 static inline dnnl_status_t onednn_product_create(
     dnnl_engine_t engine, const onednn_matrix *a, const onednn_matrix *b, bool bias, const onednn_matrix *c,
     bool accumulates, onednn_product *result) {
