@@ -38,7 +38,7 @@ SWIFTLET := .build/release/swiftlet
 # both would recompile everything at each change between the two.
 TEST_BUILD := --scratch-path .build/tests -c release
 
-.PHONY: help setup build corpus train test mutants lint bench clean clean-run
+.PHONY: help setup build corpus train test interop interop-packages mutants lint bench clean clean-run
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -160,6 +160,23 @@ clean-run: ## remove what `make train` made of NAME: tokens, checkpoints, metric
 test: setup ## every test, the ones under mpirun included
 	@swift build $(TEST_BUILD) --build-tests
 	swift test $(TEST_BUILD) --skip-build
+
+# Models of every family made by transformers, against it and the readers of what is exported. MODELS='llama qwen3': a part.
+MODELS ?=
+INTEROP := .build/interop
+
+interop-packages:
+	@if ! cmp -s Tests/Reference/requirements.txt $(INTEROP)/made-of; then
+	    rm -rf $(INTEROP)
+	    python3 -m venv $(INTEROP)
+	    $(INTEROP)/bin/pip install --quiet --requirement Tests/Reference/requirements.txt
+	    cp Tests/Reference/requirements.txt $(INTEROP)/made-of
+	fi
+
+interop: build interop-packages corpus/swift/.complete ## compare with PyTorch, transformers, gguf and llm.c's layout, in a virtual environment of pinned versions (some GB)
+	@cat corpus/swift/*.swift | head -c 600000 >$(INTEROP)/text || [[ $$? == 141 ]]
+	$(INTEROP)/bin/python Tests/Reference/check_export.py --text $(INTEROP)/text
+	$(INTEROP)/bin/python Tests/Reference/compare_families.py --text $(INTEROP)/text $(if $(MODELS),--only $(MODELS))
 
 mutants: setup ## wrong code that the tests must notice, one edit after the other (an hour or two); ONLY='M Kernels': a part of them
 	@Tests/Mutants/run $(ONLY)

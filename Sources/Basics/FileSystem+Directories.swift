@@ -57,6 +57,25 @@ extension FileSystem {
         try synchronizeDirectory(target.parent)
     }
 
+    /// Makes a symbolic link, in place of another one or of none, in one step. Throws 65 where something else is there.
+    package func replaceLink(_ path: FilePath, to target: FilePath) throws(FileSystemError) {
+        if let old = try? status(path, followLinks: false), old.kind != .symbolicLink {
+            throw FileSystemError(path, problem: "is \(old.kind.rawValue), expected a link")
+        }
+        let temporary = path.parent.appending(".\(path.lastComponent?.string ?? "").new")
+        try? removeFile(temporary)
+        do throws(FileSystemError) {
+            try makeLink(temporary, to: target)
+            try rename(temporary, to: path, .plain)
+        } catch {
+            try? removeFile(temporary)
+            var error = error
+            error.path = path
+            throw error
+        }
+        try synchronizeDirectory(path.parent)
+    }
+
     /// Makes a file of these bytes and puts it on the disk; leaves none where that fails.
     package func makeFile(
         _ path: FilePath, _ bytes: [UInt8], permissions: UInt32? = nil

@@ -46,6 +46,8 @@ package protocol FileSystem: Sendable {
     func status(_ path: FilePath, followLinks: Bool) throws(FileSystemError) -> FileStatus
     /// Where a symbolic link leads, as it says itself.
     func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath
+    /// Makes a symbolic link of a name that must not be there yet; whether its target is there does not matter.
+    func makeLink(_ path: FilePath, to target: FilePath) throws(FileSystemError)
     /// Makes a directory that must not be there yet.
     func makeDirectory(_ path: FilePath) throws(FileSystemError)
     /// Renames in one step.

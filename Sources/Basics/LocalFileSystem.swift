@@ -88,6 +88,10 @@ package struct LocalFileSystem: FileSystem {
         return FilePath(platformString: text)
     }
 
+    package func makeLink(_ path: FilePath, to target: FilePath) throws(FileSystemError) {
+        _ = try check(.create, path) { path in target.withPlatformString { symlink($0, path) } }
+    }
+
     package func makeDirectory(_ path: FilePath) throws(FileSystemError) {
         _ = try check(.create, path) { mkdir($0, 0o777) }
     }

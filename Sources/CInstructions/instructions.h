@@ -14,6 +14,9 @@ typedef uint16_t instructions_uint16x16 __attribute__((ext_vector_type(16)));
 /// Asks for the cache line at this address, which need not be valid, to be in the L2 cache soon.
 INSTRUCTION void instructions_prefetch(const void *address) { __builtin_prefetch(address, 0, 2); }
 
+/// Asks for the cache line at this address, which need not be valid, to be in the L1 cache soon, for writing.
+INSTRUCTION void instructions_prefetch_to_write(const void *address) { __builtin_prefetch(address, 1, 3); }
+
 /// `instructions_dot_bf16` in plain C.
 INSTRUCTION instructions_float16 instructions_plain_dot_bf16(
     instructions_float16 sum, instructions_uint16x32 a, instructions_uint16x32 b) {
@@ -104,6 +107,47 @@ SHUFFLE(instructions_even_quarters, "vshufi32x4 $0x88,", 0, 1, 2, 3, 8, 9, 10, 1
 /// Quarters 1 and 3 of a, then of b.
 SHUFFLE(instructions_odd_quarters, "vshufi32x4 $0xdd,", 4, 5, 6, 7, 12, 13, 14, 15, 20, 21, 22, 23, 28, 29, 30, 31)
 #undef SHUFFLE
+
+/// The first sixteen halves of words of a and of b in turns, a's as the low half of a word.
+INSTRUCTION instructions_uint16x32 instructions_first_halves(instructions_uint16x32 a, instructions_uint16x32 b) {
+    typedef uint16_t halves __attribute__((ext_vector_type(32)));
+    return (instructions_uint16x32)__builtin_shufflevector(
+        (halves)a, (halves)b, 0, 32, 1, 33, 2, 34, 3, 35, 4, 36, 5, 37, 6, 38, 7, 39, 8, 40, 9, 41, 10, 42, 11, 43, 12,
+        44, 13, 45, 14, 46, 15, 47);
+}
+
+/// The last sixteen halves of words of a and of b in turns.
+INSTRUCTION instructions_uint16x32 instructions_last_halves(instructions_uint16x32 a, instructions_uint16x32 b) {
+    typedef uint16_t halves __attribute__((ext_vector_type(32)));
+    return (instructions_uint16x32)__builtin_shufflevector(
+        (halves)a, (halves)b, 16, 48, 17, 49, 18, 50, 19, 51, 20, 52, 21, 53, 22, 54, 23, 55, 24, 56, 25, 57, 26, 58,
+        27, 59, 28, 60, 29, 61, 30, 62, 31, 63);
+}
+
+/// `instructions_load_halves` in plain C.
+INSTRUCTION instructions_uint16x32 instructions_plain_load_halves(const void *source, intptr_t count) {
+    instructions_uint16x32 words = 0;
+    for (intptr_t i = 0; i < count && i < 32; i++) {
+        uint16_t half;
+        __builtin_memcpy(&half, (const char *)source + 2 * i, 2);
+        words[i / 2] |= (uint32_t)half << 16 * (i % 2);
+    }
+    return words;
+}
+
+#ifdef __AVX512BW__
+#include <immintrin.h>
+
+/// `count` halves of words. The rest of 32 are zero, and their memory is not read; below 0 and above 32 count as these.
+INSTRUCTION instructions_uint16x32 instructions_load_halves(const void *source, intptr_t count) {
+    const intptr_t kept = count < 0 ? 0 : count > 32 ? 32 : count;
+    return (instructions_uint16x32)_mm512_maskz_loadu_epi16((__mmask32)((1ull << kept) - 1), source);
+}
+#else
+INSTRUCTION instructions_uint16x32 instructions_load_halves(const void *source, intptr_t count) {
+    return instructions_plain_load_halves(source, count);
+}
+#endif
 
 /// Turns sixteen rows of sixteen words round: rows `source_step` bytes apart become columns of rows `target_step` bytes
 /// apart. Words, then pairs of words, are interleaved inside quarters of a register, and the quarters put in place:

@@ -53,14 +53,17 @@ extension CheckpointDirectory {
     ///
     /// - Parameter keep: how many will be kept after it. Where the disk is too full for the new one, those beyond that
     ///   number go before the save and not after it, but never the newest, and only when that one verifies.
-    package func save(step: Int, files: [CheckpointFile], keep: Int = .max) throws -> SavedCheckpoint {
+    /// - Parameter best: the step of one that stays in any case.
+    package func save(
+        step: Int, files: [CheckpointFile], keep: Int = .max, best: Int? = nil
+    ) throws -> SavedCheckpoint {
         precondition((0...999_999_999_999).contains(step), "a checkpoint's name holds a step of 12 digits")
         precondition(files.allSatisfy { Manifest.isPlainName($0.name) }, "a checkpoint holds plain file names")
         let temporary = path.appending(CheckpointName.temporary(step: step))
         let manifest: Manifest
         let replaced: FilePath?
         let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
-        let removed = makeRoom(for: need, step: step, keep: keep)
+        let removed = makeRoom(for: need, step: step, keep: keep, best: best)
         do {
             manifest = try write(files, step: step, to: temporary)
             replaced = try place(temporary, step: step, manifest: manifest)

@@ -20,7 +20,7 @@ package struct CheckpointDirectory: Sendable {
         package let path: FilePath
     }
 
-    /// The names of checkpoints, highest step first, and how many other names there are. Times of files play no part.
+    /// The names of checkpoints, highest step first, and how many other names there are, the link `best` aside. Times of files play no part.
     /// A directory that does not exist has none.
     package func list() throws -> (candidates: [Candidate], ignored: Int) {
         let names: [FilePath.Component]
@@ -35,7 +35,8 @@ package struct CheckpointDirectory: Sendable {
         }
         // The same step under two names: ours, the longer one, first.
         candidates.sort { ($0.step, $0.name.utf8.count) > ($1.step, $1.name.utf8.count) }
-        return (candidates, names.count - candidates.count)
+        let others = names.count { $0.string != CheckpointName.best } - candidates.count
+        return (candidates, others)
     }
 
     /// Reads and verifies a listed checkpoint; nil when it has been removed since, as a run that goes on does.

@@ -6,6 +6,10 @@ package enum CheckpointName {
     /// `step-00000100`, at least eight digits.
     package static func directory(step: Int) -> String { "step-" + padded("\(step)", to: 8) }
 
+    /// The link to the checkpoint of the lowest validation loss, and what it is made under.
+    static let best = "best"
+    private static let newBest = ".best.new"
+
     /// A checkpoint in the making: `step-00000100.tmp-0123456789abcdef`.
     static func temporary(step: Int) -> String { directory(step: step) + ".tmp-" + randomDigits() }
 
@@ -24,7 +28,8 @@ package enum CheckpointName {
 
     /// True for what an interrupted save or removal of ours left behind.
     static func isLeftover(_ name: String) -> Bool {
-        [(".trash-", "-"), ("", ".tmp-")].contains { prefix, middle in
+        if name == newBest { return true }
+        return [(".trash-", "-"), ("", ".tmp-")].contains { prefix, middle in
             let start = name.dropFirst(prefix.count).dropLast(16)
             return name.hasPrefix(prefix) && start.hasSuffix(middle) && step(start.dropLast(middle.count)) != nil
                 && isHexadecimal(name.suffix(16), 16)

@@ -36,12 +36,12 @@ package enum ModelPlace: Sendable {
     }
 }
 
-/// A model to be used: a verified checkpoint, the newest one of a run, or a Hugging Face directory.
+/// A model to be used: a verified checkpoint, the newest one of a run, a Hugging Face directory, or a model file of llm.c.
 package struct SavedModel: Sendable {
-    /// Nil for a directory from elsewhere.
+    /// Nil for a model from elsewhere.
     package let checkpoint: Checkpoint?
     /// The weights.
-    package let files: HuggingFaceModelFiles
+    package let files: any ModelFiles
     /// A line for every newer checkpoint of the run that does not verify.
     package let warnings: [String]
 }
@@ -51,6 +51,11 @@ extension SavedModel {
     ///
     /// Throws 66 where there is none, 65 where it does not verify or fit.
     package init(_ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
+        if try fileSystem.status(path, followLinks: true).kind == .file {
+            try self.init(
+                checkpoint: nil, files: LlmcModelFile(path: path, fileSystem: fileSystem), warnings: [])
+            return
+        }
         switch try ModelPlace(path, fileSystem: fileSystem) {
         case .run(let checkpoints):
             let found = try checkpoints.newestVerified()
@@ -78,12 +83,16 @@ extension SavedModel {
         try self.init(checkpoint: checkpoint, files: HuggingFaceModelFiles(checkpoint), warnings: warnings)
     }
 
-    /// The directory that it was found in.
+    /// The directory or file that it was found in.
     package var path: FilePath { files.path }
+
+    /// Whether it is one file, beside which nothing belongs to it.
+    package var isFile: Bool { files is LlmcModelFile }
 
     /// The bytes of a further file of the model, such as `tokenizer.json`, or nil when it has none. Of a checkpoint only
     /// what was verified counts.
     package func contents(of name: String) throws -> [UInt8]? {
+        if isFile { return nil }
         guard let checkpoint else { return try InputFile.contents(ifPresent: path.appending(name)) }
         return try checkpoint.contents(of: name)
     }

@@ -21,6 +21,8 @@ extension TrainerState {
             ("tokenizer_sha256", tokenizerHash.map { .string($0) }),
             ("last_validation_loss", lastValidationLoss.map { .number($0) }),
             ("best_validation_loss", bestValidationLoss.map { .number($0) }),
+            ("best_validation_step", bestValidationStep.map { .number($0) }),
+            ("evaluations_since_best", evaluationsSinceBest.map { .number($0) }),
             ("validation_set", validationSet?.json), ("unevaluated_step", unevaluatedStep?.json),
         ]
         return JSONText.object(members.compactMap { name, value in value.map { (name, $0) } }).pretty + [0x0A]
@@ -75,6 +77,12 @@ extension TrainerState {
         tokenizerHash = try json.optional("tokenizer_sha256", "a string") { $0.string }
         lastValidationLoss = try json.optional("last_validation_loss", "a number") { $0.number }
         bestValidationLoss = try json.optional("best_validation_loss", "a number") { $0.number }
+        bestValidationStep = try json.optional("best_validation_step", "a whole number of 1 or more") {
+            $0.whole(from: 1)
+        }
+        evaluationsSinceBest = try json.optional("evaluations_since_best", "a whole number of 0 or more") {
+            $0.whole(from: 0)
+        }
         validationSet = try json.optional("validation_set", "an object") { try ValidationSet($0) }
         unevaluatedStep = try json.optional("unevaluated_step", "an object") { try StepMeasurement($0) }
     }
@@ -98,6 +106,11 @@ extension TrainerState {
         try require(
             !overflow && tokensSeen == tokens, "tokens_seen", tokensSeen,
             "position · context_length, \(position) · \(contextLength)")
+        let best = bestValidationStep ?? 0
+        try require(best <= step, "best_validation_step", best, "at most the step \(step)")
+        // A step has one evaluation at most.
+        let (since, steps) = (evaluationsSinceBest ?? 0, step - best)
+        try require(since <= steps, "evaluations_since_best", since, "at most the steps since, \(steps)")
     }
 }
 

@@ -76,7 +76,11 @@ package struct TrainerState: Equatable, Sendable {
     package var tokenizerHash: String?
     package var lastValidationLoss: Double?
     package var bestValidationLoss: Double?
-    /// What both losses are of.
+    /// The step after which the best one was found: the first of equal ones.
+    package var bestValidationStep: Int?
+    /// Evaluations since then, or since the first where none was a number.
+    package var evaluationsSinceBest: Int?
+    /// What these are of.
     package var validationSet: ValidationSet?
     /// The newest step's where a stop came during its evaluation: logged when that is made up. Nil otherwise.
     package var unevaluatedStep: StepMeasurement?

@@ -84,31 +84,57 @@ package struct Evaluator {
     }
 }
 
-/// The newest and the best validation loss of a run, both of the same set of sequences.
-struct ValidationRecord {
-    private(set) var newest: Double?
-    private(set) var best: Double?
-    /// What both are of.
-    private(set) var set: TrainerState.ValidationSet?
+/// The newest and the best validation loss of a run, both of the same set of sequences. Every rank has the same one, so
+/// what it decides all decide alike.
+package struct ValidationRecord {
+    package private(set) var newest: Double?
+    package private(set) var best: Double?
+    /// The step that the best one is of: the first of equal ones. Nil where an older checkpoint does not say it.
+    package private(set) var bestStep: Int?
+    /// Evaluations since the best one, or so far where none gave a number; nil before the first.
+    package private(set) var evaluationsSinceBest: Int?
+    /// What all are of.
+    package private(set) var set: TrainerState.ValidationSet?
 
     /// Goes on from a saved state. Losses of another set than the run's own are forgotten, and a line says so; without
     /// validation data they stay as they are.
-    init(_ state: TrainerState?, set: TrainerState.ValidationSet?, _ reporter: any Reporter) {
-        guard let state, let best = state.bestValidationLoss else { return }
+    package init(_ state: TrainerState?, set: TrainerState.ValidationSet?, _ reporter: any Reporter) {
+        guard let state, state.bestValidationLoss != nil || state.evaluationsSinceBest != nil else { return }
         guard set == nil || set == state.validationSet else {
+            let loss = state.bestValidationLoss.map { " \($0)" } ?? ""
             reporter.line(
-                "validation: other sequences than the checkpoint's, so its best loss \(best) is not compared; the best "
+                "validation: other sequences than the checkpoint's, so its best loss\(loss) is not compared; the best "
                     + "starts anew")
             return
         }
-        (newest, self.best, self.set) = (state.lastValidationLoss, best, state.validationSet)
+        (newest, best, self.set) = (state.lastValidationLoss, state.bestValidationLoss, state.validationSet)
+        (bestStep, evaluationsSinceBest) = (state.bestValidationStep, state.evaluationsSinceBest)
     }
 
-    /// Takes in an evaluation's loss. All are of one set: that of the run's evaluator.
-    mutating func add(_ loss: Double, of set: TrainerState.ValidationSet) {
-        guard loss.isFinite else { return }
-        newest = loss
-        best = min(best ?? .infinity, loss)
+    /// Takes in the loss after `step`; returns whether it is the lowest so far, which one that is not finite never is.
+    /// All are of one set: that of the run's evaluator.
+    package mutating func add(_ loss: Double, of set: TrainerState.ValidationSet, at step: Int) -> Bool {
         self.set = set
+        if loss.isFinite { newest = loss }
+        guard loss.isFinite, loss < best ?? .infinity else {
+            evaluationsSinceBest = (evaluationsSinceBest ?? 0) + 1
+            return false
+        }
+        (best, bestStep, evaluationsSinceBest) = (loss, step, 0)
+        return true
+    }
+
+    /// Whether `evaluations` or more have passed without a new lowest loss; never where that is nil.
+    package func lacksImprovement(over evaluations: Int?) -> Bool {
+        evaluations.map { evaluationsSinceBest ?? 0 >= $0 } ?? false
+    }
+
+    /// The line that a run ends with for want of a lower loss.
+    package var reasonToEnd: String {
+        let count = evaluationsSinceBest ?? 0
+        let evaluations = "\(count) \(count == 1 ? "evaluation" : "evaluations")"
+        guard let best else { return "stopped: no finite validation loss in \(evaluations)" }
+        let place = bestStep.map { "was at step \($0)" } ?? "is of an older checkpoint"
+        return "stopped: no better validation loss in \(evaluations); the best, \(fixed(best, 4)), \(place)"
     }
 }

@@ -14,6 +14,8 @@ package enum ModelEvaluation {
         /// Nil: all.
         package var sequences: Int?
         package var microBatch = 8
+        /// Nil: the model's.
+        package var contextLength: Int?
         /// Nil: what the checkpoint was trained in.
         package var precision: Precision?
         package var allowOtherTokenizer = false
@@ -33,6 +35,9 @@ package enum ModelEvaluation {
                 "micro-batch", \.microBatch, .whole(BatchPlan.sizes),
                 "Sequences that a rank computes at once; the loss does not depend on it."),
             .init(
+                "context-length", \.contextLength, .optional(.whole(DecoderConfiguration.contextLengths)),
+                otherwise: "the model's", "Tokens of a sequence, at most the model's."),
+            .init(
                 "precision", \.precision, .optional(.word, or: "auto"),
                 "auto: what the checkpoint was trained in, and fp32 for a model from elsewhere."),
             .init(
@@ -51,15 +56,16 @@ package enum ModelEvaluation {
         let (files, evaluator, makeModel) = try communicator.agreeing {
             let saved = try SavedModel(options.checkpoint)
             let files = saved.files
-            let shape = files.description.shape
+            let shape = try files.description.shape.limited(to: options.contextLength)
             let stream = try TokenStream(glob: options.data, vocabularySize: shape.vocabularySize)
             if communicator.rank == 0 {
                 saved.warnings.forEach(warn)
-                let own = try saved.tokenizer()?.tokenizer.identity()
+                let (own, remark) = try saved.tokenizerIfRead()
+                if let remark { warn(remark) }
                 let allowOther = options.allowOtherTokenizer
                 try TokenizerIdentity.requireSame(
                     [
-                        .init("the model in '\(saved.path.shown)'", own),
+                        .init("the model in '\(saved.path.shown)'", try own?.tokenizer.identity()),
                         stream.tokenizer("--data", allowOther: allowOther),
                     ],
                     allowOther: allowOther
@@ -101,8 +107,24 @@ extension SavedModel {
     func tokenizer() throws -> (tokenizer: Tokenizer, json: [UInt8])? {
         try Tokenizer.inFolder(path) { try contents(of: $0) }
     }
+
+    /// The same where ids alone count: a tokenizer that is not read here is nil, with what is to be said of it. Families
+    /// other than GPT-2 have tokenizers of other kinds; GPT-2's own are read, and a mistake in one is a mistake.
+    func tokenizerIfRead() throws -> (found: (tokenizer: Tokenizer, json: [UInt8])?, remark: String?) {
+        do {
+            return (try tokenizer(), nil)
+        } catch let error as ExitError where error.exitCode == .badInput {
+            guard files.description.shape.architecture != .gpt2 else { throw error }
+            return (
+                nil,
+                "the tokenizer of the model is not read here, so ids are taken to be its own: \(error)"
+            )
+        }
+    }
+
     /// What `--checkpoint` takes.
-    static let help = "Checkpoint, run directory (its newest checkpoint) or Hugging Face model directory."
+    static let help =
+        "Checkpoint, run directory (its newest checkpoint), Hugging Face model directory or llm.c model file."
 }
 
 /// The largest size from 1 to below `limit` that fits, where all smaller ones do too.

@@ -8,12 +8,16 @@ import Transformer
 /// tokenizer beside the data.
 struct ModelSource {
     /// The model as Hugging Face's files describe it.
-    let description: GPT2ModelDescription
-    var shape: GPTConfiguration { description.shape }
-    /// The directory that gives the first weights, if there is one.
-    let weights: HuggingFaceModelFiles?
+    let description: ModelDescription
+    var shape: DecoderConfiguration { description.shape }
+    /// What gives the first weights, if anything does.
+    let weights: (any ModelFiles)?
     /// `tokenizer.json`, byte for byte, for the checkpoints.
     let tokenizerFile: [UInt8]?
+    /// `tokenizer_config.json` of a model whose tokenizer is kept without being read.
+    let tokenizerConfiguration: [UInt8]?
+    /// What is to be said of it.
+    private let tokenizerRemark: String?
     /// SHA-256 of `tokenizerFile`.
     let tokenizerHash: String?
     /// What the tokenizer calls the token that ends a text, where it is one of its added tokens.
@@ -28,17 +32,19 @@ struct ModelSource {
     ///   - data: the folder of the training data.
     /// - Throws: `ExitError` naming the file or option.
     init(
-        _ configuration: TrainingConfiguration, saved: GPT2ModelDescription?, checkpoint: Checkpoint?, data: FilePath
+        _ configuration: TrainingConfiguration, saved: ModelDescription?, checkpoint: Checkpoint?, data: FilePath
     ) throws {
         let initial = saved != nil ? nil : try configuration.initFrom.map { try SavedModel($0) }
         weights = initial?.files
         // A resume takes the checkpoint's own; beside the data it may be gone, or be another one.
         let past = try checkpoint.map { try SavedModel($0) } ?? initial
-        let own = try past?.tokenizer()
+        let (own, remark) = try past?.tokenizerIfRead() ?? (nil, nil)
+        tokenizerRemark = remark
         let beside = checkpoint == nil || own == nil ? try Tokenizer.inFolder(data) : nil
         let found = beside ?? own
-        tokenizerFile = found?.json
-        tokenizerHash = try found.map { try SHA256.hash($0.json) }
+        tokenizerFile = try found?.json ?? past?.contents(of: Checkpoint.FileName.tokenizer)
+        tokenizerConfiguration = try found == nil ? past?.contents(of: "tokenizer_config.json") : nil
+        tokenizerHash = try tokenizerFile.map { try SHA256.hash($0) }
         modelTokenizer = try past.map {
             .init(
                 checkpoint == nil ? "--init-from '\($0.path.shown)'" : $0.path.lastComponent?.string ?? "",
@@ -52,21 +58,16 @@ struct ModelSource {
         let end = tokenizer?.addedTokens.first { Int($0.id) == endOfText }
         endOfTextName = end.map { String(decoding: $0.content, as: UTF8.self) }
 
-        let shape: GPTConfiguration
+        let shape: DecoderConfiguration
         if let given = saved ?? weights?.description {
-            shape = given.shape
+            shape = saved == nil ? configuration.shape(of: given.shape) : given.shape
             try configuration.requireNoContradiction(to: shape, of: past?.path ?? configuration.runDirectory)
         } else {
             guard let vocabulary = configuration.vocabularySize ?? tokenizer?.vocabularySize else {
                 throw ExitError.usage(
                     "--vocab-size is missing, and there is no tokenizer.json in \(data.shown) to take it from")
             }
-            shape = try GPTConfiguration(
-                vocabularySize: vocabulary, contextLength: configuration.contextLength,
-                embeddingSize: configuration.embeddingSize, layerCount: configuration.layers,
-                headCount: configuration.heads, innerSize: configuration.innerSize,
-                activation: configuration.activation, normEpsilon: configuration.normEpsilon,
-                hasTiedHead: configuration.hasTiedHead)
+            shape = try configuration.newShape(vocabularySize: vocabulary)
         }
         if let tokenizer, tokenizer.vocabularySize > shape.vocabularySize {
             let folder = (beside == nil ? past?.path : nil) ?? data
@@ -75,7 +76,7 @@ struct ModelSource {
                 "the tokenizer in \(folder.shown) has \(tokenizer.vocabularySize) tokens, the model only "
                     + "\(shape.vocabularySize); \(advice)")
         }
-        description = GPT2ModelDescription(
+        description = ModelDescription(
             shape: shape, beginTokenID: past?.files.description.beginTokenID ?? endOfText, endTokenID: endOfText)
     }
 
@@ -86,33 +87,7 @@ struct ModelSource {
     func requireOneTokenizer(training: TokenStream, validation: TokenStream?, allowOther: Bool) throws -> [String] {
         let data = [("--train-data", training)] + (validation.map { [("--val-data", $0)] } ?? [])
         let origins = try data.map { try $1.tokenizer($0, allowOther: allowOther) }
-        return try TokenizerIdentity.requireSame([modelTokenizer].compactMap { $0 } + origins, allowOther: allowOther)
-    }
-}
-
-extension TrainingConfiguration {
-    /// Takes over the shape that a model directory or a tokenizer gave.
-    mutating func adopt(_ shape: GPTConfiguration) {
-        layers = shape.layerCount
-        heads = shape.headCount
-        embeddingSize = shape.embeddingSize
-        contextLength = shape.contextLength
-        vocabularySize = shape.vocabularySize
-        innerSize = shape.innerSize
-        activation = shape.activation
-        normEpsilon = shape.normEpsilon
-        hasTiedHead = shape.hasTiedHead
-    }
-
-    /// Checks that no option that was given says another shape than the model in `directory` has.
-    fileprivate func requireNoContradiction(to shape: GPTConfiguration, of directory: FilePath) throws(ExitError) {
-        var adopted = self
-        adopted.adopt(shape)
-        for row in Self.options where isGiven(row) {
-            guard let own = row.write(self), let found = row.write(adopted), own != found else { continue }
-            throw .usage(
-                "--\(row.name) \(own) contradicts \(found) in \(directory.shown); leave the option out or use another model"
-            )
-        }
+        return try [tokenizerRemark].compactMap(\.self)
+            + TokenizerIdentity.requireSame([modelTokenizer].compactMap { $0 } + origins, allowOther: allowOther)
     }
 }

@@ -11,7 +11,7 @@ struct ResumePoint {
     /// Nil at the start; the same on all ranks.
     let state: TrainerState?
     /// The checkpoint's model; the same on all ranks.
-    let model: GPT2ModelDescription?
+    let model: ModelDescription?
     /// Rank 0's.
     let checkpoint: Checkpoint?
 
@@ -30,7 +30,7 @@ struct ResumePoint {
         let file = Checkpoint.FileName.configuration
         let description = try communicator.fromRankZero { try found?.contents(of: file) ?? [] }
         model = try communicator.agreeing {
-            description.isEmpty ? nil : try GPT2ModelDescription(configurationJSON: description, file: file)
+            description.isEmpty ? nil : try ModelDescription(configurationJSON: description, file: file)
         }
     }
 
@@ -141,6 +141,9 @@ extension ResumePoint {
         let asked = configuration
         for row in TrainingConfiguration.options where row.role == .identity || row.role == .tuning {
             guard let saved = state.configuration[row.name] ?? (row.name == "precision" ? state.precision : nil) else {
+                if row.role == .tuning, asked.isGiven(row), let own = row.write(asked) {
+                    reporter.warning("--\(row.name) is new at this resume: \(own)")
+                }
                 continue
             }
             // An option that leaves the choice to the program asks for nothing.

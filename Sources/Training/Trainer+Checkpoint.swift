@@ -65,17 +65,49 @@ extension Trainer {
             file(Checkpoint.FileName.state, state.json()),
         ]
         if let tokenizer = source.tokenizerFile {
-            let own = description.tokenizerConfigurationJSON(endOfText: source.endOfTextName)
+            let own =
+                source.tokenizerConfiguration ?? description.tokenizerConfigurationJSON(endOfText: source.endOfTextName)
             files += [file(Checkpoint.FileName.tokenizer, tokenizer), file("tokenizer_config.json", own)]
         }
-        let saved = try directory.checkpoints.save(step: step, files: files, keep: configuration.keep)
-        reporter.line("checkpoint saved \(saved.name)")
+        // The best one before this save stays until a better one is there for good.
+        let saved = try directory.checkpoints.save(
+            step: step, files: files, keep: configuration.keep, best: keptBest(in: directory)?.step)
+        let best = keptBest(in: directory)
+        let loss = best?.step == step ? validation.best.map { "  best validation loss \(fixed($0, 4))" } : nil
+        reporter.line("checkpoint saved \(saved.name)\(loss ?? "")")
         saved.warnings.forEach(reporter.warning)
+        if let best, best.step == step { mark(best, in: directory) }
         do {
-            try directory.checkpoints.retain(configuration.keep, after: saved).warnings.forEach(reporter.warning)
+            try directory.checkpoints.retain(configuration.keep, after: saved, best: best?.step)
+                .warnings.forEach(reporter.warning)
         } catch {
             // The new checkpoint is safe; an old one that stays costs space alone.
             reporter.warning("\(error)")
+        }
+    }
+
+    /// The checkpoint that `--keep-best` keeps, where there is one of the validation data that the run has now.
+    private func keptBest(in directory: RunDirectory) -> CheckpointDirectory.Candidate? {
+        guard configuration.keepBest, let set = setup.evaluator?.set else { return nil }
+        return directory.checkpoints.best(of: set, through: step)
+    }
+
+    private func mark(_ best: CheckpointDirectory.Candidate, in directory: RunDirectory) {
+        do throws(FileSystemError) {
+            try directory.checkpoints.mark(best: best)
+        } catch {
+            reporter.warning("\(error); the best checkpoint is \(best.name)")
+        }
+    }
+
+    /// At the start of a run: the link to the best checkpoint, which a kill after its save can have left behind, and a
+    /// line where that one is not there. Rank 0's matter alone.
+    func findKeptBest() {
+        guard configuration.keepBest, let directory = setup.runDirectory else { return }
+        let best = keptBest(in: directory)
+        if let best { mark(best, in: directory) }
+        if let loss = validation.best, best == nil || best?.step != validation.bestStep {
+            reporter.line("the best validation loss so far, \(fixed(loss, 4)), has no checkpoint; a lower one will")
         }
     }
 
@@ -105,6 +137,8 @@ extension Trainer {
         state.tokenizerHash = source.tokenizerHash
         state.lastValidationLoss = validation.newest
         state.bestValidationLoss = validation.best
+        state.bestValidationStep = validation.bestStep
+        state.evaluationsSinceBest = validation.evaluationsSinceBest
         state.validationSet = validation.set
         state.unevaluatedStep = unevaluated?.measured
         return state

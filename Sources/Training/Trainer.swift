@@ -13,7 +13,7 @@ import Transformer
 package final class Trainer {
     /// How a run ended without an error.
     package enum Outcome: Sendable {
-        /// All steps are done and saved.
+        /// All steps are done and saved, or as many as the validation loss was worth.
         case finished
         /// Somebody asked it to stop; the state is saved, and the same command goes on with it.
         case stopped
@@ -72,7 +72,8 @@ package final class Trainer {
     /// Bytes of buffers that this rank reserved, as its plan had them.
     package var plannedBytes: Int { setup.memoryPlan.total }
 
-    /// Trains until the last step or until somebody asks it to stop.
+    /// Trains until the last step, until the validation loss no longer falls where that was asked for, or until somebody
+    /// asks it to stop.
     package func run() throws -> Outcome {
         let outcome = try makeSteps()
         try endTrace()
@@ -82,14 +83,19 @@ package final class Trainer {
     private func makeSteps() throws -> Outcome {
         try verifyRanksAgree()
         StopRequest.beginRun()
+        findKeptBest()
         // An evaluation that a stop cut short comes first.
         if let result = unevaluated {
             sinceLine = (result.tokens / result.step, result.measured.milliseconds / 1000)
-            if try conclude(result) == .stopped { return .stopped }
+            if let outcome = try conclude(result) { return outcome }
         } else if step == configuration.steps {
             reporter.line(
                 "nothing to do: step \(step) of \(configuration.steps) is reached; to go on, give a larger --steps with "
                     + "--extend-schedule")
+        } else if validation.lacksImprovement(over: configuration.stopAfterNoImprovement) {
+            reporter.line(
+                "\(validation.reasonToEnd); to go on, give a larger --stop-after-no-improvement, or leave it out")
+            return .finished
         } else if configuration.stopAfter == step {
             return .stopped
         }
@@ -97,16 +103,17 @@ package final class Trainer {
             if let tracer, tracer.begins(at: step + 1) { record(on: tracer.timeline) }
             let result = try trainingStep()
             if let tracer, tracer.ends(at: step) { try endTrace() }
-            if try conclude(result) == .stopped { return .stopped }
+            if let outcome = try conclude(result) { return outcome }
         }
         return .finished
     }
 
-    /// What follows a step: evaluation, report, comparison of ranks, save. Says `stopped` when the run ends here.
-    private func conclude(_ made: StepMetrics) throws -> Outcome {
+    /// What follows a step: evaluation, report, comparison of ranks, save. Says how the run ends, where it ends here.
+    private func conclude(_ made: StepMetrics) throws -> Outcome? {
         var result = made
         let isLast = step == configuration.steps
         unevaluated = nil
+        var isBest = false
         if let evaluator = setup.evaluator, isLast || step % configuration.evalInterval == 0 {
             let found = try evaluator.evaluate(model, on: communicator) { try !communicator.isAny(StopRequest.isSet) }
             guard let found else {
@@ -115,14 +122,21 @@ package final class Trainer {
                 return .stopped
             }
             result.validationLoss = found.loss
-            validation.add(found.loss, of: evaluator.set)
+            isBest = validation.add(found.loss, of: evaluator.set, at: step)
         }
         report(result)
         if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
-        if isLast || step % configuration.checkpointInterval == 0 { try save(mustSucceed: isLast) }
+        let isOver = isLast || validation.lacksImprovement(over: configuration.stopAfterNoImprovement)
+        if isOver || step % configuration.checkpointInterval == 0 || isBest && configuration.keepBest {
+            try save(mustSucceed: isOver)
+        }
+        if isOver {
+            if !isLast { reporter.line(validation.reasonToEnd) }
+            return .finished
+        }
         // Asked after the save, so that a request during it finds its end.
         let isAsked = StopRequest.isSet || configuration.stopAfter == step
-        guard !isLast, try communicator.isAny(isAsked) else { return .finished }
+        guard try communicator.isAny(isAsked) else { return nil }
         try save(mustSucceed: true)
         return .stopped
     }
@@ -143,7 +157,8 @@ package final class Trainer {
         for microBatch in own {
             try model.timeline.timed(.data) { try setup.loader.load(step: step, microBatch: microBatch, into: model) }
             reducer.beginMicroBatch(microBatch - own.lowerBound)
-            losses[microBatch] = try model.lossAndGradients(into: gradients) { range in
+            let key = MicroBatchKey(seed: configuration.seed, step: step, microBatch: microBatch)
+            losses[microBatch] = try model.lossAndGradients(into: gradients, key: key) { range in
                 // On the last micro-batch this sums over ranks, bucket by bucket, beside the backward pass.
                 try model.timeline.timed(.reduction) { try reducer.completed(range) }
             }

@@ -16,6 +16,7 @@ extension TrainingConfiguration: OptionSettings {
 
     /// Counts of steps, up to the largest number that a checkpoint's name can hold.
     private static let steps = 1...LearningRateSchedule.largestStep
+    private static let dropouts = 0...0.999
     private static let anySize = 0...Double.greatestFiniteMagnitude
 
     package static let options: [CommandOption<TrainingConfiguration>] = [
@@ -28,33 +29,53 @@ extension TrainingConfiguration: OptionSettings {
             "Directory for checkpoints and metrics."),
         .init(
             "init-from", \.initFrom, .optional(.path), as: .place, section: 0,
-            "Hugging Face model directory to take shape and first weights from."),
+            "Hugging Face model directory or llm.c model file to take shape and first weights from."),
 
         .init(
-            "layers", \.layers, .whole(GPTConfiguration.layerCounts), as: .identity, section: 1, "Transformer blocks."),
-        .init("heads", \.heads, .whole(GPTConfiguration.headCounts), as: .identity, section: 1, "Attention heads."),
+            "architecture", \.architecture, .word, as: .identity, section: 1,
+            "The family of the model, which says what the options below mean by default; modern is rotary, without biases, and "
+                + "needs the fewest steps."),
         .init(
-            "embedding-size", \.embeddingSize, .whole(GPTConfiguration.embeddingSizes), as: .identity, section: 1,
+            "layers", \.layers, .whole(DecoderConfiguration.layerCounts), as: .identity, section: 1,
+            "Transformer blocks."),
+        .init(
+            "heads", \.heads, .whole(DecoderConfiguration.headCounts), as: .identity, section: 1, "Attention heads."),
+        .init(
+            "kv-heads", \.keyValueHeads, .optional(.whole(DecoderConfiguration.headCounts)), as: .identity,
+            otherwise: "as many as heads", section: 1, "Heads of keys and values, each shared by some heads."),
+        .init(
+            "head-size", \.headSize, .optional(.whole(DecoderConfiguration.headSizes)), as: .identity,
+            otherwise: "the embedding size divided by the heads", section: 1, "Width of a head."),
+        .init(
+            "embedding-size", \.embeddingSize, .whole(DecoderConfiguration.embeddingSizes), as: .identity, section: 1,
             "Width of the model."),
         .init(
-            "context-length", \.contextLength, .whole(GPTConfiguration.contextLengths), as: .identity, section: 1,
+            "context-length", \.contextLength, .whole(DecoderConfiguration.contextLengths), as: .identity, section: 1,
             "Tokens of one sequence."),
         .init(
-            "vocab-size", \.vocabularySize, .optional(.whole(GPTConfiguration.vocabularySizes)), as: .identity,
+            "vocab-size", \.vocabularySize, .optional(.whole(DecoderConfiguration.vocabularySizes)), as: .identity,
             otherwise: "that of the tokenizer beside the training data", section: 1, "Number of token ids."),
         .init(
-            "inner-size", \.innerSize, .optional(.whole(GPTConfiguration.innerSizes)), as: .identity,
-            otherwise: "four times the embedding size", section: 1, "Width of the MLP between its two layers."),
+            "inner-size", \.innerSize, .optional(.whole(DecoderConfiguration.innerSizes)), as: .identity,
+            otherwise: "four times the embedding size; where the MLP is gated 8/3 of it, up to a multiple of 64",
+            section: 1, "Width of the MLP between its layers."),
         .init(
-            "activation", \.activation, .word, as: .identity, section: 1,
-            "What stands between these, under Hugging Face's names; gelu is the exact one, the other gelus GPT-2's by tanh."
-        ),
+            "activation", \.activation, .optional(.word), as: .identity,
+            otherwise: "gelu_new in gpt2, gelu in gpt-neox, relu2 in modern, else silu", section: 1,
+            "What stands between these, under Hugging Face's names; gelu is the exact one, the other gelus GPT-2's by tanh; "
+                + "relu2 is ReLU squared."),
         .init(
-            "norm-epsilon", \.normEpsilon, .real(GPTConfiguration.normEpsilons), as: .identity, section: 1,
-            "Added to the variance in every norm."),
+            "norm-epsilon", \.normEpsilon, .optional(.real(DecoderConfiguration.normEpsilons)), as: .identity,
+            otherwise: "the architecture's", section: 1, "Added to the variance in every norm."),
+        .init(
+            "rope-theta", \.ropeTheta, .optional(.real(RotaryPositions.thetas)), as: .identity,
+            otherwise: "the architecture's", section: 1, "Base of the angles of rotary positions."),
+        .init(
+            "soft-cap", \.softCap, .optional(.real(DecoderConfiguration.softCaps)), as: .identity, section: 1,
+            "Keep logits z within this limit: cap · tanh(z / cap); of modern alone."),
         .init(
             "untied-head", \.hasTiedHead, .inverseFlag, as: .identity, section: 1,
-            "Give the head weights of its own in place of the token embedding."),
+            "Give the head weights of its own in place of the token embedding; gpt-neox has them anyway."),
 
         .init(
             "micro-batch", \.microBatch, .whole(BatchPlan.sizes), as: .tuning, section: 2,
@@ -90,6 +111,19 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "grad-clip", \.gradClip, .real(0...1e30), as: .tuning, section: 3,
             "Largest gradient norm; 0 turns clipping off."),
+        .init(
+            "dropout", \.dropout, .real(dropouts), as: .tuning, section: 3,
+            "Part of the values that is dropped in training, of the embedding, of attention's weights, and of what attention and "
+                + "MLP add to the stream: a function of seed, step and place."),
+        .init(
+            "embedding-dropout", \.embeddingDropout, .optional(.real(dropouts)), as: .tuning,
+            otherwise: "that of --dropout", section: 3, "Of the embedding alone."),
+        .init(
+            "attention-dropout", \.attentionDropout, .optional(.real(dropouts)), as: .tuning,
+            otherwise: "that of --dropout", section: 3, "Of attention's weights alone."),
+        .init(
+            "residual-dropout", \.residualDropout, .optional(.real(dropouts)), as: .tuning,
+            otherwise: "that of --dropout", section: 3, "Of what attention and MLP add to the stream alone."),
 
         .init(
             "precision", \.precision, .optional(.word, or: "auto"), as: .identity, section: 4,
@@ -103,6 +137,10 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "threads", \.threads, .optional(.whole(ThreadPlan.counts), or: "auto"), section: 4,
             "Threads of a rank; auto: its share of the allowed cores."),
+        .init(
+            "recompute", \.recompute, .flag, section: 4,
+            "Keep each block's input alone and compute the rest again in the backward pass: less memory, the same bits."
+        ),
 
         .init("log-interval", \.logInterval, .whole(steps), section: 5, "Steps between log lines."),
         .init("eval-interval", \.evalInterval, .whole(steps), section: 5, "Steps between evaluations."),
@@ -113,11 +151,17 @@ extension TrainingConfiguration: OptionSettings {
         .init("checkpoint-interval", \.checkpointInterval, .whole(steps), section: 5, "Steps between checkpoints."),
         .init("keep", \.keep, .whole(1...1_000_000), section: 5, "Checkpoints to keep."),
         .init(
+            "keep-best", \.keepBest, .flag, section: 5,
+            "Save at every new lowest validation loss, and keep that checkpoint besides."),
+        .init(
             "fingerprint-interval", \.fingerprintInterval, .whole(steps), section: 5,
             "Steps between comparisons of the ranks' weights."),
         .init(
             "stop-after", \.stopAfter, .optional(.whole(steps)), section: 5,
             "Save and stop after this step, as SIGUSR1 would."),
+        .init(
+            "stop-after-no-improvement", \.stopAfterNoImprovement, .optional(.whole(steps)), section: 5,
+            "Save and end after this many evaluations in a row without a new lowest loss."),
         .init(
             "step-timeout", \.stepTimeout, .whole(0...1_000_000), section: 5,
             "Seconds without any progress after which a run that hangs ends with 76; 0: never."),

@@ -2,6 +2,7 @@ import Basics
 import DataParallel
 import Kernels
 import Optimization
+import Transformer
 
 /// Everything that a training run can be told, with its defaults. Names and words are those of the command line.
 package struct TrainingConfiguration: Equatable, Sendable {
@@ -21,16 +22,24 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var runDirectory: FilePath = ""
 
     // Model
+    package var architecture = Architecture.gpt2
     package var layers = 6
     package var heads = 6
+    /// Nil: as many as heads.
+    package var keyValueHeads: Int?
+    /// Nil: the embedding size divided by the heads.
+    package var headSize: Int?
     package var embeddingSize = 384
     package var contextLength = 256
     /// Nil: the size of the tokenizer beside the training data.
     package var vocabularySize: Int?
-    /// Nil: four times the embedding size.
+    // Nil: as the architecture has them.
     package var innerSize: Int?
-    package var activation = Activation.geluNew
-    package var normEpsilon = 1e-5
+    package var activation: Activation?
+    package var normEpsilon: Double?
+    package var ropeTheta: Double?
+    /// Nil: the logits as they are.
+    package var softCap: Double?
     package var hasTiedHead = true
     /// A Hugging Face model directory to take shape and weights from.
     package var initFrom: FilePath?
@@ -50,6 +59,11 @@ package struct TrainingConfiguration: Equatable, Sendable {
     // Optimizer
     package var optimizer = AdamW.Hyperparameters()
     package var gradClip = 1.0
+    package var dropout = 0.0
+    // Nil: as `dropout`.
+    package var embeddingDropout: Double?
+    package var attentionDropout: Double?
+    package var residualDropout: Double?
 
     // Precision and ranks
     /// Nil: measured at start.
@@ -58,6 +72,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var overlap = ReductionOverlap.messages
     /// Nil: allowed cores divided by ranks of the host.
     package var threads: Int?
+    /// Whether activations are computed again in the backward pass.
+    package var recompute = false
 
     // Rhythm, in steps
     package var logInterval = 10
@@ -66,9 +82,13 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var evalSequences: Int? = 160
     package var checkpointInterval = 100
     package var keep = 3
+    /// Besides these the one of the lowest validation loss, which is saved when it is found.
+    package var keepBest = false
     package var fingerprintInterval = 100
     /// Stop and save after this step, as if asked to by a signal.
     package var stopAfter: Int?
+    /// End after so many evaluations in a row without a new lowest loss.
+    package var stopAfterNoImprovement: Int?
     /// Seconds without any progress after which a run ends with 76; 0: never.
     package var stepTimeout = 60
 
@@ -104,13 +124,25 @@ package struct TrainingConfiguration: Equatable, Sendable {
             decaySteps: decaySteps)
     }
 
+    /// What is dropped at each place.
+    package var dropoutRates: DropoutRates {
+        DropoutRates(
+            embedding: embeddingDropout ?? dropout, attention: attentionDropout ?? dropout,
+            residual: residualDropout ?? dropout)
+    }
+
     /// Checks what can be checked before files are opened and MPI is started: that what must be given is, and that no two
-    /// options exclude each other. Each value's own range was checked when it was set.
+    /// options exclude each other or lack another. Each value's own range was checked when it was set.
     /// - Throws: `ExitError` (exit code 64) naming the option and what to do.
     package func validate() throws(ExitError) {
         try requireAll()
         guard !(extendSchedule && rewarm != nil) else {
             throw .usage("--extend-schedule and --rewarm exclude each other; give one of them")
+        }
+        for (flag, isGiven) in [
+            ("--keep-best", keepBest), ("--stop-after-no-improvement", stopAfterNoImprovement != nil),
+        ] where isGiven && validationData == nil {
+            throw .usage("\(flag) goes by the validation loss; give --val-data, or leave it out")
         }
     }
 

@@ -18,7 +18,7 @@ extension TrainingSetup {
             // The log line has the word of other trainers for it.
             parts.model.precision == .bf16
                 ? "amp true: matrix products in bf16 (precision bf16)" : "amp false: all in fp32 (precision fp32)",
-            "model: \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
+            "model: \(shape.architecture.rawValue), \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
                 + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
                 + shape.differences.map { ", \($0)" }.joined(),
             "data: \(loader.stream.tokenCount) tokens in \(shards) \(shards == 1 ? "shard" : "shards"), "
@@ -31,7 +31,8 @@ extension TrainingSetup {
         announceBits(reporter, ranks: ranks)
         // Weights, two moments; a save keeps the old checkpoints until the new one is durable.
         let bytes = 12 * shape.parameterCount
-        reporter.line("checkpoint: \(bytes / 1_000_000) MB each, \(configuration.keep) kept")
+        let besides = configuration.keepBest ? ", and the best" : ""
+        reporter.line("checkpoint: \(bytes / 1_000_000) MB each, \(configuration.keep) kept\(besides)")
         if let free = runDirectory?.freeBytes, free < 2 * bytes {
             reporter.warning(
                 "only \(free / 1_000_000) MB are free in \(configuration.runDirectory.shown), two checkpoints need "

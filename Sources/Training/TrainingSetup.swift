@@ -187,7 +187,8 @@ struct RunParts {
 
     /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
     init(
-        _ configuration: TrainingConfiguration, _ shape: GPTConfiguration, _ precision: Precision, _ batch: BatchPlan,
+        _ configuration: TrainingConfiguration, _ shape: DecoderConfiguration, _ precision: Precision,
+        _ batch: BatchPlan,
         compute: Compute, communicator: any Communicator, memory: Memory
     ) throws {
         let layout = ParameterLayout(shape)
@@ -202,7 +203,8 @@ struct RunParts {
             memory: memory)
         // Last, because it asks oneDNN, after a look at what there is so far.
         model = try makeLanguageModel(
-            shape, precision: precision, microBatch: batch.microBatch, compute: compute, memory: memory)
+            shape, precision: precision, microBatch: batch.microBatch, compute: compute,
+            recomputes: configuration.recompute, dropout: configuration.dropoutRates, memory: memory)
     }
 }
 
@@ -223,7 +225,7 @@ extension BatchPlan {
 
 extension TokenStream {
     /// The same with ids checked against a model's vocabulary: all of them by one rank a host, each again when it is read.
-    fileprivate func checked(for shape: GPTConfiguration, _ communicator: any Communicator) throws -> TokenStream {
+    fileprivate func checked(for shape: DecoderConfiguration, _ communicator: any Communicator) throws -> TokenStream {
         if communicator.localRank == 0 { try validateTokenIDs(vocabularySize: shape.vocabularySize) }
         var stream = self
         stream.vocabularySize = shape.vocabularySize

@@ -5,7 +5,7 @@ import Kernels
 /// A model is planned for one micro-batch shape; a step then allocates nothing.
 package protocol LanguageModel: AnyObject {
     /// The model's shape.
-    var configuration: GPTConfiguration { get }
+    var configuration: DecoderConfiguration { get }
     /// Where each tensor lies in `weights` and in a gradient arena.
     var layout: ParameterLayout { get }
     /// How activations and matmul operands are stored.
@@ -32,8 +32,9 @@ package protocol LanguageModel: AnyObject {
     ///
     /// `completed` is called with each range of `gradients` that will not change any more, from the end to the start,
     /// without gaps.
+    /// - Parameter key: which micro-batch this is, for dropout.
     func lossAndGradients(
-        into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void
+        into gradients: Buffer<Float>, key: MicroBatchKey, completed: (Range<Int>) throws -> Void
     ) throws -> Double
 
     /// The sum of the token losses of the first `sequences` sequences, without gradients.
@@ -43,20 +44,35 @@ package protocol LanguageModel: AnyObject {
     func sequenceLoss(_ index: Int) -> Double
 }
 
+extension LanguageModel {
+    /// The same of a micro-batch without a past, for models without dropout.
+    package func lossAndGradients(
+        into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void
+    ) throws -> Double {
+        try lossAndGradients(into: gradients, key: MicroBatchKey(), completed: completed)
+    }
+}
+
 /// Sees the tensors of a step in the order in which they are computed: which module's, and what of it, `activation`,
 /// `loss` or `gradient`.
 package typealias TensorObserver = (_ layer: String, _ tensor: String, TensorStatistics) throws -> Void
 
-/// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length.
+/// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length; with
+/// `recomputes`, one that keeps the start of each block alone and computes the rest again for the backward pass.
 /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
 package func makeLanguageModel(
-    _ configuration: GPTConfiguration, precision: Precision, microBatch: Int, compute: Compute, training: Bool = true,
-    memory: Memory = Memory()
+    _ configuration: DecoderConfiguration, precision: Precision, microBatch: Int, compute: Compute,
+    training: Bool = true,
+    recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), memory: Memory = Memory()
 ) throws(KernelError) -> any LanguageModel {
     switch precision {
     case .fp32:
-        try GPT<Float>(configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
+        try Decoder<Float>(
+            configuration, microBatch: microBatch, compute: compute, training: training,
+            recomputes: recomputes, dropout: dropout, memory: memory)
     case .bf16:
-        try GPT<BFloat16>(configuration, microBatch: microBatch, compute: compute, training: training, memory: memory)
+        try Decoder<BFloat16>(
+            configuration, microBatch: microBatch, compute: compute, training: training,
+            recomputes: recomputes, dropout: dropout, memory: memory)
     }
 }

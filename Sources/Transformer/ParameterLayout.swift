@@ -1,8 +1,9 @@
-/// Where each tensor lies in the flat arenas of weights, gradients and moments.
+/// Where each tensor lies in the flat arenas of weights, gradients and moments: the one table of a model's tensors.
 ///
-/// Tensors stand in forward order under Hugging Face's names and in its layout: weights of linear layers are
-/// [in, out]. The backward pass completes the gradients from the end to the start, the token embedding (offset 0)
-/// last. Tensors start on multiples of 16 elements; the elements between them are zero for ever.
+/// Tensors stand in forward order under Hugging Face's names and in its layout. Those that are one operand of a matrix
+/// product, such as separate queries, keys and values, lie side by side without gaps. The backward pass completes the
+/// gradients from the end to the start, the token embedding (offset 0) last. Such groups start on multiples of 16 elements;
+/// the elements between them are zero for ever.
 package struct ParameterLayout: Sendable, Equatable {
     /// One tensor.
     package struct Parameter: Sendable, Equatable {
@@ -34,65 +35,65 @@ package struct ParameterLayout: Sendable, Equatable {
     package let parameters: [Parameter]
     /// Elements of an arena.
     package let count: Int
-    /// The tensors of the model by role.
-    let tokenEmbedding: Int
-    let positionEmbedding: Int
-    let blocks: [Block]
-    let finalNorm: Slots
-    /// The token embedding where the head is tied to it.
-    let head: Int
 
-    /// Indices into `parameters`.
-    struct Slots: Sendable, Equatable {
-        let weight: Int
-        let bias: Int
+    // The model's parts, as places in the arenas.
+
+    /// [V, C]
+    let tokenEmbedding: Range<Int>
+    /// [T, C]; nil where positions are not learned.
+    let positionEmbedding: Range<Int>?
+    let blocks: [Block]
+    let finalNorm: Norm
+    /// [V, C]: the token embedding where the head is tied to it.
+    let head: Range<Int>
+
+    /// A norm's weight and bias [C], where it has them.
+    struct Norm: Sendable, Equatable {
+        /// What the norm's activations are called.
+        let label: String
+        let start: Int
+        let weight, bias: Range<Int>?
+    }
+
+    /// A linear layer, of one tensor or of several with one input.
+    struct Linear: Sendable, Equatable {
+        let label: String
+        let start: Int
+        let weight: Range<Int>
+        let bias: Range<Int>?
     }
 
     struct Block: Sendable, Equatable {
-        let norm1, queryKeyValue, attentionProjection, norm2, expansion, contraction: Slots
+        /// What attention's output is called.
+        let attentionLabel: String
+        let norm1: Norm
+        let queryKeyValue: Linear
+        /// [D] each, for the norms of queries and of keys, where they have weights.
+        let queryNorm, keyNorm: Range<Int>?
+        let attentionProjection: Linear
+        let norm2: Norm
+        let expansion, contraction: Linear
     }
 
     /// The layout of a model of this shape.
-    package init(_ configuration: GPTConfiguration) {
-        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
-        // GPT-2 scales what is added to the residual stream by the number of additions.
-        let residual = 0.02 / (2 * Float(configuration.layerCount)).squareRoot()
-        var parameters: [Parameter] = []
-        var end = 0
-        func add(_ name: String, _ shape: [Int], _ initialization: Initialization) -> Int {
-            parameters.append(Parameter(name: name, shape: shape, offset: end, initialization: initialization))
-            end += (shape.reduce(1, *) + 15) / 16 * 16
-            return parameters.count - 1
-        }
-        func norm(_ name: String) -> Slots {
-            Slots(weight: add(name + ".weight", [c], .ones), bias: add(name + ".bias", [c], .zeros))
-        }
-        func linear(_ name: String, _ input: Int, _ output: Int, _ deviation: Float) -> Slots {
-            Slots(
-                weight: add(name + ".weight", [input, output], .normal(standardDeviation: deviation)),
-                bias: add(name + ".bias", [output], .zeros))
-        }
-        tokenEmbedding = add(
-            "transformer.wte.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
-        positionEmbedding = add(
-            "transformer.wpe.weight", [configuration.contextLength, c], .normal(standardDeviation: 0.02))
-        blocks = (0..<configuration.layerCount).map { layer in
-            let h = "transformer.h.\(layer)"
-            return Block(
-                norm1: norm("\(h).ln_1"),
-                queryKeyValue: linear("\(h).attn.c_attn", c, 3 * c, 0.02),
-                attentionProjection: linear("\(h).attn.c_proj", c, c, residual),
-                norm2: norm("\(h).ln_2"),
-                expansion: linear("\(h).mlp.c_fc", c, inner, 0.02),
-                contraction: linear("\(h).mlp.c_proj", inner, c, residual))
-        }
-        finalNorm = norm("transformer.ln_f")
+    package init(_ configuration: DecoderConfiguration) {
+        var table = Table(configuration)
+        let (c, names) = (configuration.embeddingSize, configuration.architecture.tensorNames)
+        let embedding = ["\(names.base)\(names.tokenEmbedding).weight"]
+        tokenEmbedding = table.add(embedding, [[configuration.vocabularySize, c]], table.embedding)
+        positionEmbedding =
+            configuration.positions == .learned
+            ? table.add(
+                ["\(names.base)\(names.positionEmbedding).weight"], [[configuration.contextLength, c]], table.embedding)
+            : nil
+        blocks = (0..<configuration.layerCount).map { table.addBlock($0) }
+        finalNorm = table.norm(names.finalNorm)
         head =
             configuration.hasTiedHead
             ? tokenEmbedding
-            : add("lm_head.weight", [configuration.vocabularySize, c], .normal(standardDeviation: 0.02))
-        self.parameters = parameters
-        count = end
+            : table.add(["\(names.head).weight"], [[configuration.vocabularySize, c]], table.embedding)
+        parameters = table.parameters
+        count = table.end
     }
 
     /// Neighbouring tensors that all decay or all do not, merged: AdamW runs once over each.
@@ -107,5 +108,101 @@ package struct ParameterLayout: Sendable, Equatable {
             }
         }
         return ranges
+    }
+}
+
+/// The tensors of a layout while they are added.
+private struct Table {
+    let configuration: DecoderConfiguration
+    let names: TensorNames
+    private(set) var parameters: [ParameterLayout.Parameter] = []
+    private(set) var end = 0
+    let embedding = ParameterLayout.Initialization.normal(standardDeviation: 0.02)
+    /// Of matrices in general, and of those whose output is added to the residual stream.
+    private let matrix, projection: ParameterLayout.Initialization
+
+    init(_ configuration: DecoderConfiguration) {
+        self.configuration = configuration
+        names = configuration.architecture.tensorNames
+        switch configuration.initialization {
+        case .gpt2:
+            matrix = .normal(standardDeviation: 0.02)
+            // GPT-2 scales what is added to the residual stream by the number of additions.
+            projection = .normal(standardDeviation: 0.02 / (2 * Float(configuration.layerCount)).squareRoot())
+        case .plain:
+            (matrix, projection) = (.normal(standardDeviation: 0.02), .normal(standardDeviation: 0.02))
+        case .zeroProjections:
+            matrix = .normal(standardDeviation: 1 / Float(configuration.embeddingSize).squareRoot())
+            projection = .zeros
+        }
+    }
+
+    /// Adds tensors that lie side by side, and returns their place.
+    mutating func add(
+        _ names: [String], _ shapes: [[Int]], _ initialization: ParameterLayout.Initialization
+    ) -> Range<Int> {
+        let start = end
+        for (name, shape) in zip(names, shapes) {
+            parameters.append(.init(name: name, shape: shape, offset: end, initialization: initialization))
+            end += shape.reduce(1, *)
+        }
+        defer { end = (end + 15) / 16 * 16 }
+        return start..<end
+    }
+
+    mutating func norm(_ name: String) -> ParameterLayout.Norm {
+        let (kind, full, start) = (configuration.norm, names.base + name, end)
+        func vector(_ suffix: String, _ value: ParameterLayout.Initialization) -> Range<Int> {
+            add([full + suffix], [[configuration.embeddingSize]], value)
+        }
+        return ParameterLayout.Norm(
+            label: name, start: start, weight: kind.hasWeight ? vector(".weight", .ones) : nil,
+            bias: kind.hasBias ? vector(".bias", .zeros) : nil)
+    }
+
+    /// A linear layer of tensors that have one input.
+    private mutating func linear(
+        _ block: String, _ parts: [(name: String, outputs: Int)], inputs: Int, hasBias: Bool,
+        _ initialization: ParameterLayout.Initialization
+    ) -> ParameterLayout.Linear {
+        let start = end
+        let weight = add(
+            parts.map { names.base + block + $0.name + ".weight" },
+            parts.map { names.isInputMajor ? [inputs, $0.outputs] : [$0.outputs, inputs] }, initialization)
+        let bias =
+            hasBias
+            ? add(parts.map { names.base + block + $0.name + ".bias" }, parts.map { [$0.outputs] }, .zeros) : nil
+        // Of self_attn.q_proj, self_attn.k_proj and self_attn.v_proj: self_attn.q_proj+k_proj+v_proj.
+        let last = parts.dropFirst().map { "+" + ($0.name.split(separator: ".").last ?? "") }.joined()
+        return ParameterLayout.Linear(label: block + parts[0].name + last, start: start, weight: weight, bias: bias)
+    }
+
+    mutating func addBlock(_ layer: Int) -> ParameterLayout.Block {
+        let block = "\(names.block)\(layer)."
+        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
+        let norm1 = norm(block + names.norm1)
+        let heads = [configuration.headCount, configuration.keyValueHeadCount, configuration.keyValueHeadCount]
+        let isWhole = names.queryKeyValue.count == 1
+        let queryKeyValue = linear(
+            block,
+            isWhole
+                ? [(names.queryKeyValue[0], configuration.queryKeyValueWidth)]
+                : zip(names.queryKeyValue, heads).map { ($0, $1 * configuration.headSize) },
+            inputs: c, hasBias: configuration.hasQueryKeyValueBias, matrix)
+        let headNorms =
+            configuration.normalizesHeads && configuration.norm.hasWeight
+            ? names.headNorms.map { add([names.base + block + $0 + ".weight"], [[configuration.headSize]], .ones) } : []
+        return ParameterLayout.Block(
+            attentionLabel: block + (names.attentionProjection.split(separator: ".").first ?? ""), norm1: norm1,
+            queryKeyValue: queryKeyValue, queryNorm: headNorms.first, keyNorm: headNorms.last,
+            attentionProjection: linear(
+                block, [(names.attentionProjection, c)], inputs: configuration.attentionWidth,
+                hasBias: configuration.hasProjectionBias, projection),
+            norm2: norm(block + names.norm2),
+            expansion: linear(
+                block, (configuration.isGated ? [names.gate, names.up] : [names.up]).map { ($0, inner) }, inputs: c,
+                hasBias: configuration.hasMLPBias, matrix),
+            contraction: linear(
+                block, [(names.down, c)], inputs: inner, hasBias: configuration.hasMLPBias, projection))
     }
 }

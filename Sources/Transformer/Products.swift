@@ -2,14 +2,14 @@ import Kernels
 
 /// Every matrix product of a step, planned once for its shape.
 struct Products {
-    /// The three products of a linear layer with weights [in, out].
+    /// The three products of a linear layer with weights w, stored [in, out] or [out, in].
     struct Linear {
         let name: MatrixProduct
         /// y[N, out] = x[N, in] · w + bias.
         let forward: Matmul
         /// dx[N, in] = dy[N, out] · wᵀ.
         let inputGradient: Matmul?
-        /// dw[in, out] = xᵀ · dy, fp32.
+        /// dw = xᵀ · dy or, stored [out, in], dyᵀ · x; fp32.
         let weightGradient: Matmul?
     }
 
@@ -22,10 +22,15 @@ struct Products {
     let expansion: Linear
     let contraction: Linear
     let head: [Head]
+    /// Whether weights of linear layers are stored [in, out].
+    let isInputMajor: Bool
 
     init(
-        _ workspace: Workspace, _ configuration: GPTConfiguration, rows: Int, precision: Precision, training: Bool
+        _ workspace: Workspace, _ configuration: DecoderConfiguration, rows: Int, precision: Precision, training: Bool,
+        hasHead: Bool
     ) throws(KernelError) {
+        let isInputMajor = configuration.architecture.tensorNames.isInputMajor
+        self.isInputMajor = isInputMajor
         func product(
             _ layout: Matmul.Layout, _ rows: Int, _ inner: Int, _ columns: Int, bias: Bool = false,
             accumulates: Bool = false, operand: PackedOperand? = nil
@@ -35,22 +40,29 @@ struct Products {
                 output: layout == .aTransposed ? .fp32 : precision, bias: bias, accumulates: accumulates,
                 operand: operand)
         }
-        func linear(_ name: MatrixProduct, _ input: Int, _ output: Int) throws(KernelError) -> Linear {
-            Linear(
-                name: name, forward: try product(.plain, rows, input, output, bias: true),
-                inputGradient: training ? try product(.bTransposed, rows, output, input) : nil,
-                weightGradient: training ? try product(.aTransposed, input, rows, output) : nil)
+        func linear(
+            _ name: MatrixProduct, _ input: Int, _ output: Int, bias: Bool
+        ) throws(KernelError) -> Linear {
+            let (forward, backward): (Matmul.Layout, Matmul.Layout) =
+                isInputMajor ? (.plain, .bTransposed) : (.bTransposed, .plain)
+            let (first, second) = isInputMajor ? (input, output) : (output, input)
+            return Linear(
+                name: name, forward: try product(forward, rows, input, output, bias: bias),
+                inputGradient: training ? try product(backward, rows, output, input) : nil,
+                weightGradient: training ? try product(.aTransposed, first, rows, second) : nil)
         }
-        let (c, inner) = (configuration.embeddingSize, configuration.innerSize)
+        let c = configuration.embeddingSize
         let vocabulary = configuration.vocabularySize
-        queryKeyValue = try linear(.queryKeyValue, c, 3 * c)
-        attentionProjection = try linear(.attentionProjection, c, c)
-        expansion = try linear(.expansion, c, inner)
-        contraction = try linear(.contraction, inner, c)
+        queryKeyValue = try linear(
+            .queryKeyValue, c, configuration.queryKeyValueWidth, bias: configuration.hasQueryKeyValueBias)
+        attentionProjection = try linear(
+            .attentionProjection, configuration.attentionWidth, c, bias: configuration.hasProjectionBias)
+        expansion = try linear(.expansion, c, configuration.expansionWidth, bias: configuration.hasMLPBias)
+        contraction = try linear(.contraction, configuration.innerSize, c, bias: configuration.hasMLPBias)
         // The embedding is packed once for all blocks, in the order of each product.
         let logitsOperand = try PackedOperand(workspace)
         let gradientOperand = try PackedOperand(workspace)
-        head = try Self.headBlocks(rows: rows).map { block throws(KernelError) in
+        head = try Self.headBlocks(rows: hasHead ? rows : 0).map { block throws(KernelError) in
             let count = block.count
             let first = block.lowerBound == 0
             let linear = Linear(
@@ -63,7 +75,7 @@ struct Products {
 
     /// How the head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.
     static func headBlocks(rows: Int) -> [Range<Int>] {
-        let most = min(rows, max(64, min(512, (rows / 2 + 63) / 64 * 64)))
+        let most = max(1, min(rows, max(64, min(512, (rows / 2 + 63) / 64 * 64))))
         return stride(from: 0, to: rows, by: most).map { $0..<min($0 + most, rows) }
     }
 }

@@ -7,7 +7,10 @@ struct GenerateCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate", abstract: "Continue a prompt with a trained model.",
         usage: "swiftlet generate --checkpoint <path> --prompt <text> [<options>]",
-        discussion: "A text longer than the context is seen in part: when it is full, its older half is forgotten.")
+        discussion: """
+            Of a prompt longer than the context its last tokens are seen, as many as fit. When the context is full, the older \
+            half of it is forgotten and the newer half is read again from its start.
+            """)
 
     @OptionGroup var given: TableOptions<TextGeneration.Options, 0>
 

@@ -55,13 +55,18 @@ struct Inspection {
     private mutating func describeRun(_ checkpoints: CheckpointDirectory, at path: FilePath) throws {
         lines.append("run \(path.shown)")
         let (candidates, ignored) = try checkpoints.list()
+        var newest: TrainerState?
         for candidate in candidates {
             do {
                 // One that is gone was removed by the run itself, which goes on.
                 guard let state = try checkpoints.verified(candidate)?.state else { continue }
+                newest = newest ?? state
+                // The best loss of the run has a checkpoint here where that one and the newest say so.
+                let isBest = [newest, state].allSatisfy { $0?.bestValidationStep == candidate.step }
                 lines.append(
                     "  \(candidate.name)  verifies  learning rate \(fixed(state.scheduler.nextLearningRate, 6))  "
-                        + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? ""))
+                        + "tokens \(state.tokensSeen)" + (state.lastValidationLoss.map { "  val loss \($0)" } ?? "")
+                        + (isBest ? "  best" : ""))
             } catch {
                 if failure != .badInput { failure = exitCode(of: error) }
                 let verdict = exitCode(of: error) == .badInput ? "DOES NOT VERIFY" : "CANNOT BE READ"
@@ -114,15 +119,17 @@ struct Inspection {
                 + "precision \(printable(state.precision))  reduction \(printable(state.reduction))  "
                 + "threads \(state.threadsPerRank)" + (state.worldSize.map { "  ranks \($0)" } ?? ""))
         if let loss = state.lastValidationLoss {
-            lines.append("  val loss \(loss)" + (state.bestValidationLoss.map { "  best \($0)" } ?? ""))
+            lines.append(
+                "  val loss \(loss)" + (state.bestValidationLoss.map { "  best \($0)" } ?? "")
+                    + (state.bestValidationStep.map { " at step \($0)" } ?? ""))
         }
     }
 
-    private mutating func describeModel(_ model: GPT2ModelDescription, at path: FilePath) {
+    private mutating func describeModel(_ model: ModelDescription, at path: FilePath) {
         let shape = model.shape
-        lines.append("GPT-2 model \(path.shown)")
+        lines.append("model \(path.shown)")
         lines.append(
-            "  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
+            "  \(shape.architecture.rawValue)  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
                 + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
                 + "parameters \(shape.parameterCount)" + shape.differences.map { "  \($0)" }.joined())
     }
@@ -165,7 +172,7 @@ struct Inspection {
         } else if json["files"] != nil {
             try describeCheckpoint(path.parent)
         } else if json["model_type"] != nil {
-            describeModel(try GPT2ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
+            describeModel(try ModelDescription(configurationJSON: bytes, file: path.shown), at: path)
         } else if json["model"] != nil {
             try describeTokenizer(path)
         } else if let settings = json.members, !settings.isEmpty {

@@ -14,7 +14,7 @@ struct Swiftlet: ParsableCommand {
         version: swiftletVersion,
         subcommands: [
             TokenizeCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self,
-            BenchCommand.self,
+            BenchCommand.self, ExportCommand.self,
         ])
 
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.

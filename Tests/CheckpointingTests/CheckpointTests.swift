@@ -158,6 +158,10 @@ import Testing
         ("\"format_version\": 1", "\"format_version\": 7", "format version 7, this program reads 1"),
         ("\"beta1\": 0.9", "\"beta1\": null", "beta1"), ("\"kind\": \"cosine\"", "\"kind\": \"cubic\"", "kind"),
         ("\"global_batch\": 16", "\"global_batch\": 9223372036854775807", "position"),
+        ("\"best_validation_step\": 5", "\"best_validation_step\": 6", "step is 6, expected at most the step 5"),
+        ("\"best_validation_step\": 5", "\"best_validation_step\": 0", "best_validation_step is 0, expected a whole"),
+        ("\"evaluations_since_best\": 0", "\"evaluations_since_best\": 1", "expected at most the steps since, 0"),
+        ("\"evaluations_since_best\": 0", "\"evaluations_since_best\": -1", "evaluations_since_best is -1"),
     ])
     func stateThatDoesNotFitItself(old: String, new: String, reason: String) throws {
         let text = String(decoding: try Sample.state(step: 5).json(), as: UTF8.self)

@@ -76,6 +76,9 @@ enum Sample {
         state.configuration = OptionList([("steps", "100"), ("layers", "0")])
         state.dataIdentity = ["0123456789abcdef"]
         state.lastValidationLoss = 5.25
+        state.bestValidationLoss = 5.25
+        state.bestValidationStep = step
+        state.evaluationsSinceBest = 0
         return state
     }
 
@@ -112,10 +115,10 @@ func fileNames(in directory: FilePath) throws -> [String] {
 /// Vocabulary, context, width, layers, heads.
 func modelDescription(
     _ vocabulary: Int, _ context: Int, _ width: Int, _ layers: Int, _ heads: Int
-) -> GPT2ModelDescription {
+) -> ModelDescription {
     do {
-        return GPT2ModelDescription(
-            shape: try GPTConfiguration(
+        return ModelDescription(
+            shape: try DecoderConfiguration(
                 vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
                 headCount: heads))
     } catch {

@@ -32,15 +32,21 @@ import Transformer
         }
     }
 
-    @Test("T2: config.json of a model") func configuration() throws {
-        let description = GPT2ModelDescription(
-            shape: try GPTConfiguration(
-                vocabularySize: 7, contextLength: 3, embeddingSize: 4, layerCount: 1, headCount: 2),
-            beginTokenID: 3, endTokenID: 3)
+    @Test("T2: config.json of a model", arguments: Architecture.allCases)
+    func configuration(architecture: Architecture) throws {
+        var shape = try DecoderConfiguration.small(architecture)
+        if let size = shape.positions.rotary?.rotatedSize {
+            let scaling = RotaryPositions.Scaling.llama3(
+                factor: 8, lowFrequency: 1, highFrequency: 4, originalContext: 2)
+            shape.positions = .rotary(RotaryPositions(theta: 500, rotatedSize: size, scaling: scaling))
+        }
+        if architecture == .modern { shape.logitSoftCap = 30 }
+        let description = ModelDescription(shape: shape, beginTokenID: 3, endTokenID: 3)
         for json in variants(description.configurationJSON()) {
             expectUsableOr65(json) {
-                let read = try GPT2ModelDescription(configurationJSON: json, file: "config.json")
-                #expect(read.shape.parameterCount > 0 && read.tensors.count > 15)
+                let read = try ModelDescription(configurationJSON: json, file: "config.json")
+                #expect(read.shape.parameterCount > 0 && read.tensors.count > 10)
+                #expect(read.shape.positions.rotary?.frequencies.allSatisfy(\.isFinite) ?? true)
                 _ = read.configurationJSON() + read.generationConfigurationJSON()
             }
         }

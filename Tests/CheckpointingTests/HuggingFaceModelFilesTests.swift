@@ -50,23 +50,24 @@ import Transformer
         var full = description
         full.beginTokenID = 0
         full.endTokenID = 6
-        #expect(try GPT2ModelDescription(configurationJSON: full.configurationJSON(), file: "x") == full)
+        #expect(try ModelDescription(configurationJSON: full.configurationJSON(), file: "x") == full)
         #expect(
             String(decoding: full.generationConfigurationJSON(), as: UTF8.self).contains("\"eos_token_id\": 6"))
     }
 
-    /// Every field of a variant comes back, and each alone makes another model.
+    /// Every field of a GPT-2 variant comes back, and each alone makes another model.
     @Test func variants() throws {
         var texts: Set<[UInt8]> = [description.configurationJSON()]
-        for change: (inout GPTConfiguration) -> Void in [
+        for change: (inout DecoderConfiguration) -> Void in [
             { $0.activation = .gelu }, { $0.activation = .geluTanh }, { $0.activation = .geluFast },
-            { $0.activation = .relu }, { $0.innerSize = 5 }, { $0.innerSize = 99 }, { $0.normEpsilon = 1e-6 },
+            { $0.activation = .relu }, { $0.activation = .silu }, { $0.activation = .reluSquared },
+            { $0.innerSize = 5 }, { $0.innerSize = 99 }, { $0.normEpsilon = 1e-6 },
             { $0.hasTiedHead = false },
             { $0.scalesAttention = false }, { $0.scalesAttentionByLayer = true },
         ] {
             var model = description
             change(&model.shape)
-            #expect(try GPT2ModelDescription(configurationJSON: model.configurationJSON(), file: "x") == model)
+            #expect(try ModelDescription(configurationJSON: model.configurationJSON(), file: "x") == model)
             #expect(texts.insert(model.configurationJSON()).inserted)
         }
     }
@@ -152,12 +153,16 @@ import Transformer
 
     @Test(arguments: [
         (
-            "\"gelu_new\"", "\"silu\"",
-            "activation_function is \"silu\", expected gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu"
+            "\"gelu_new\"", "\"tanh\"",
+            "activation_function is \"tanh\", expected gelu, gelu_new, gelu_pytorch_tanh, gelu_fast, relu, silu, relu2"
         ),
         ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": null", "tie_word_embeddings is null"),
         ("\"tie_word_embeddings\": true", "\"tie_word_embeddings\": false", "\"lm_head.weight\" is missing"),
-        ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "model_type is \"llama\", expected \"gpt2\""),
+        (
+            "\"model_type\": \"gpt2\"", "\"model_type\": \"bert\"",
+            "model_type is \"bert\", expected \"gpt2\", \"llama\", \"mistral\""
+        ),
+        ("\"model_type\": \"gpt2\"", "\"model_type\": \"llama\"", "max_position_embeddings is missing"),
         ("1e-05", "0", "the norms' epsilon is 0.0, expected a number from 1e-12 to 1.0"),
         ("1e-05", "\"x\"", "layer_norm_epsilon is \"x\", expected a number"),
         ("\"n_head\": 2", "\"n_head\": 3", "embedding size 4 is not a multiple of 3 heads"),

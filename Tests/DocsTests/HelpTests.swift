@@ -31,9 +31,11 @@ import Training
     }
 
     private static let shape = [
-        "layers": "6", "heads": "6", "embedding-size": "384", "context-length": "256", "micro-batch": "8",
-        "precision": "auto", "reduction": "exact", "overlap": "messages", "threads": "auto",
-        "inner-size": "four times the embedding size", "activation": "gelu_new",
+        "architecture": "gpt2", "layers": "6", "heads": "6", "kv-heads": "as many as heads",
+        "head-size": "the embedding size divided by the heads", "embedding-size": "384", "context-length": "256",
+        "micro-batch": "8", "precision": "auto", "reduction": "exact", "overlap": "messages", "threads": "auto",
+        "inner-size": "four times the embedding size; where the MLP is gated 8/3 of it, up to a multiple of 64",
+        "activation": "gelu_new in gpt2, gelu in gpt-neox, relu2 in modern, else silu",
     ]
 
     @Test("M: the help of train tells every default") func train() throws {
@@ -43,7 +45,9 @@ import Training
             "decay-steps": "a fifth of the steps", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
             "epsilon": "1e-08", "grad-clip": "1.0", "log-interval": "10", "eval-interval": "100",
             "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
-            "step-timeout": "60", "resume": "auto", "seed": "1337", "norm-epsilon": "1e-05",
+            "step-timeout": "60", "resume": "auto", "seed": "1337", "norm-epsilon": "the architecture's",
+            "rope-theta": "the architecture's", "dropout": "0.0", "embedding-dropout": "that of --dropout",
+            "attention-dropout": "that of --dropout", "residual-dropout": "that of --dropout",
         ]
         try check(TrainingConfiguration.self, own.merging(Self.shape) { $1 })
     }
@@ -56,13 +60,23 @@ import Training
     }
 
     @Test("M: the help of evaluate tells every default") func evaluate() throws {
-        try check(ModelEvaluation.Options.self, ["sequences": "all", "micro-batch": "8", "precision": "auto"])
+        try check(
+            ModelEvaluation.Options.self,
+            ["sequences": "all", "micro-batch": "8", "precision": "auto", "context-length": "the model's"])
     }
 
     @Test("M: the help of generate tells every default") func generate() throws {
         try check(
             TextGeneration.Options.self,
-            ["max-tokens": "200", "temperature": "0.8", "top-k": "50", "seed": "1", "threads": "auto"])
+            [
+                "max-tokens": "200", "temperature": "0.8", "top-k": "50", "seed": "1", "precision": "fp32",
+                "context-length": "the model's",
+                "threads": "auto",
+            ])
+    }
+
+    @Test("M: the help of export tells every default") func export() throws {
+        try check(ModelExport.Options.self, ["dtype": "fp32"])
     }
 
     @Test("M: the help of tokenize tells every default") func tokenize() throws {

@@ -3,7 +3,6 @@ import Foundation
 import TestSupport
 import Testing
 import TokenData
-import Training
 
 // Tables about files: what a run writes, field by field.
 
@@ -35,21 +34,6 @@ extension TableChecks {
             // What a stop during an evaluation leaves is the one member that a whole run has not.
             let named = Set(table.rows.flatMap { Pages.code(in: $0[0]) })
             #expect(named == Set(state.keys).union(["unevaluated_step"]))
-        },
-        "docs/files.md › In transformers › field of `config.json` | what is computed | from scratch": { table in
-            let path = try Program.run.get() + "/checkpoints/step-00000006/config.json"
-            let data = try Data(contentsOf: URL(fileURLWithPath: path))
-            let written = try #require(try JSONSerialization.jsonObject(with: data) as? [String: Any])
-            for row in table.rows {
-                for field in Pages.code(in: row[0]) { #expect(written[field] != nil, "\(field)") }
-                for name in Pages.code(in: row[2]) {
-                    #expect(TrainingConfiguration.option(String(name.dropFirst(2)))?.role == .identity, "\(name)")
-                }
-            }
-            #expect(Pages.code(in: table.rows[0][1]) == TrainingConfiguration.option("activation")?.form.words)
-            let epsilons = table.rows.first { $0[0] == "`layer_norm_epsilon`" }?[1]
-            #expect(TrainingConfiguration.option("norm-epsilon")?.form.expected == "a number from 1e-12 to 1.0")
-            #expect(epsilons == "1e-12 to 1")
         },
         "docs/files.md › Token shards ›  | magic | version | a token": { table in
             #expect(table.rows.count == 2)

@@ -19,7 +19,14 @@ extension TableChecks {
             var all = TrainingConfiguration()
             // Without a value an option is in no list.
             for name in ["val-data", "init-from", "trace"] { try all.set(name, "x") }
-            for name in ["vocab-size", "inner-size", "decay-steps", "stop-after", "rewarm"] { try all.set(name, "3") }
+            for name in [
+                "kv-heads", "head-size", "vocab-size", "inner-size", "rope-theta", "soft-cap", "decay-steps",
+                "stop-after", "stop-after-no-improvement", "rewarm",
+            ] { try all.set(name, "3") }
+            try all.set("activation", "relu")
+            for name in ["norm-epsilon", "embedding-dropout", "attention-dropout", "residual-dropout"] {
+                try all.set(name, "0.5")
+            }
             let (compared, kept) = (all.comparedOverRanks.map(\.name), all.keptInCheckpoints.map(\.name))
             for (row, role) in zip(table.rows, roles) {
                 let names = Set(

@@ -23,7 +23,7 @@ import Testing
 enum TableChecks {
     typealias Check = @Sendable (MarkdownTable) throws -> Void
 
-    static let all: [String: Check] = [pages, files, running, figures, options].reduce(into: [:]) {
+    static let all: [String: Check] = [pages, files, running, figures, options, models].reduce(into: [:]) {
         $0.merge($1) { $1 }
     }
 

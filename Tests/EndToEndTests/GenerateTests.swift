@@ -66,6 +66,20 @@ extension EndToEnd {
             }
         }
 
+        @Test("a text ends before a text to stop at, and keeps what only began like one") func stopTexts() throws {
+            let workspace = try Workspace()
+            let goesOn = try model(workspace, [0: 30, id("x"): 60])
+            for (stops, expected) in [
+                (["xxx"], "ab"), (["y", "xxxxx"], "abxxx"), (["xy"], "abxxx"), (["xxxx", "xx"], "ab"),
+                (["ab"], "abxxx"),
+            ] {
+                let options = ["--max-tokens", "3"] + stops.flatMap { ["--stop", $0] }
+                #expect(try generate(workspace, goesOn, options) == expected + "\n", "\(stops)")
+            }
+            let empty = try workspace.run(["generate", "--checkpoint", goesOn, "--prompt", "ab", "--stop", ""])
+            #expect(empty.status == 64 && empty.standardError.contains("--stop is empty"), "\(empty)")
+        }
+
         @Test("S8: the end of a text is what config.json says, and a run from there keeps it")
         func endOfTextOfTheModel() throws {
             let workspace = try Workspace()

@@ -23,12 +23,14 @@ extension EndToEnd {
             let record = try RunRecord(workspace, "run", step: 17)
             let losses = record.texts("val_loss").compactMap { $0 }
             let rate = try #require(record.texts("lr").last ?? nil)
+            let best = losses.min() ?? ""
+            let bestStep = 5 * (1 + (losses.firstIndex(of: best) ?? 9))
             let state = [
                 "  step 17 / 20  epoch \(try #require(record.texts("epoch").last ?? nil))  sequences 136  tokens 4352",
                 "  learning rate \(rate)",
                 "  schedule wsd  base 0.001  minimum 0.0001  warm-up 4  steps 20  decay 3",
                 "  batch 8 sequences of 32  micro-batch 2  precision fp32  reduction exact  threads 1",
-                "  val loss \(losses[2])  best \(losses.min() ?? "")",
+                "  val loss \(losses[2])  best \(best) at step \(bestStep)",
             ]
             #expect(losses.count == 3)
             let tensors = "  tensors 28 (28 F32)  parameters 36096"
@@ -48,7 +50,7 @@ extension EndToEnd {
             #expect(weights[1...2] == ["  metadata format: pt", tensors])
             #expect(weights.count == 3 + 28 && weights.contains("    transformer.wpe.weight  F32  [32, 32]"))
             #expect(try lines(workspace, checkpoint + "/model.safetensors").count == 3)
-            let shape = "  layers 2  heads 2  embedding 32  context 32  vocabulary 300  parameters 36096"
+            let shape = "  gpt2  layers 2  heads 2  embedding 32  context 32  vocabulary 300  parameters 36096"
             #expect(try lines(workspace, checkpoint + "/config.json")[1] == shape)
 
             let run = try lines(workspace, workspace.file("run"))
@@ -56,6 +58,7 @@ extension EndToEnd {
             #expect(
                 run[1] == "  step-00000017  verifies  learning rate \(short)  tokens 4352  val loss \(losses[2])")
             #expect(run.count == 3 && run[2].hasPrefix("  step-00000015  verifies  "))
+            #expect(run[2].hasSuffix("  best") == (bestStep == 15) && !run[1].hasSuffix("  best"), "\(run)")
             let train = try #require(record.texts("train_loss").last ?? nil)
             let log = try lines(workspace, workspace.file("run/metrics.jsonl"))
             #expect(log[1] == "  steps 1 to 17  train loss \(train)  val loss \(losses[2])")

@@ -88,7 +88,7 @@ extension EndToEnd {
                 (checkpoint, ["verifies", "epoch \(epoch)  "]),
                 (checkpoint + "/trainer_state.json", ["verifies", "step 200 / 200  epoch \(epoch)  "]),
                 (checkpoint + "/manifest.json", ["checkpoint \(checkpoint)  verifies"]),
-                (checkpoint + "/config.json", ["GPT-2 model", "layers 2  heads 2"]),
+                (checkpoint + "/config.json", ["model ", "gpt2  layers 2  heads 2"]),
                 (checkpoint + "/tokenizer.json", ["tokenizer ", "vocabulary 300"]),
                 (checkpoint + "/generation_config.json", ["settings ", "transformers_version"]),
                 (checkpoint + "/tokenizer_config.json", ["settings ", "GPT2TokenizerFast"]),

@@ -7,7 +7,7 @@ import Testing
 
 @Suite struct ActivationTests {
     /// Those that compute something else than another one.
-    static let kinds = [Activation.gelu, .geluNew, .relu]
+    static let kinds = [Activation.gelu, .geluNew, .relu, .silu, .reluSquared]
 
     @Test(arguments: [(1, 4), (7, 20), (64, 64), (65, 97), (300, 33)], Precision.allCases)
     func agrees(shape: (rows: Int, columns: Int), precision: Precision) throws {
@@ -35,11 +35,22 @@ import Testing
             kind.backward(
                 compute.pool, x: x.all, gradient: dx.all, output: again.all, biasGradient: bias.all,
                 partials: try Partials(rows: N, columns: H), columns: H)
-            return ["output": y.floats, "again": again.floats, "gradient": dx.floats, "bias": bias.array()]
+            let unsummed = try Buffer<E>(count: N * H)
+            unsummed.set(gradient.buffer.array())
+            let third = try Buffer<E>(count: N * H)
+            kind.backward(
+                compute.pool, x: x.all, gradient: unsummed.all, output: third.all, biasGradient: nil,
+                partials: try Partials(rows: 0, columns: H), columns: H)
+            return [
+                "output": y.floats, "again": again.floats, "gradient": dx.floats, "bias": bias.array(),
+                "unsummed": unsummed.floats, "third": third.floats,
+            ]
         }
         let relative = storageError(E.precision)
         expectClose(results["output"], output, relative: relative, scaled: 1e-6, "output")
         expectSame(results["again"], results["output"], "output again")
+        expectSame(results["third"], results["output"], "output again, without a bias")
+        expectSame(results["unsummed"], results["gradient"], "input gradient without a bias")
         expectClose(results["gradient"], inputGradient, relative: relative, scaled: 2e-6, "input gradient")
         expectClose(results["bias"], ReferenceKernels.columnSums(inputGradient, columns: H), "bias gradient")
     }
@@ -74,7 +85,7 @@ import Testing
         let y = try Buffer<Float>(count: 1)
         kind.forward(try Compute(threadCount: 1).pool, try Operand([x], Float.self).all, into: y.all)
         if x > 0 {
-            #expect(y.array()[0] == Float(x))
+            #expect(y.array()[0] == Float(kind == .reluSquared ? x * x : x))
         } else {
             #expect(y.array()[0].magnitude <= 1e-8 * Float(x.magnitude))
         }
@@ -91,6 +102,9 @@ import Testing
         }
         #expect(try values(.geluTanh) == values(.geluNew) && values(.geluFast) == values(.geluNew))
         #expect(try values(.relu) == [0, 0, 0, 0.7, 3])
+        #expect(try values(.reluSquared) == [0, 0, 0, 0.7 * 0.7, 9])
+        #expect(try (values(.silu)[4] - 2.857_722_38).magnitude < 5e-7)
+        #expect(Activation(rawValue: "silu") == .silu && Activation(rawValue: "relu2") == .reluSquared)
         #expect(try (values(.gelu)[0] + 2 * 0.022_750_132).magnitude < 1e-8)
         for kind in Activation.allCases {
             let y = try Buffer<Float>(count: 1)

@@ -10,8 +10,21 @@ import Testing
         var context: Int
         var headSize: Int
         var heads: Int
+        /// As many as `heads` where nothing is said.
+        var keyValueHeads: Int?
+        var isInterleaved = false
         var sequences: Int
-        var testDescription: String { "T \(context) D \(headSize) H \(heads) B \(sequences)" }
+
+        var columns: HeadColumns {
+            isInterleaved
+                ? .interleaved(heads: heads, headSize: headSize)
+                : .sideBySide(heads: heads, keyValueHeads: keyValueHeads ?? heads, headSize: headSize)
+        }
+
+        var testDescription: String {
+            let groups = keyValueHeads.map { " G \($0)" } ?? (isInterleaved ? " interleaved" : "")
+            return "T \(context) D \(headSize) H \(heads)\(groups) B \(sequences)"
+        }
     }
 
     /// Every context at an odd head size, every head size at an odd context; 600 has three tiles of keys.
@@ -24,7 +37,21 @@ import Testing
             Shape(context: 256, headSize: 64, heads: 2, sequences: 1),
         ]
 
-    @Test(arguments: shapes, Precision.allCases)
+    /// One key head has fewer groups than there are threads.
+    static let sharedKeys = [
+        Shape(context: 1, headSize: 24, heads: 6, keyValueHeads: 2, sequences: 2),
+        Shape(context: 7, headSize: 9, heads: 4, keyValueHeads: 1, sequences: 1),
+        Shape(context: 65, headSize: 80, heads: 4, keyValueHeads: 1, sequences: 2),
+        Shape(context: 65, headSize: 7, heads: 6, keyValueHeads: 2, sequences: 2),
+        Shape(context: 257, headSize: 17, heads: 9, keyValueHeads: 3, sequences: 1),
+        Shape(context: 600, headSize: 8, heads: 6, keyValueHeads: 2, sequences: 1),
+    ]
+
+    static let interleaved = [(1, 24), (7, 80), (65, 9), (257, 16)].map {
+        Shape(context: $0, headSize: $1, heads: 3, isInterleaved: true, sequences: 2)
+    }
+
+    @Test(arguments: shapes + sharedKeys + interleaved, Precision.allCases)
     func agreesWithWholeMatrices(shape: Shape, precision: Precision) throws {
         switch precision {
         case .fp32: try check(shape, Float.self)
@@ -57,24 +84,26 @@ import Testing
     ) throws {
         let (T, H, D, B) = (shape.context, shape.heads, shape.headSize, shape.sequences)
         let (N, C) = (B * T, H * D)
+        let columns = shape.columns
+        let W = columns.width
         var random = TestRandom(UInt64(T * 1000 + D))
-        var values = random.normal(N * 3 * C)
+        var values = random.normal(N * W)
         if growth > 0 {
             for t in 0..<T {
-                values[t * 3 * C] = 4
-                values[t * 3 * C + C] = growth * Double(t) / Double(T)
+                values[t * W + columns.query(0)] = 4
+                values[t * W + columns.key(0)] = growth * Double(t) / Double(T)
             }
         }
         let qkv = try Operand(values, E.self)
         let outputGradient = try Operand(random.normal(N * C), E.self)
-        let reference = ReferenceAttention(sequences: B, context: T, heads: H, headSize: D, scale: scale)
+        let reference = ReferenceAttention(sequences: B, context: T, columns: columns, scale: scale)
         let factor = scale.map { Float($0) } ?? 1 / Float(D).squareRoot()
         let expected = reference.forward(qkv.values)
         let results = try onEachThreadCount("\(shape) \(E.precision)") { compute in
-            let attention = try Attention<E>(compute, sequences: B, context: T, heads: H, headSize: D)
+            let attention = try Attention<E>(compute, sequences: B, context: T, columns: columns)
             let output = try Buffer<E>(count: N * C)
             let logSumExp = try Buffer<Float>(count: N * H)
-            let qkvGradient = try Buffer<E>(count: N * 3 * C)
+            let qkvGradient = try Buffer<E>(count: N * W)
             // Twice: the second run must not see what the first left in the working memory.
             for _ in 0..<2 {
                 attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, scale: factor)
@@ -95,14 +124,13 @@ import Testing
         let gradient = reference.backward(
             qkv.values, expected, output: output.map(Double.init), outputGradient: outputGradient.values)
         for part in 0..<3 {
-            func third<Value>(_ values: [Value]) -> [Value] {
-                values.indices.filter { $0 / C % 3 == part }.map { values[$0] }
-            }
+            let places = reference.places(part)
+            func chosen<Value>(_ values: [Value]) -> [Value] { places.map { values[$0] } }
             expectRounded(
-                third(try #require(results["gradient"])),
+                chosen(try #require(results["gradient"])),
                 .init(
-                    values: third(gradient.values), squares: third(gradient.squares),
-                    magnitudes: third(gradient.magnitudes)),
+                    values: chosen(gradient.values), squares: chosen(gradient.squares),
+                    magnitudes: chosen(gradient.magnitudes)),
                 scale: gradient.scales[part], E.precision, exact: exact,
                 "gradient of \(["q", "k", "v"][part]), \(shape)")
         }
@@ -144,7 +172,8 @@ import Testing
         let qkv = try Operand(random.normal(2 * 70 * 3 * 24), BFloat16.self)
         let outputs = try [true, false].map { training in
             let attention = try Attention<BFloat16>(
-                compute, sequences: 2, context: 70, heads: 3, headSize: 8, training: training)
+                compute, sequences: 2, context: 70,
+                columns: .sideBySide(heads: 3, keyValueHeads: 3, headSize: 8), training: training)
             let output = try Buffer<BFloat16>(count: 2 * 70 * 24)
             attention.forward(
                 qkv: qkv.all, output: output.all, logSumExp: try Buffer(count: 2 * 70 * 3).all, scale: 0.3)
@@ -153,24 +182,84 @@ import Testing
         expectSame(outputs[0], outputs[1], "output")
     }
 
-    @Test(arguments: [(1, 8, nil), (3, 24, nil), (2, 80, nil), (1, 10, 0.7)] as [(Int, Int, Double?)])
-    func cachedAttentionAgrees(heads: Int, headSize: Int, scale: Double?) throws {
-        let T = 70
-        let C = heads * headSize
-        var random = TestRandom(UInt64(headSize))
-        let qkv = try Operand(random.normal(T * 3 * C), Float.self)
-        let expected = ReferenceAttention(sequences: 1, context: T, heads: heads, headSize: headSize, scale: scale)
-            .forward(qkv.values)
-        let keys = try Buffer<Float>(count: T * C)
-        let values = try Buffer<Float>(count: T * C)
-        let scores = try Buffer<Float>(count: 80)
-        let output = try Buffer<Float>(count: T * C)
-        for t in 0..<T {
-            CachedAttention.forward(
-                qkv: qkv.buffer[t * 3 * C..<(t + 1) * 3 * C], keys: keys.all, values: values.all, position: t,
-                heads: heads, headSize: headSize, scale: scale.map { Float($0) } ?? 1 / Float(headSize).squareRoot(),
-                scores: scores.all, output: output[t * C..<(t + 1) * C])
+    /// Heads compute the same with shared keys and values as with copies of their own; only the copies' gradients are
+    /// not summed.
+    @Test(arguments: Precision.allCases)
+    func sharedKeysAreAsGoodAsCopies(precision: Precision) throws {
+        let shared = HeadColumns.sideBySide(heads: 6, keyValueHeads: 2, headSize: 9)
+        let own = HeadColumns.sideBySide(heads: 6, keyValueHeads: 6, headSize: 9)
+        let (one, other) = try bothOrders(shared, own, precision)
+        expectSame(one["output"], other["output"], "output")
+        expectSame(one["logSumExp"], other["logSumExp"], "log-sum-exp")
+        func queries(_ gradient: [Float]?, _ columns: HeadColumns) -> [Float]? {
+            gradient?.indices.filter { $0 % columns.width < columns.outputWidth }.compactMap { gradient?[$0] }
         }
-        #expect(relativeError(output.array(), expected.output) < 2e-6)
+        expectSame(queries(one["gradient"], shared), queries(other["gradient"], own), "gradient of queries")
+    }
+
+    /// Where heads lie does not change what they compute.
+    @Test(arguments: Precision.allCases)
+    func bothOrdersHaveTheSameBits(precision: Precision) throws {
+        let interleaved = HeadColumns.interleaved(heads: 3, headSize: 10)
+        let sideBySide = HeadColumns.sideBySide(heads: 3, keyValueHeads: 3, headSize: 10)
+        let (one, other) = try bothOrders(interleaved, sideBySide, precision)
+        expectSame(one["output"], other["output"], "output")
+        expectSame(one["logSumExp"], other["logSumExp"], "log-sum-exp")
+        let gradient = one["gradient"].map { rearranged($0, from: interleaved, to: sideBySide) }
+        expectSame(gradient, other["gradient"], "gradient")
+    }
+
+    /// The results from the same queries, keys and values in two orders.
+    private func bothOrders(
+        _ first: HeadColumns, _ second: HeadColumns, _ precision: Precision
+    ) throws -> (Results, Results) {
+        var random = TestRandom(17)
+        let qkv = random.normal(2 * 70 * first.width)
+        let outputGradient = random.normal(2 * 70 * first.outputWidth)
+        func run(_ columns: HeadColumns) throws -> Results {
+            let rows = rearranged(qkv, from: first, to: columns)
+            return switch precision {
+            case .fp32: try results(columns, rows, outputGradient, Float.self)
+            case .bf16: try results(columns, rows, outputGradient, BFloat16.self)
+            }
+        }
+        return (try run(first), try run(second))
+    }
+
+    /// Of two sequences of 70 tokens.
+    private func results<E: ActivationElement>(
+        _ columns: HeadColumns, _ qkv: [Double], _ outputGradient: [Double], _: E.Type
+    ) throws -> Results {
+        let qkv = try Operand(qkv, E.self)
+        let outputGradient = try Operand(outputGradient, E.self)
+        return try onEachThreadCount("\(columns)") { compute in
+            let attention = try Attention<E>(compute, sequences: 2, context: 70, columns: columns)
+            let output = try Buffer<E>(count: outputGradient.values.count)
+            let logSumExp = try Buffer<Float>(count: 2 * 70 * columns.heads)
+            let gradient = try Buffer<E>(count: qkv.values.count)
+            attention.forward(qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, scale: 0.3)
+            attention.backward(
+                qkv: qkv.all, output: output.all, logSumExp: logSumExp.all, outputGradient: outputGradient.all,
+                qkvGradient: gradient.all, scale: 0.3)
+            return ["output": output.floats, "logSumExp": logSumExp.array(), "gradient": gradient.floats]
+        }
+    }
+
+    /// Rows in another order, with copies of keys and values for heads that share them.
+    private func rearranged<Value>(_ rows: [Value], from: HeadColumns, to: HeadColumns) -> [Value] {
+        (0..<rows.count / from.width).flatMap { row in
+            var target = [Value](repeating: rows[0], count: to.width)
+            for head in 0..<from.heads {
+                let (group, targetGroup) = (head / from.groupSize, head / to.groupSize)
+                let moves = [
+                    (from.query(head), to.query(head)), (from.key(group), to.key(targetGroup)),
+                    (from.value(group), to.value(targetGroup)),
+                ]
+                for (column, targetColumn) in moves {
+                    for d in 0..<from.headSize { target[targetColumn + d] = rows[row * from.width + column + d] }
+                }
+            }
+            return target
+        }
     }
 }

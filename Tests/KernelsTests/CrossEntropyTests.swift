@@ -53,6 +53,58 @@ import Testing
             what)
     }
 
+    /// Caps far above the logits, among them and far below.
+    @Test(arguments: [(1, 5), (7, 16), (65, 130), (63, 97), (9, 1000)], [300.0, 30, 2])
+    func softCap(shape: (rows: Int, vocabulary: Int), cap: Double) throws {
+        try checkSoftCap(shape.rows, shape.vocabulary, cap, Float.self)
+        try checkSoftCap(shape.rows, shape.vocabulary, cap, BFloat16.self)
+    }
+
+    private func checkSoftCap<E: ActivationElement>(_ R: Int, _ V: Int, _ cap: Double, _: E.Type) throws {
+        var random = TestRandom(UInt64(R * 1000 + V))
+        let before = try Operand(random.normal(R * V, scale: 10), E.self)
+        let targets = try Buffer<Int32>(count: R)
+        targets.set([Int32(V - 1)] + Array(([0] + random.tokens(R, below: V)).prefix(R - 1)))
+        let expected = ReferenceKernels.crossEntropy(
+            logits: before.values, targets: targets.array(), vocabulary: V, softCap: cap)
+        let what = "[\(R), \(V)] \(E.precision), cap \(cap)"
+        let results = try onEachThreadCount(what) { compute in
+            let logits = try Buffer<E>(count: R * V)
+            logits.set(before.buffer.array())
+            let losses = try (0..<2).map { _ in try Buffer<Float>(count: R) }
+            let scratch = try Buffer<Float>(count: compute.pool.threadCount * ((V + 15) / 16 * 16))
+            for writes in [false, true] {
+                CrossEntropy.loss(
+                    compute.pool, logits: logits.all, targets: targets.all, losses: losses[writes ? 1 : 0].all,
+                    vocabulary: V, scratch: scratch.all, writesGradient: writes, softCap: Float(cap))
+                if !writes { expectSame(logits.floats, before.buffer.floats, "logits of an evaluation, \(what)") }
+            }
+            return ["gradient": logits.floats, "losses": losses[1].array(), "alone": losses[0].array()]
+        }
+        // Of the largest logit that there can be.
+        let error = 1e-6 * min(cap, 50)
+        expectClose(results["losses"], expected.losses, scaled: 0, absolute: 2 * error, "losses of \(what)")
+        expectSame(results["alone"], results["losses"], "losses alone of \(what)")
+        expectClose(
+            results["gradient"], expected.gradient, relative: storageError(E.precision), scaled: 0, absolute: error,
+            "gradient of \(what)")
+    }
+
+    /// As generation sees the logits: the same formula, and small ones keep their digits.
+    @Test(arguments: [1, 16, 1023, 5000]) func capInPlace(count: Int) throws {
+        var random = TestRandom(UInt64(count))
+        let values = random.normal(count, scale: 20).enumerated().map { $1 * pow(10, -Double($0 % 7)) }
+        let before = try Operand(values, Float.self)
+        let results = try onEachThreadCount("\(count) logits") { compute in
+            let logits = try Buffer<Float>(count: count)
+            logits.set(before.buffer.array())
+            CrossEntropy.cap(compute.pool, logits.all, at: 15)
+            return ["logits": logits.array()]
+        }
+        let expected = before.values.map { 15 * tanh($0 / 15) }
+        expectClose(results["logits"], expected, relative: 1e-6, scaled: 0, "\(count) logits")
+    }
+
     /// Every power keeps its digits down to the smallest normal number, and none below zero or above one appears.
     @Test func smallProbabilitiesKeepTheirDigits() throws {
         let V = 300
@@ -91,5 +143,11 @@ import Testing
             try Compute(threadCount: 1).pool, logits: logits.all, targets: targets.all, losses: losses.all,
             vocabulary: 97, scratch: scratch.all, writesGradient: false)
         #expect(!losses.array()[0].isFinite)
+        // Infinity is a number's limit under a soft cap; no number stays none.
+        guard bad.isNaN else { return }
+        CrossEntropy.loss(
+            try Compute(threadCount: 1).pool, logits: logits.all, targets: targets.all, losses: losses.all,
+            vocabulary: 97, scratch: scratch.all, writesGradient: false, softCap: 30)
+        #expect(losses.array()[0].isNaN)
     }
 }

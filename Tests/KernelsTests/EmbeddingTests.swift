@@ -39,9 +39,24 @@ import Testing
                 Embedding.backward(
                     compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: tokenSums.all,
                     positionGradient: positionSums.all, overwrites: overwrites, context: context, columns: C)
-                return ["output": y.array(), "tokens": tokenSums.array(), "positions": positionSums.array()]
+                let alone = try Buffer<Float>(count: N * C)
+                Embedding.forward(
+                    compute.pool, tokens: tokens.all, tokenTable: table.all, positionTable: nil, output: alone.all,
+                    context: context, columns: C)
+                let aloneSums = try Buffer<Float>(count: vocabulary * C)
+                aloneSums.set(before.buffer.array())
+                Embedding.backward(
+                    compute.pool, tokens: tokens.all, gradient: gradient.all, tokenGradient: aloneSums.all,
+                    positionGradient: nil, overwrites: overwrites, context: context, columns: C)
+                return [
+                    "output": y.array(), "tokens": tokenSums.array(), "positions": positionSums.array(),
+                    "alone": alone.array(), "token sums alone": aloneSums.array(),
+                ]
             }
             expectClose(results["output"], output, scaled: 1e-7, "output")
+            let rows = tokens.array().flatMap { table.buffer.array(Int($0) * C..<(Int($0) + 1) * C) }
+            expectSame(results["alone"], rows, "output without positions")
+            expectSame(results["token sums alone"], results["tokens"], "token gradient without positions")
             let tokens = overwrites ? zip(tokenGradient, before.values).map { $0 - $1 } : tokenGradient
             expectClose(results["tokens"], tokens, scaled: 1e-6, "token gradient")
             expectClose(results["positions"], positionGradient, scaled: 1e-6, "position gradient")

@@ -2,17 +2,32 @@
 // Capital letters are dimensions, as in the literature and in the kernels.
 
 import Foundation
+import Kernels
 
 /// Attention over whole T × T matrices, one sequence and head at a time.
 struct ReferenceAttention {
-    var sequences: Int
-    var context: Int
-    var heads: Int
-    var headSize: Int
-    /// What scores are multiplied by, where it is not the root of the head size that divides them.
-    var scale: Double?
+    let sequences: Int
+    let context: Int
+    let columns: HeadColumns
+    /// What scores are multiplied by.
+    private let factor: Double
+    private let heads: Int
+    private let headSize: Int
+    private let groupSize: Int
+    /// Columns of the output.
+    private let width: Int
 
-    private var factor: Double { scale ?? 1 / Double(headSize).squareRoot() }
+    /// - Parameter scale: what scores are multiplied by, where it is not the root of the head size that divides them.
+    init(sequences: Int, context: Int, columns: HeadColumns, scale: Double? = nil) {
+        self.sequences = sequences
+        self.context = context
+        self.columns = columns
+        heads = columns.heads
+        headSize = columns.headSize
+        groupSize = columns.heads / columns.keyValueHeads
+        width = columns.heads * columns.headSize
+        factor = scale ?? 1 / Double(columns.headSize).squareRoot()
+    }
 
     struct Forward {
         var output: [Double]
@@ -21,11 +36,25 @@ struct ReferenceAttention {
         var probabilities: [Double]
     }
 
-    private var width: Int { heads * headSize }
-
-    /// The place of element d of q (0), k (1) or v (2) in `qkv`.
+    /// The place in `qkv` of element d of the q (0), k (1) or v (2) that head h works with.
     private func place(_ part: Int, _ b: Int, _ h: Int, _ t: Int, _ d: Int) -> Int {
-        (b * context + t) * 3 * width + part * width + h * headSize + d
+        let column =
+            switch part {
+            case 0: columns.query(h)
+            case 1: columns.key(h / groupSize)
+            default: columns.value(h / groupSize)
+            }
+        return (b * context + t) * columns.width + column + d
+    }
+
+    /// The places in `qkv` of all elements of q (0), k (1) or v (2), each once.
+    func places(_ part: Int) -> [Int] {
+        (0..<sequences * context).flatMap { row in
+            // Of a group's heads, the first stands for its keys and values.
+            stride(from: 0, to: heads, by: part == 0 ? 1 : groupSize).flatMap { h in
+                (0..<headSize).map { place(part, row / context, h, row % context, $0) }
+            }
+        }
     }
 
     func forward(_ qkv: [Double]) -> Forward {
@@ -64,7 +93,7 @@ struct ReferenceAttention {
         var squares: [Double]
         /// For each element, the terms' magnitudes, of which fp32 loses its share.
         var magnitudes: [Double]
-        /// For a third of the elements each (q, k and v; or one number for all): the variance of Σ error · value, in units
+        /// For the elements of q, k and v each (or one number for all): the variance of Σ error · value, in units
         /// of one rounding's. A rounded term is part of many elements, so their errors are not independent.
         var scales: [Double] = []
     }
@@ -96,7 +125,7 @@ struct ReferenceAttention {
     }
 
     /// The gradient of `qkv` from an output that was rounded, as the kernel's was. Probabilities and score gradients are
-    /// rounded before they are used, and the result.
+    /// rounded before they are used, and the result, of which shared keys and values have the sum over their heads.
     func backward(
         _ qkv: [Double], _ forward: Forward, output: [Double], outputGradient: [Double]
     ) -> Rounded {
@@ -146,9 +175,11 @@ struct ReferenceAttention {
         }
         // The result is rounded too.
         for i in result.values.indices { result.squares[i] += result.values[i] * result.values[i] }
-        for i in result.values.indices {
-            let square = result.values[i] * result.values[i]
-            result.scales[i / width % 3] += square * square
+        for part in 0..<3 {
+            for i in places(part) {
+                let square = result.values[i] * result.values[i]
+                result.scales[part] += square * square
+            }
         }
         forEach { b, h, t, row, dy in
             for s in 0...t {

@@ -62,12 +62,47 @@ enum ReferenceKernels {
         return result
     }
 
+    /// `x` [N, C] by its root mean square.
+    static func rmsNorm(
+        _ x: [Double], weight: [Double]?, columns: Int, epsilon: Double
+    ) -> (output: [Double], rstd: [Double]) {
+        var (output, rstds) = (x, [Double]())
+        for n in 0..<x.count / columns {
+            let squares = x[n * columns..<(n + 1) * columns].reduce(0) { $0 + $1 * $1 }
+            let rstd = 1 / (squares / Double(columns) + epsilon).squareRoot()
+            for c in 0..<columns { output[n * columns + c] = x[n * columns + c] * rstd * (weight?[c] ?? 1) }
+            rstds.append(rstd)
+        }
+        return (output, rstds)
+    }
+
+    static func rmsNormBackward(
+        outputGradient: [Double], x: [Double], weight: [Double]?, rstd: [Double], columns: Int
+    ) -> (input: [Double], weight: [Double]) {
+        var (input, weightGradient) = (x, [Double](repeating: 0, count: columns))
+        for (n, rstd) in rstd.enumerated() {
+            var product = 0.0
+            for c in 0..<columns {
+                let (dy, xhat) = (outputGradient[n * columns + c], x[n * columns + c] * rstd)
+                weightGradient[c] += dy * xhat
+                product += dy * (weight?[c] ?? 1) * xhat
+            }
+            for c in 0..<columns {
+                let (dy, xhat) = (outputGradient[n * columns + c], x[n * columns + c] * rstd)
+                input[n * columns + c] = (dy * (weight?[c] ?? 1) - xhat * product / Double(columns)) * rstd
+            }
+        }
+        return (input, weightGradient)
+    }
+
     static func activation(_ kind: Activation, _ x: Double) -> Double {
         switch kind {
         case .gelu: 0.5 * x * erfc(-x / 2.0.squareRoot())
         case .geluNew, .geluTanh, .geluFast:
             0.5 * x * (1 + tanh((2 / Double.pi).squareRoot() * (x + 0.044715 * x * x * x)))
         case .relu: max(0, x)
+        case .silu: x / (1 + exp(-x))
+        case .reluSquared: max(0, x) * max(0, x)
         }
     }
 
@@ -79,6 +114,10 @@ enum ReferenceKernels {
             let t = tanh(root * (x + 0.044715 * x * x * x))
             return 0.5 * (1 + t) + 0.5 * x * (1 - t * t) * root * (1 + 3 * 0.044715 * x * x)
         case .relu: return x > 0 ? 1 : 0
+        case .silu:
+            let sigmoid = 1 / (1 + exp(-x))
+            return sigmoid * (1 + x * (1 - sigmoid))
+        case .reluSquared: return 2 * max(0, x)
         }
     }
 
@@ -111,7 +150,10 @@ enum ReferenceKernels {
     }
 
     /// `logits` [R, V] without gaps.
-    static func crossEntropy(logits: [Double], targets: [Int32], vocabulary: Int) -> CrossEntropy {
+    static func crossEntropy(
+        logits uncapped: [Double], targets: [Int32], vocabulary: Int, softCap cap: Double? = nil
+    ) -> CrossEntropy {
+        let logits = cap.map { cap in uncapped.map { cap * tanh($0 / cap) } } ?? uncapped
         var result = CrossEntropy(losses: [], gradient: [])
         for (r, target) in targets.enumerated() {
             let row = logits[r * vocabulary..<(r + 1) * vocabulary]
@@ -119,7 +161,8 @@ enum ReferenceKernels {
             let total = row.reduce(0) { $0 + exp($1 - largest) }
             result.losses.append(log(total) + largest - logits[r * vocabulary + Int(target)])
             for (v, x) in row.enumerated() {
-                result.gradient.append(exp(x - largest) / total - (v == Int(target) ? 1 : 0))
+                let slope = cap.map { 1 - (x / $0) * (x / $0) } ?? 1
+                result.gradient.append(slope * (exp(x - largest) / total - (v == Int(target) ? 1 : 0)))
             }
         }
         return result

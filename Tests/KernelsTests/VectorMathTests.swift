@@ -39,6 +39,43 @@ import Testing
     }
 }
 
+@Suite struct HyperbolicTangentTests {
+    private func check(_ x: [Float], sourceLocation: SourceLocation = #_sourceLocation) {
+        var worst = (value: 0.0, slope: 0.0)
+        for start in stride(from: 0, to: x.count, by: 16) {
+            var lanes = SIMD16<Float>()
+            let count = min(16, x.count - start)
+            for i in 0..<count { lanes[i] = x[start + i] }
+            let (value, slope) = hyperbolicTangent(lanes)
+            for i in 0..<count where lanes[i] != 0 {
+                let exact = (tanh(Double(lanes[i])), pow(cosh(Double(lanes[i])), -2))
+                let errors = ((Double(value[i]) / exact.0 - 1).magnitude, (Double(slope[i]) / exact.1 - 1).magnitude)
+                // Written so that a NaN is the worst.
+                if !(errors.0 <= worst.value) { worst.value = errors.0 }
+                if !(errors.1 <= worst.slope) { worst.slope = errors.1 }
+            }
+        }
+        #expect(worst.value < 1e-6, "value", sourceLocation: sourceLocation)
+        #expect(worst.slope < 2e-6, "slope", sourceLocation: sourceLocation)
+    }
+
+    /// Also where e^(2x) − 1 would have no digits left.
+    @Test func accuracy() {
+        check(stride(from: Float(-10), through: 10, by: 0x1p-11).map { $0 })
+        check(stride(from: Float(-0.6), through: 0.6, by: 0x1p-16).map { $0 })
+        check((0..<400).map { Float(exp(-Double($0) / 5)) })
+    }
+
+    @Test func ends() {
+        var lanes = SIMD16<Float>()
+        for (i, x) in [0, -.infinity, .infinity, -1e30, 1e30, .nan].enumerated() { lanes[i] = Float(x) }
+        let (value, slope) = hyperbolicTangent(lanes)
+        #expect((0..<5).map { value[$0] } == [0, -1, 1, -1, 1])
+        #expect(slope[0] == 1 && (1..<5).allSatisfy { (0..<1e-17).contains(slope[$0]) })
+        #expect(value[5].isNaN && slope[5].isNaN)
+    }
+}
+
 @Suite struct SquareRootTests {
     /// Exponents from the smallest normal number to the largest, and zero.
     @Test func withinOneULP() {

@@ -22,6 +22,32 @@ import Testing
         #expect(copy.array() == (0..<100).map { range.contains($0) ? s[$0] : 0 })
     }
 
+    @Test(arguments: [0, 1, 17, 4096, 10_001], Precision.allCases)
+    func addBranch(count: Int, precision: Precision) throws {
+        switch precision {
+        case .fp32: try checkBranch(count, Float.self)
+        case .bf16: try checkBranch(count, BFloat16.self)
+        }
+    }
+
+    private func checkBranch<E: ActivationElement>(_ count: Int, _: E.Type) throws {
+        var random = TestRandom(UInt64(count))
+        let residual = try Operand(random.normal(count), Float.self)
+        let branch = try Operand(random.normal(count), E.self)
+        let results = try onEachThreadCount("\(count) \(E.precision)") { compute in
+            // One more element, which stays.
+            let apart = try Buffer<Float>(count: count + 1)
+            let together = try Buffer<Float>(count: count)
+            together.set(residual.buffer.array())
+            Vector.add(compute.pool, residual: residual.all, branch: branch.all, into: apart.all)
+            Vector.add(compute.pool, residual: together.all, branch: branch.all, into: together.all)
+            return ["apart": apart.array(), "together": together.array()]
+        }
+        let sums = zip(residual.buffer.array(), branch.buffer.floats).map { $0 + $1 }
+        expectSame(results["apart"], sums + [0], "\(count) \(E.precision)")
+        expectSame(results["together"], sums, "in place, \(count) \(E.precision)")
+    }
+
     @Test(arguments: [0, 1, 15, 16, 17, 16384, 16385, 50_000])
     func sumOfSquares(count: Int) throws {
         var random = TestRandom(UInt64(count))

@@ -10,13 +10,17 @@ import argparse, json, os, pathlib, re, statistics, subprocess, sys
 
 here = pathlib.Path(__file__).resolve().parent
 tree = here.parent.parent
-# name: layers, heads, width, vocabulary, context, sequences a rank, precision, compiled, steps of torch, steps of ours
+# name: layers, heads, width, vocabulary, context, sequences a rank, precision, compiled, steps of torch, steps of ours, and
+# of a Llama its key/value heads and inner size
 shapes = {
     "reference-bf16": (6, 6, 384, 8192, 256, 8, "bf16", True, 12, 10),
     "reference-fp32": (6, 6, 384, 8192, 256, 8, "fp32", True, 10, 8),
     "gpt2-124m-bf16": (12, 12, 768, 50304, 1024, 1, "bf16", True, 7, 4),
     "small-fp32": (4, 4, 128, 256, 64, 12, "fp32", False, 200, 200),
     "small-fp32-compiled": (4, 4, 128, 256, 64, 12, "fp32", True, 200, 200),
+    "llama-bf16": (6, 6, 384, 8192, 256, 8, "bf16", True, 12, 10, 2, 1024),
+    "llama-fp32": (6, 6, 384, 8192, 256, 8, "fp32", True, 10, 8, 2, 1024),
+    "smollm2-135m-bf16": (30, 9, 576, 49152, 512, 4, "bf16", True, 7, 4, 3, 1536),
 }
 p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
 p.add_argument("--repetitions", type=int, default=5)
@@ -34,19 +38,21 @@ def run(command):
     return done.stdout
 
 
-def torch(layers, heads, width, vocabulary, context, batch, precision, compiled, steps, _):
+def torch(layers, heads, width, vocabulary, context, batch, precision, compiled, steps, _, kv=None, inner=None):
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc_per_node={a.ranks}",
                str(here / "torch_ddp.py"), f"--layers={layers}", f"--heads={heads}", f"--width={width}",
                f"--vocab={vocabulary}", f"--seq={context}", f"--batch={batch}", f"--dtype={precision}",
                f"--steps={steps}"] + (["--compile"] if compiled else [])
+    command += ["--arch=llama", f"--kv={kv}", f"--inner={inner}"] if kv else []
     out = run(command)
     return float(re.search(r"tokens_per_s ([\d.]+)", out)[1]), float(re.search(r"rss_mb (\d+)", out)[1])
 
 
-def ours(layers, heads, width, vocabulary, context, batch, precision, _, __, steps):
+def ours(layers, heads, width, vocabulary, context, batch, precision, _, __, steps, kv=None, inner=None):
+    llama = ["--architecture=llama", f"--kv-heads={kv}", f"--inner-size={inner}"] if kv else []
     out = run(["mpirun", "-np", str(a.ranks), a.swiftlet, "bench", "--json", "--threads=1", f"--steps={steps}",
                f"--layers={layers}", f"--heads={heads}", f"--embedding-size={width}", f"--vocab-size={vocabulary}",
-               f"--context-length={context}", f"--micro-batch={batch}", f"--precision={precision}"])
+               f"--context-length={context}", f"--micro-batch={batch}", f"--precision={precision}", *llama])
     report = json.loads(out[out.index("{"):])
     return report["tokensPerSecond"], report["peakMemoryMegabytes"], report["modelFlopsUtilization"], report["averagingShare"]
 

@@ -3,13 +3,15 @@
     pip install torch==2.15.0 numpy==2.4.6 safetensors==0.8.0 transformers==5.23.0
     python Tests/Reference/compare_families.py --text TEXT [--only NAME...] [--steps 50]
 
-For each model: the loss of `swiftlet evaluate`; --steps training steps from the same weights on 1 and 2 ranks against
-torch's AdamW, losses and gradient norms step by step, and the same bits on both; the trained checkpoint loaded back by
-transformers: its loss, and greedy text of 200 tokens where transformers can keep as many. fp32, eager attention.
+For each model: the loss of `swiftlet evaluate`; every tensor's gradient against PyTorch in fp64; --steps training steps
+from the same weights on 1 and 2 ranks against torch's AdamW, losses and gradient norms step by step, and the same bits
+on both; the trained checkpoint loaded back by transformers: its loss, its logits, and greedy text of 200 tokens. fp32,
+eager attention.
 Exit code 1 when something differs by more than its limit.
 """
 
 import argparse
+import copy
 import hashlib
 import json
 import os
@@ -22,10 +24,21 @@ from pathlib import Path
 import numpy as np
 import torch
 from gpt2_reference import adamw, learning_rate, read_shard
-from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, logging
+from safetensors.torch import load_file
+from transformers import (
+    AutoModelForCausalLM,
+    GPT2Config,
+    GPTNeoXConfig,
+    LlamaConfig,
+    MistralConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+    logging,
+)
 
 ROOT = Path(__file__).parents[2]
-CONTEXT = 48
+CONTEXT = 208
 
 
 def gpt2(**changes):
@@ -33,6 +46,40 @@ def gpt2(**changes):
         vocab_size=512, n_positions=CONTEXT, n_embd=48, n_layer=3, n_head=4, resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
         bos_token_id=0, eos_token_id=0, initializer_range=0.15) | changes)
 
+
+SIZES = dict(
+    vocab_size=512, hidden_size=48, intermediate_size=128, num_hidden_layers=3, num_attention_heads=4,
+    max_position_embeddings=CONTEXT, bos_token_id=0, eos_token_id=0, initializer_range=0.15)
+
+
+def rotary(theta=10000.0, kind="default", **more):
+    return dict(rope_parameters=dict(rope_theta=theta, rope_type=kind, **more))
+
+
+def llama(**changes):
+    return LlamaConfig(**SIZES | rotary() | changes)
+
+
+def mistral(**changes):
+    return MistralConfig(**SIZES | rotary() | dict(num_key_value_heads=2, sliding_window=None) | changes)
+
+
+def qwen2(**changes):
+    return Qwen2Config(**SIZES | rotary(1e6) | dict(num_key_value_heads=2) | changes)
+
+
+def qwen3(**changes):
+    return Qwen3Config(**SIZES | rotary(1e6) | dict(num_key_value_heads=2, head_dim=16) | changes)
+
+
+def gpt_neox(**changes):  # three heads of 16, of which a quarter is an even number
+    return GPTNeoXConfig(**SIZES | rotary(partial_rotary_factor=0.25) | dict(num_attention_heads=3) | changes)
+
+
+# The six pairs of a head of 12 turn once in 6, 18, 50, 141, 396 and 1115 positions with theta 500. The bounds 40 / 4 and
+# 40 / 1 leave the first as it is, scale the last four and blend the second.
+LLAMA3 = rotary(
+    500.0, "llama3", factor=8.0, low_freq_factor=1.0, high_freq_factor=4.0, original_max_position_embeddings=40)
 
 MODELS = {
     "gpt2": gpt2(),
@@ -48,6 +95,26 @@ MODELS = {
     "gpt2-untied": gpt2(tie_word_embeddings=False),
     "gpt2-all": gpt2(n_inner=100, activation_function="relu", layer_norm_epsilon=1e-4, tie_word_embeddings=False,
                      scale_attn_by_inverse_layer_idx=True, n_head=3),
+    "llama": llama(),
+    "llama-grouped": llama(num_key_value_heads=2, tie_word_embeddings=True),
+    "llama-head-size": llama(num_key_value_heads=1, head_dim=20),
+    "llama-attention-bias": llama(attention_bias=True),
+    "llama-mlp-bias": llama(mlp_bias=True, num_key_value_heads=2, hidden_act="gelu"),
+    "llama-theta": llama(**rotary(500.0)),
+    "llama-linear": llama(**rotary(kind="linear", factor=2.5)),
+    "llama-3": llama(num_key_value_heads=2, tie_word_embeddings=True, rms_norm_eps=1e-5, **LLAMA3),
+    "mistral": mistral(),
+    "mistral-window": mistral(sliding_window=CONTEXT, head_dim=16, tie_word_embeddings=True, rms_norm_eps=1e-3),
+    "qwen2": qwen2(),
+    "qwen2-tied": qwen2(tie_word_embeddings=True, num_key_value_heads=1),
+    "qwen3": qwen3(),
+    "qwen3-one-head": qwen3(num_key_value_heads=1, head_dim=24, tie_word_embeddings=True),
+    "qwen3-bias": qwen3(attention_bias=True, rms_norm_eps=1e-3),
+    "gpt-neox": gpt_neox(),
+    "gpt-neox-serial": gpt_neox(use_parallel_residual=False, tie_word_embeddings=True),
+    "gpt-neox-rotary": gpt_neox(hidden_act="gelu_fast", num_attention_heads=4, **rotary(partial_rotary_factor=1.0)),
+    "gpt-neox-no-bias": gpt_neox(attention_bias=False, layer_norm_eps=1e-3,
+                                 **rotary(500.0, "linear", factor=2.0, partial_rotary_factor=0.5)),
 }
 
 
@@ -63,7 +130,8 @@ def parse():
 def swiftlet(a, ranks, *words):
     command = [str(ROOT / "launch/local"), "-n", str(ranks), "-t", "1", *map(str, words)]
     result = subprocess.run(
-        command, env=os.environ | {"SWIFTLET": a.swiftlet}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        command, env=os.environ | {"SWIFTLET": a.swiftlet}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        errors="replace")
     if result.returncode:
         sys.exit(f"{' '.join(command)} ended with {result.returncode}\n{result.stdout}{result.stderr}")
     return result.stdout
@@ -112,12 +180,35 @@ def train(a, ranks, path, place, run):
     return [(r["train_loss"], r["grad_norm"]) for r in rows], checkpoint, digest
 
 
+def gradient_error(a, model, tokens, path, place, run):
+    """The worst tensor's |ours - theirs| / |theirs|, theirs in fp64: after one step with beta1 = 0 and no clipping the
+    first moment is the gradient."""
+    swiftlet(
+        a, 2, "train", "--init-from", path, "--train-data", place / "train_*.bin", "--run-dir", run, "--no-shuffle",
+        "--precision", "fp32", "--micro-batch", 1, "--global-batch", 4, "--steps", 1, "--warmup-steps", 0, "--beta1", 0,
+        "--grad-clip", 0)
+    found = load_file(run / "checkpoints/step-00000001/optimizer.safetensors")
+    config = copy.deepcopy(model.config)
+    config.reorder_and_upcast_attn = False  # which is fp32 and changes nothing else
+    double = AutoModelForCausalLM.from_config(config, attn_implementation="eager").double()
+    double.load_state_dict(model.state_dict())
+    mean_loss(double, windows(tokens, 0, 4)).backward()
+    worst = ("", 0.0)
+    for name, parameter in double.named_parameters():
+        if name == "lm_head.weight" and model.config.model_type == "gpt_neox":
+            name = "embed_out.weight"  # as it is saved
+        ours = found["exp_avg." + name].double()
+        error = ((ours - parameter.grad).norm() / parameter.grad.norm()).item()
+        worst = max(worst, (name, error), key=lambda pair: pair[1])
+    return worst
+
+
 def same_text(a, path):
     model = AutoModelForCausalLM.from_pretrained(path, dtype=torch.float32, attn_implementation="eager").eval()
-    tokenizer = AutoTokenizer.from_pretrained(path)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(path / "tokenizer.json"))
     prompt = "The "
     ids = torch.tensor([tokenizer.encode(prompt)])
-    new = min(200, CONTEXT - ids.shape[1])  # learned positions end there
+    new = min(200, CONTEXT - ids.shape[1])  # learned positions end there, and so does what others are trained on
     output = model.generate(ids, attention_mask=torch.ones_like(ids), max_new_tokens=new, do_sample=False)
     expected = tokenizer.decode(output[0], skip_special_tokens=True)
     found = swiftlet(
@@ -138,6 +229,8 @@ def check(a, name, place, directory):
     training = read_shard(str(next(place.glob("train_*.bin"))))
     validation = read_shard(str(next(place.glob("val_*.bin"))))
     results = [("evaluate", evaluation(a, path, model, place, validation), 1e-5)]
+    name_of_worst, worst = gradient_error(a, model, training, path, place, directory / f"{name}-gradient")
+    results.append((f"gradient of {name_of_worst}", worst, 1e-5))
     expected = curve(a, model, training)
     digests = set()
     for ranks in (1, 2):
@@ -155,7 +248,7 @@ def check(a, name, place, directory):
     results.append(("logits after training", difference, 1e-3))
     results.append(("loaded back", evaluation(a, checkpoint, back, place, validation), 1e-5))
     good = all(value <= limit for _, value, limit in results)
-    print(f"{name:18s} {'ok ' if good else 'BAD'}  " + "  ".join(f"{what} {value:.0e}" for what, value, _ in results),
+    print(f"{name:20s} {'ok ' if good else 'BAD'}  " + "  ".join(f"{what} {value:.0e}" for what, value, _ in results),
           flush=True)
     return good
 

@@ -135,4 +135,9 @@ package final class FaultyFileSystem: FileSystem {
     }
 
     package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath { try base.target(ofLink: path) }
+
+    package func makeLink(_ path: FilePath, to target: FilePath) throws(FileSystemError) {
+        try step(.create, path)
+        try base.makeLink(path, to: target)
+    }
 }

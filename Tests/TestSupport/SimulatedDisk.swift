@@ -2,6 +2,7 @@ import Basics
 import Glibc
 
 /// A disk in memory that forgets, when its power is cut, what was not put on it by fsync. For one thread.
+/// A link can be made and read, and is never followed.
 ///
 /// A directory keeps the changes since its last fsync as a list, so that a cut can keep any first part of them; a
 /// file's data since its last fsync can be kept, lost or torn.
@@ -193,7 +194,7 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
 
     package func removeFile(_ path: FilePath) throws(FileSystemError) {
         let (parent, name) = try parent(path)
-        guard try node(path).kind == .file else { throw fail(.remove, path, EISDIR) }
+        guard try node(path).kind != .directory else { throw fail(.remove, path, EISDIR) }
         try step(path)
         parent.change { $0[name] = nil }
     }
@@ -221,6 +222,19 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
     package func setPermissions(_ file: OpenFile, _ permissions: UInt32) throws(FileSystemError) {}
 
     package func target(ofLink path: FilePath) throws(FileSystemError) -> FilePath {
-        throw fail(.examine, path, EINVAL)
+        let node = try node(path)
+        guard node.kind == .symbolicLink else { throw fail(.examine, path, EINVAL) }
+        return FilePath(String(decoding: node.data, as: UTF8.self))
+    }
+
+    package func makeLink(_ path: FilePath, to target: FilePath) throws(FileSystemError) {
+        let (parent, name) = try parent(path)
+        guard parent.entries[name] == nil else { throw fail(.create, path, EEXIST) }
+        try step(path)
+        // A link's text goes to the disk with its name.
+        let made = Node(.symbolicLink)
+        made.data = Array(target.string.utf8)
+        made.synchronize()
+        parent.change { $0[name] = made }
     }
 }

@@ -74,7 +74,7 @@ import Training
         let parameters = 64 * 256 + 16 * 256 + 2 * (12 * 256 * 256 + 13 * 256) + 2 * 256
         for line in [
             "ranks: \(ranks) (\(ranks) threads), \(threads) \(threads == 1 ? "thread" : "threads") each, reduction exact",
-            "model: \(parameters) parameters, 2 layers, 4 heads, embedding 256, context 16, vocabulary 64",
+            "model: gpt2, \(parameters) parameters, 2 layers, 4 heads, embedding 256, context 16, vocabulary 64",
             "data: 4097 tokens in 1 shard, 256 sequences, 10.7 steps an epoch",
             "batch: 24 sequences = \(8 / ranks) × 3 × \(ranks) ranks, 384 tokens a step",
             "validation: 48 of 256 sequences, spread evenly, 768 tokens",

@@ -8,8 +8,8 @@ import Transformer
 /// M: the arithmetic of `swiftlet bench`, on measurements that are made up.
 @Suite struct BenchmarkTests {
     /// 8,320 parameters: 100 · 16 + 8 · 16 + 2 · (12 · 16² + 13 · 16) + 2 · 16.
-    private static func shape() throws -> GPTConfiguration {
-        try GPTConfiguration(vocabularySize: 100, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2)
+    private static func shape() throws -> DecoderConfiguration {
+        try DecoderConfiguration(vocabularySize: 100, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2)
     }
 
     private static var ceilings: MachineCeilings {
@@ -35,7 +35,7 @@ import Transformer
         [
             .step, .forward, .head, .backward, .update, .layer, .data, .embedding, .norm, .activation, .biasGradient,
             .attentionForward, .attentionBackward, .crossEntropy, .reduction, .waiting, .gradientNorm, .optimizer,
-            .bucket,
+            .bucket, .headPlacement, .dropout,
         ] + MatrixProduct.allCases.flatMap(products)
 
     private static func products(_ product: MatrixProduct) -> [Phase] {
@@ -49,7 +49,8 @@ import Transformer
     ) throws -> Benchmark.Report {
         Benchmark.Report(
             try shape(), try BatchPlan(globalBatch: 6, microBatch: 3, worldSize: ranks), threads: 3,
-            precision: precision, ceilings: ceilings, milliseconds: 40, utilization: 0.75, peakMemory: 321,
+            precision: precision, ceilings: ceilings, milliseconds: 40, utilization: 0.75, instructionUtilization: 0.5,
+            peakMemory: 321,
             timelines: timelines)
     }
 
@@ -78,18 +79,22 @@ import Transformer
         let parameters = 8320.0
         let rows = 24.0
         let expected: [(String, Double)] = [
-            ("matmul c_attn", 3 * 2 * (2 * rows * 16 * 48) * flops),
-            ("matmul attn.c_proj", 3 * 2 * (2 * rows * 16 * 16) * flops),
-            ("matmul c_fc", 3 * 2 * (2 * rows * 16 * 64) * flops),
-            ("matmul mlp.c_proj", 3 * 2 * (2 * rows * 64 * 16) * flops),
-            ("matmul lm_head", 3 * (2 * rows * 16 * 100) * flops),
+            ("matmul qkv", 3 * 2 * (2 * rows * 16 * 48) * flops),
+            ("matmul attention out", 3 * 2 * (2 * rows * 16 * 16) * flops),
+            ("matmul mlp in", 3 * 2 * (2 * rows * 16 * 64) * flops),
+            ("matmul mlp out", 3 * 2 * (2 * rows * 64 * 16) * flops),
+            ("matmul head", 3 * (2 * rows * 16 * 100) * flops),
             // Of each query's 8 keys half on average, 16 multiplications and additions each, 2 and 5 products.
             ("attention forward", 2 * 2 * (2 * rows * 4 * 16) * flops),
             ("attention backward", 5 * 2 * (2 * rows * 4 * 16) * flops),
             ("cross-entropy", 2 * (rows * 100 * 4) * bytes),
             // Five norms: stream and branch in, stream and norm out, then two in, the stream in and out, two out.
             ("norms and residuals", 5 * (rows * 16) * (4 + 4 + 4 + 4 + 4 + 4 + 4 + 4 + 4 + 4) * bytes),
+            // Queries and keys in and out, forward and backward.
+            ("rotary, head norms", 2 * (rows * 32) * 4 * 4 * bytes),
             ("activation", 2 * (rows * 64) * 6 * 4 * bytes),
+            // Two branches: in and out, then the stream's gradient and three times its operand.
+            ("dropout", 2 * 2 * (rows * 16) * 6 * 4 * bytes),
             ("bias gradients", 2 * (rows * 48) * 4 * bytes),
             ("embeddings", 2 * (rows * 16) * 12 * bytes),
             // Gradient, weight and two moments in, the last three out.
@@ -109,7 +114,7 @@ import Transformer
     @Test func floorsInBF16() throws {
         let parts = try Self.report(precision: .bf16).breakdown.parts
         func floor(_ name: String) -> Double { parts.first { $0.name == name }?.floorMilliseconds ?? .nan }
-        #expect((floor("matmul c_fc") - 3 * 2 * (2 * 24 * 16 * 64) / 4e6).magnitude < 1e-12)
+        #expect((floor("matmul mlp in") - 3 * 2 * (2 * 24 * 16 * 64) / 4e6).magnitude < 1e-12)
         #expect((floor("cross-entropy") - 2 * 24 * 100 * 2 / 3e6).magnitude < 1e-12)
         #expect((floor("norms and residuals") - 5 * 24 * 16 * 30 / 3e6).magnitude < 1e-12)
         #expect((floor("activation") - 2 * 24 * 64 * 6 * 2 / 3e6).magnitude < 1e-12)
@@ -120,14 +125,15 @@ import Transformer
     @Test func partsAreMediansAndLeastsOfSteps() throws {
         let parts = try Self.report().breakdown.parts
         let phases: [String: [Phase]] = [
-            "matmul c_attn": Self.products(.queryKeyValue),
+            "matmul qkv": Self.products(.queryKeyValue),
             "attention forward": [.attentionForward], "attention backward": [.attentionBackward],
             "cross-entropy": [.crossEntropy], "norms and residuals": [.norm], "activation": [.activation],
-            "bias gradients": [.biasGradient], "embeddings": [.embedding], "optimizer": [.optimizer],
+            "rotary, head norms": [.headPlacement], "dropout": [.dropout], "bias gradients": [.biasGradient],
+            "embeddings": [.embedding], "optimizer": [.optimizer],
             "gradient norm": [.gradientNorm], "reduction": [.reduction], "waiting": [.waiting],
             "reading tokens": [.data],
-            "matmul lm_head": Self.products(.head), "matmul mlp.c_proj": Self.products(.contraction),
-            "matmul c_fc": Self.products(.expansion), "matmul attn.c_proj": Self.products(.attentionProjection),
+            "matmul head": Self.products(.head), "matmul mlp out": Self.products(.contraction),
+            "matmul mlp in": Self.products(.expansion), "matmul attention out": Self.products(.attentionProjection),
         ]
         for part in parts {
             let sum = try #require(phases[part.name]).reduce(0) { $0 + Self.place($1) }
@@ -139,10 +145,10 @@ import Transformer
         #expect(few.breakdown.parts.map(\.name) == ["optimizer"])
     }
 
-    /// Operations over the median time: 2 layers · 2 · 24 · 16 · 64 of c_fc, and so on.
+    /// Operations over the median time: 2 layers · 2 · 24 · 16 · 64 of mlp in, and so on.
     @Test func speedsOfProducts() throws {
         let products = try Self.report().breakdown.products
-        #expect(products.map(\.name) == ["c_attn", "attn.c_proj", "c_fc", "mlp.c_proj", "lm_head"])
+        #expect(products.map(\.name) == ["qkv", "attention out", "mlp in", "mlp out", "head"])
         let operations: [Double] = [
             2 * 2 * 24 * 16 * 48, 2 * 2 * 24 * 16 * 16, 2 * 2 * 24 * 16 * 64, 2 * 2 * 24 * 64 * 16, 2 * 24 * 16 * 100,
         ]
@@ -171,7 +177,7 @@ import Transformer
         let averaging = 2 * (Self.place(.reduction) + Self.place(.waiting))
         #expect((report.averagingShare - averaging / 40).magnitude < 1e-12)
         // The rows of a rank are its share of the tokens.
-        let head = try #require(report.breakdown.parts.first { $0.name == "matmul lm_head" })
+        let head = try #require(report.breakdown.parts.first { $0.name == "matmul head" })
         #expect((head.floorMilliseconds - 3 * 2 * (48 / Double(ranks)) * 16 * 100 / 2e6).magnitude < 1e-12)
     }
 

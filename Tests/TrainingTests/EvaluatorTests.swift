@@ -16,7 +16,7 @@ import Transformer
     static let precisions = Precision.allCases.filter { $0 == .fp32 || Compute.hasFastBFloat16 }
 
     private static func model(microBatch: Int, _ precision: Precision = .fp32) throws -> any LanguageModel {
-        let shape = try GPTConfiguration(
+        let shape = try DecoderConfiguration(
             vocabularySize: vocabulary, contextLength: context, embeddingSize: 32, layerCount: 1, headCount: 2)
         let model = try makeLanguageModel(
             shape, precision: precision, microBatch: microBatch, compute: Compute(threadCount: 1), training: false)

@@ -20,6 +20,16 @@ import Training
         #expect(try products.gigaflops(repetitions: 3, clock: Self.halfSeconds()) == 384 / 0.5 / 1e9)
     }
 
+    /// 16,384 rounds of sixteen vectors of sixteen lanes, a multiplication and an addition each; of two words' halves in bf16.
+    @Test(arguments: [1, 2]) func instruction(threads: Int) throws {
+        for (precision, operations) in [(Precision.fp32, 2.0), (.bf16, 4)]
+        where precision == .fp32 || Compute.hasFastBFloat16 {
+            let products = try ProductSpeed(Compute(threadCount: threads), precision, shapes: [(2, 3, 5)])
+            let speed = products.instructionGigaflops(repetitions: 3, clock: Self.halfSeconds())
+            #expect(speed == Double(threads) * 16_384 * 256 * operations / 0.5 / 1e9)
+        }
+    }
+
     /// 4 bytes in and 4 bytes out for each of 16 Mi numbers.
     @Test func memory() throws {
         let speed = try MachineCeilings.memory(Compute(threadCount: 1), clock: Self.halfSeconds())

@@ -1,4 +1,5 @@
 import Basics
+import Collectives
 import Foundation
 import Kernels
 import Testing
@@ -94,4 +95,16 @@ import Training
         (9_994_000, "9.99 MB"), (9_996_000, "10.0 MB"), (999_600_000, "1.00 GB"), (Int.max, "9.22 EB"),
     ])
     func sizesForPeople(bytes: Int, text: String) { #expect(memoryText(bytes) == text) }
+
+    /// Each layer but the first keeps its input alone.
+    @Test func recomputationPlansLess() throws {
+        var plans: [Int] = []
+        for recomputes in [false, true] {
+            var configuration = try Curve.configuration(runDirectory: directory.file("run\(recomputes)"))
+            (configuration.precision, configuration.recompute) = (.fp32, recomputes)
+            plans.append(
+                try Trainer(configuration, communicator: SingleProcess(), reporter: SilentReporter()).plannedBytes)
+        }
+        #expect(plans[1] < plans[0])
+    }
 }

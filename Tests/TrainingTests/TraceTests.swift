@@ -98,7 +98,7 @@ import Training
                         (0..<4 / ranks).flatMap { _ in ["forward", "head", "backward"] } + ["update"]
                     })
             #expect(names("layer").filter { $0 == "h.0" }.count == 2 * microBatches)
-            #expect(names("work").filter { $0 == "c_fc dw" }.count == 2 * microBatches)
+            #expect(names("work").filter { $0 == "mlp in dw" }.count == 2 * microBatches)
             #expect(Set(names("bucket")).isEmpty == (ranks == 1))
         }
         // Every bucket of the arena is there, on both ranks.
@@ -113,15 +113,15 @@ import Training
     /// One micro-batch on one rank: every piece of work in its order.
     @Test func theWorkOfAStep() throws {
         let work = try rows(ranks: 1, microBatch: 4)[[0, 0]]?.filter { $0.category == "work" }.map(\.name)
-        let forward = ["norm", "c_attn", "attention", "attn.c_proj", "norm", "c_fc", "activation", "mlp.c_proj"]
+        let forward = ["norm", "qkv", "attention", "attention out", "norm", "mlp in", "activation", "mlp out"]
         let backward = [
-            "mlp.c_proj dx", "activation", "mlp.c_proj dw", "reduction", "c_fc dx", "norm", "c_fc dw", "reduction",
-            "attn.c_proj dx", "attn.c_proj dw", "reduction", "attention", "bias gradient", "c_attn dx", "norm",
-            "c_attn dw", "reduction",
+            "mlp out dx", "activation", "mlp out dw", "reduction", "mlp in dx", "norm", "mlp in dw", "reduction",
+            "attention out dx", "attention out dw", "reduction", "attention", "bias gradient", "qkv dx", "norm",
+            "qkv dw", "reduction",
         ]
         let step =
             ["data", "embedding"] + forward + forward
-            + ["norm", "lm_head", "cross-entropy", "lm_head dx", "lm_head dw", "norm", "reduction"] + backward
+            + ["norm", "head", "cross-entropy", "head dx", "head dw", "norm", "reduction"] + backward
             + backward
             + ["embedding", "reduction", "waiting", "waiting", "gradient norm", "optimizer"]
         #expect(work == step + step + step)

@@ -1,6 +1,7 @@
 import Basics
 import Testing
 import Training
+import Transformer
 
 @Suite struct TrainingConfigurationTests {
     /// The defaults, which `--help` and config.json show.
@@ -10,11 +11,12 @@ import Training
         "min-learning-rate": "0.0", "schedule": "cosine", "weight-decay": "0.1", "beta1": "0.9", "beta2": "0.95",
         "epsilon": "1e-08", "grad-clip": "1.0", "precision": "auto", "reduction": "exact",
         "overlap": "messages", "threads": "auto", "log-interval": "10", "eval-interval": "100",
-        "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3", "fingerprint-interval": "100",
+        "eval-sequences": "160", "checkpoint-interval": "100", "keep": "3",
+        "keep-best": "false", "fingerprint-interval": "100",
         "step-timeout": "60",
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
         "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
-        "activation": "gelu_new", "norm-epsilon": "1e-05", "untied-head": "false",
+        "architecture": "gpt2", "untied-head": "false", "recompute": "false", "dropout": "0.0",
     ]
 
     /// A value for each option that is not its default.
@@ -26,11 +28,15 @@ import Training
         "beta2": "0.999", "epsilon": "1e-06", "grad-clip": "0.0", "precision": "bf16", "reduction": "mpi",
         "overlap": "none",
         "threads": "3", "log-interval": "1", "eval-interval": "5", "eval-sequences": "all", "checkpoint-interval": "50",
-        "keep": "1", "fingerprint-interval": "9", "stop-after": "12", "step-timeout": "90",
+        "keep": "1", "keep-best": "true", "fingerprint-interval": "9", "stop-after": "12", "step-timeout": "90",
+        "stop-after-no-improvement": "4",
         "resume": "runs/a/checkpoints/step-00000010",
         "extend-schedule": "true", "rewarm": "20", "allow-other-tokenizer": "true", "seed": "18446744073709551615",
         "no-shuffle": "true", "debug": "true", "trace": "trace.json", "progress": "true",
         "inner-size": "99", "activation": "gelu_fast", "norm-epsilon": "0.001", "untied-head": "true",
+        "architecture": "llama", "kv-heads": "1", "head-size": "12", "rope-theta": "500.0", "soft-cap": "15.0",
+        "recompute": "true", "dropout": "0.1", "embedding-dropout": "0.2", "attention-dropout": "0.3",
+        "residual-dropout": "0.4",
     ]
 
     private static let rows = TrainingConfiguration.options.filter { $0.successor == nil }
@@ -73,7 +79,8 @@ import Training
         let kept: Set = [
             "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "global-batch",
             "weight-decay", "beta1", "beta2", "epsilon", "grad-clip", "precision", "reduction", "seed", "no-shuffle",
-            "inner-size", "activation", "norm-epsilon", "untied-head",
+            "inner-size", "activation", "norm-epsilon", "untied-head", "architecture", "kv-heads", "head-size",
+            "rope-theta", "soft-cap", "dropout", "embedding-dropout", "attention-dropout", "residual-dropout",
         ]
         var all = TrainingConfiguration()
         for (name, value) in Self.values { try? all.set(name, value) }
@@ -147,6 +154,7 @@ import Training
         ("threads", "1025"),
         ("log-interval", "0"), ("eval-interval", "0"), ("eval-sequences", "-1"), ("checkpoint-interval", "0"),
         ("keep", "0"), ("keep", "-1"), ("fingerprint-interval", "0"), ("stop-after", "0"), ("rewarm", "0"),
+        ("stop-after-no-improvement", "0"),
         ("decay-steps", "-3"),
     ])
     func aValueOutOfItsRangeIsNamed(name: String, value: String) {
@@ -172,12 +180,36 @@ import Training
         }
     }
 
+    /// `--dropout` means every place that has no option of its own.
+    @Test func dropoutOfEachPlace() throws {
+        var configuration = TrainingConfiguration()
+        try configuration.set("dropout", "0.1")
+        #expect(configuration.dropoutRates == DropoutRates(embedding: 0.1, attention: 0.1, residual: 0.1))
+        for (name, value) in [("embedding", "0.2"), ("attention", "0.0"), ("residual", "0.3")] {
+            try configuration.set("\(name)-dropout", value)
+        }
+        #expect(configuration.dropoutRates == DropoutRates(embedding: 0.2, attention: 0, residual: 0.3))
+    }
+
     @Test func whatMustBeGivenIsNamed() throws {
         var configuration = TrainingConfiguration()
         #expect(throws: ExitError.self) { try configuration.validate() }
         configuration.trainData = "data/*.bin"
         let error = #expect(throws: ExitError.self) { try configuration.validate() }
         #expect(error?.description.hasPrefix("--run-dir is missing") == true)
+    }
+
+    @Test(arguments: ["keep-best", "stop-after-no-improvement"])
+    func whatGoesByTheValidationLossNeedsOne(name: String) throws {
+        var configuration = TrainingConfiguration()
+        configuration.trainData = "data/*.bin"
+        configuration.runDirectory = "run"
+        try configuration.set(name, name == "keep-best" ? "true" : "3")
+        let error = #expect(throws: ExitError.self) { try configuration.validate() }
+        #expect(error?.exitCode == 64)
+        #expect(error?.description.hasPrefix("--\(name) goes by the validation loss; give --val-data") == true)
+        configuration.validationData = "data/*.bin"
+        try configuration.validate()
     }
 
     @Test func twoWaysToChangeTheScheduleExcludeEachOther() throws {

@@ -9,7 +9,7 @@ struct GPT2Fixture {
 
     init(precision: Precision = .fp32, threads: Int = 1, training: Bool = true) throws {
         batch = try Golden("gpt2-tiny-batch.safetensors")
-        let configuration = try GPTConfiguration(
+        let configuration = try DecoderConfiguration(
             vocabularySize: 97, contextLength: 23, embeddingSize: 30, layerCount: 2, headCount: 3)
         model = try makeLanguageModel(
             configuration, precision: precision, microBatch: 3, compute: Compute(threadCount: threads),

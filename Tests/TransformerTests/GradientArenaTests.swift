@@ -1,3 +1,4 @@
+import Foundation
 import Kernels
 import TestSupport
 import Testing
@@ -6,16 +7,16 @@ import Transformer
 /// What the trainer and the reducer rely on: which parts of the gradient are final when, and that a micro-batch's
 /// gradient is a function of the micro-batch alone.
 @Suite struct GradientArenaTests {
-    private func model(_ precision: Precision, threads: Int = 1, hasTiedHead: Bool = true) throws -> TestModel {
+    private func model(_ precision: Precision, threads: Int = 1, family: String = "gpt2") throws -> TestModel {
         try TestModel(
             vocabulary: 101, context: 37, width: 40, layers: 3, heads: 4, batch: 3, precision: precision,
-            threads: threads, variant: { $0.hasTiedHead = hasTiedHead })
+            threads: threads, variant: try #require(Families.all[family]))
     }
 
     /// The reported ranges lie next to each other from the end to the start, and hold their last values at once.
-    @Test(arguments: Precision.allCases)
-    func rangesAreCompletedFromTheEndAndFinal(precision: Precision) throws {
-        let test = try model(precision)
+    @Test(arguments: Families.names, Precision.allCases)
+    func rangesAreCompletedFromTheEndAndFinal(family: String, precision: Precision) throws {
+        let test = try model(precision, family: family)
         test.setBatch(seed: 1)
         var start = test.arena.count
         var seen = [Float](repeating: .nan, count: test.arena.count)
@@ -42,12 +43,12 @@ import Transformer
     }
 
     /// The same bits whatever was computed before, and whatever the arena held.
-    @Test(arguments: [(Precision.fp32, 1, true), (.bf16, 2, true), (.fp32, 2, false), (.bf16, 1, false)])
-    func noMemoryOfOtherBatches(precision: Precision, threads: Int, hasTiedHead: Bool) throws {
-        let fresh = try model(precision, threads: threads, hasTiedHead: hasTiedHead)
+    @Test(arguments: Families.names, [(Precision.fp32, 2), (.bf16, 1), (.bf16, 2)])
+    func noMemoryOfOtherBatches(family: String, run: (precision: Precision, threads: Int)) throws {
+        let fresh = try model(run.precision, threads: run.threads, family: family)
         fresh.setBatch(seed: 1)
         let first = try fresh.lossAndGradients()
-        let used = try model(precision, threads: threads, hasTiedHead: hasTiedHead)
+        let used = try model(run.precision, threads: run.threads, family: family)
         for seed in [5, 6, 7] as [UInt64] {
             used.setBatch(seed: seed)
             _ = try used.lossAndGradients()
@@ -65,8 +66,10 @@ import Transformer
 
     /// Elements between the tensors are zero for ever, so that norms and fingerprints of the whole arena may include
     /// them.
-    @Test func gapsStayZero() throws {
-        let test = try TestModel(vocabulary: 13, context: 7, width: 9, layers: 2, heads: 3, batch: 2)
+    @Test(arguments: Families.names) func gapsStayZero(family: String) throws {
+        let test = try TestModel(
+            vocabulary: 13, context: 7, width: 9, layers: 2, heads: 3, batch: 2,
+            variant: try #require(Families.all[family]))
         test.setBatch(seed: 1)
         var gradients = try test.lossAndGradients().gradients
         var weights = test.model.weights.array()
@@ -102,9 +105,9 @@ import Transformer
     }
 
     /// Evaluation gives the loss that training gives, to the bit.
-    @Test(arguments: Precision.allCases)
-    func evaluationAgreesWithTraining(precision: Precision) throws {
-        let test = try model(precision)
+    @Test(arguments: Families.names, Precision.allCases)
+    func evaluationAgreesWithTraining(family: String, precision: Precision) throws {
+        let test = try model(precision, family: family)
         test.setBatch(seed: 4)
         let training = try test.lossAndGradients().loss
         #expect(try test.model.loss(sequences: 3) == training)
@@ -119,19 +122,55 @@ import Transformer
         #expect(parts[0] > 0 && parts[0] < parts[1] && parts[1] < parts[2])
     }
 
+    /// A soft-cap is in both.
+    @Test(arguments: Precision.allCases) func evaluationCapsLogits(precision: Precision) throws {
+        let test = try TestModel(
+            vocabulary: 19, context: 8, width: 16, layers: 1, heads: 2, batch: 2, precision: precision, scale: 1
+        ) { $0.logitSoftCap = 0.5 }
+        test.setBatch(seed: 4)
+        let training = try test.lossAndGradients().loss
+        #expect(try test.model.loss(sequences: 2) == training)
+        // No token can be likelier than e^(2 · 0.5) times another.
+        #expect(training < 16 * (log(19.0) + 1))
+    }
+
     /// fp32 and bf16 lists of thread counts agree to rounding; to the bit only where oneDNN's products do.
-    @Test(arguments: Precision.allCases)
-    func threadCountsAgreeToRounding(precision: Precision) throws {
-        let one = try model(precision)
+    @Test(arguments: Families.names, Precision.allCases)
+    func threadCountsAgreeToRounding(family: String, precision: Precision) throws {
+        let one = try model(precision, family: family)
         one.setBatch(seed: 2)
         let expected = try one.lossAndGradients()
         for threads in 2...3 {
-            let other = try model(precision, threads: threads)
+            let other = try model(precision, threads: threads, family: family)
             other.setBatch(seed: 2)
             let (loss, gradients) = try other.lossAndGradients()
             #expect((loss - expected.loss).magnitude < (precision == .fp32 ? 1e-6 : 1e-3) * loss)
             #expect(
                 relativeError(gradients, expected.gradients.map(Double.init)) < (precision == .fp32 ? 2e-6 : 1e-2))
+        }
+    }
+
+    /// Of 96 rows and whole vectors of columns, whose products have the same bits on every number of threads.
+    @Test(arguments: Families.names, Compute.hasFastBFloat16 ? Precision.allCases : [.fp32])
+    func threadCountsGiveTheSameBits(family: String, precision: Precision) throws {
+        let variant = try #require(Families.all[family])
+        let results = try (1...3).map { threads in
+            let test = try TestModel(
+                vocabulary: 96, context: 32, width: 32, layers: 2, heads: 2, batch: 3, precision: precision,
+                threads: threads,
+                variant: {
+                    variant(&$0)
+                    // Sizes of which every product is made of whole vectors.
+                    $0.headSize = 16
+                    $0.innerSize = 64
+                })
+            test.setBatch(seed: 2)
+            let (loss, gradients) = try test.lossAndGradients()
+            return [loss.bitPattern] + gradients.map { UInt64($0.bitPattern) }
+        }
+        for (index, result) in results.enumerated() {
+            let same = result == results[0]
+            #expect(same, "\(index + 1) threads")
         }
     }
 }
@@ -143,7 +182,7 @@ import Transformer
         let compute = try Compute(threadCount: 1)
         let model = try makeLanguageModel(test.configuration, precision: .fp32, microBatch: 1, compute: compute)
         let gradients = try Buffer<Float>(count: model.layout.count)
-        let generator = try Generator(test.configuration, compute: compute)
+        let generator = try Generator<Float>(test.configuration, promptLength: 1, length: 1, compute: compute)
         for pass in [
             { _ = try model.lossAndGradients(into: gradients) { _ in } }, { _ = try model.loss(sequences: 1) },
             { _ = try generator.logits(after: 1) },

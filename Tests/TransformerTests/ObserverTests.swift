@@ -35,11 +35,30 @@ import Transformer
         #expect(
             rows.map { "\($0.layer) \($0.tensor)" } == Self.layers.map { $0 + " activation" } + ["lm_head loss"]
                 + Self.layers.reversed().map { $0 + " gradient" })
+        try expectActivations(rows.filter { $0.tensor == "activation" }, ofReferenceOf: test)
+    }
+
+    /// Other families under their own names.
+    @Test(arguments: Families.names) func activationsOfFamilies(name: String) throws {
+        let test = try TestModel(
+            vocabulary: 7, context: 5, width: 12, layers: 2, heads: 3, batch: 1,
+            variant: try #require(Families.all[name]))
+        test.setBatch(seed: 1)
+        let rows = try rows(test)
+        let activations = rows.filter { $0.tensor == "activation" }
+        try expectActivations(activations, ofReferenceOf: test)
+        let gradients = rows.filter { $0.tensor == "gradient" }
+        #expect(gradients.map(\.layer).sorted() == activations.map(\.layer).sorted())
+        #expect(gradients.first?.layer == activations.last?.layer && gradients.last?.layer == "embedding")
+        #expect(gradients.allSatisfy { $0.statistics.standardDeviation > 0 })
+    }
+
+    private func expectActivations(_ rows: [Row], ofReferenceOf test: TestModel) throws {
         var expected: [(layer: String, values: [Float])] = []
         _ = test.reference.logits(test.model.inputs.array()) { layer, values in
             expected.append((layer, values.flatMap { $0.map { Float($0) } }))
         }
-        #expect(expected.map(\.layer) == Self.layers)
+        #expect(rows.map(\.layer) == expected.map(\.layer))
         for (row, (layer, values)) in zip(rows, expected) {
             let buffer = try Buffer<Float>(count: values.count)
             buffer.set(values)

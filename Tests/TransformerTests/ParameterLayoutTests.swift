@@ -1,12 +1,11 @@
-import Basics
 import Kernels
 import TestSupport
 import Testing
 import Transformer
 
 @Suite struct ParameterLayoutTests {
-    private func gpt2() throws -> GPTConfiguration {
-        try GPTConfiguration(
+    private func gpt2() throws -> DecoderConfiguration {
+        try DecoderConfiguration(
             vocabularySize: 50257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
     }
 
@@ -66,9 +65,10 @@ import Transformer
     func tensorsStandOnCacheLinesWithoutOverlap(
         sizes: (vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int), hasTiedHead: Bool
     ) throws {
-        let configuration = try GPTConfiguration(
+        var configuration = try DecoderConfiguration(
             vocabularySize: sizes.vocabulary, contextLength: sizes.context, embeddingSize: sizes.width,
-            layerCount: sizes.layers, headCount: sizes.heads, hasTiedHead: hasTiedHead)
+            layerCount: sizes.layers, headCount: sizes.heads)
+        configuration.hasTiedHead = hasTiedHead
         let layout = ParameterLayout(configuration)
         var end = 0
         for parameter in layout.parameters {
@@ -79,20 +79,11 @@ import Transformer
         }
         #expect(layout.count >= end && layout.count < end + 16)
         #expect(layout.parameters.reduce(0) { $0 + $1.count } == configuration.parameterCount)
-        var start = 0
-        for (range, decays) in layout.decayRanges {
-            #expect(range.lowerBound == start)
-            start = range.upperBound
-            for parameter in layout.parameters where range.contains(parameter.offset) {
-                #expect(parameter.decays == decays)
-                #expect(parameter.range.upperBound <= range.upperBound)
-            }
-        }
-        #expect(start == layout.count)
+        expectDecayRanges(layout)
     }
 
     @Test func newWeights() throws {
-        let configuration = try GPTConfiguration(
+        let configuration = try DecoderConfiguration(
             vocabularySize: 500, contextLength: 64, embeddingSize: 96, layerCount: 8, headCount: 4)
         let layout = ParameterLayout(configuration)
         let weights = try Buffer<Float>(count: layout.count)
@@ -124,7 +115,7 @@ import Transformer
     ])
     func theSameInEveryVersion(name: String, expected: [Double]) throws {
         let layout = ParameterLayout(
-            try GPTConfiguration(
+            try DecoderConfiguration(
                 vocabularySize: 50, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2))
         let weights = try Buffer<Float>(count: layout.count)
         layout.initialize(weights, seed: 1337)
@@ -136,7 +127,7 @@ import Transformer
     /// A function of the seed: the same again for the same one, and nothing in common with another's, not even
     /// shifted. The tensors of one model have nothing in common either.
     @Test func seeds() throws {
-        let configuration = try GPTConfiguration(
+        let configuration = try DecoderConfiguration(
             vocabularySize: 50, contextLength: 8, embeddingSize: 16, layerCount: 2, headCount: 2)
         let layout = ParameterLayout(configuration)
         func values(_ seed: UInt64) throws -> [Float] {
@@ -154,65 +145,6 @@ import Transformer
             let shared = others.filter { seen.contains($0) }.count
             #expect(shared < others.count / 50, "seed \(seed) shares \(shared) of \(others.count) values")
             seen.formUnion(others)
-        }
-    }
-}
-
-@Suite struct GPTConfigurationTests {
-    @Test(arguments: [
-        (0, 8, 16, 1, 1, "vocabulary size is 0"), (10, 0, 16, 1, 1, "context length is 0"),
-        (10, 8, -4, 1, 1, "embedding size is -4"), (10, 8, 16, 0, 1, "number of layers is 0"),
-        (10, 8, 16, 1, 0, "number of heads is 0"), (10, 8, 16, 1, 5, "nearest number of heads that divides it is 4"),
-        (1 << 24, 8, 1 << 16, 1, 1, "parameters, more than"), (10, Int.max, 16, 1, 1, "context length is"),
-    ])
-    func refusesWhatCannotBe(
-        vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, message: String
-    ) throws {
-        let error = #expect(throws: ExitError.self) {
-            try GPTConfiguration(
-                vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
-                headCount: heads)
-        }
-        #expect(error?.description.contains(message) == true, "\(error?.description ?? "")")
-        #expect(error?.exitCode == 64)
-    }
-
-    /// With a width of 128, everything but the token embedding is as large as 1552 rows of it: 2³¹ parameters, and a row
-    /// more.
-    @Test func theLargestModel() throws {
-        func parameters(_ vocabulary: Int) throws -> Int {
-            try GPTConfiguration(
-                vocabularySize: vocabulary, contextLength: 1, embeddingSize: 128, layerCount: 1, headCount: 1
-            ).parameterCount
-        }
-        #expect(try parameters((1 << 24) - 1552) == 1 << 31)
-        let error = #expect(throws: ExitError.self) { try parameters((1 << 24) - 1551) }
-        #expect(error?.description.contains("2147483776 parameters, more than the 2147483648 supported") == true)
-    }
-
-    @Test("The ends of every range belong to it", arguments: 0..<5) func ranges(place: Int) throws {
-        let (name, least, largest) = [
-            ("vocabulary size", 2, 1 << 24), ("context length", 1, 1 << 20), ("embedding size", 1, 1 << 17),
-            ("number of layers", 1, 1 << 12), ("number of heads", 1, 1 << 12),
-        ][place]
-        func refusal(_ value: Int) -> String {
-            // A width that the number of heads divides.
-            var sizes = [2, 1, place == 4 ? max(1, value) : 1, 1, 1]
-            sizes[place] = value
-            do {
-                _ = try GPTConfiguration(
-                    vocabularySize: sizes[0], contextLength: sizes[1], embeddingSize: sizes[2], layerCount: sizes[3],
-                    headCount: sizes[4])
-                return ""
-            } catch {
-                return error.description
-            }
-        }
-        #expect(refusal(least).isEmpty)
-        // One layer of the largest width has more parameters than are supported.
-        #expect(place == 2 ? refusal(largest).contains("parameters, more than") : refusal(largest).isEmpty)
-        for value in [least - 1, largest + 1] {
-            #expect(refusal(value) == "\(name) is \(value), expected a whole number from \(least) to \(largest)")
         }
     }
 }

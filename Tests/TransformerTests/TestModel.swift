@@ -4,22 +4,25 @@ import Transformer
 
 /// A small model with random weights and batches, in both precisions.
 struct TestModel {
-    let configuration: GPTConfiguration
+    let configuration: DecoderConfiguration
     let model: any LanguageModel
     let arena: Buffer<Float>
 
     /// - Parameter scale: deviation of the random weights; nil for those of a new model.
     init(
         vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, batch: Int, precision: Precision = .fp32,
-        threads: Int = 1, scale: Double? = 0.2, seed: UInt64 = 1, variant: (inout GPTConfiguration) -> Void = { _ in }
+        threads: Int = 1, recomputes: Bool = false, scale: Double? = 0.2, seed: UInt64 = 1,
+        variant: (inout DecoderConfiguration) -> Void = { _ in }
     ) throws {
-        var configuration = try GPTConfiguration(
+        var configuration = try DecoderConfiguration(
             vocabularySize: vocabulary, contextLength: context, embeddingSize: width, layerCount: layers,
             headCount: heads)
         variant(&configuration)
+        try configuration.validate()
         self.configuration = configuration
         model = try makeLanguageModel(
-            configuration, precision: precision, microBatch: batch, compute: Compute(threadCount: threads))
+            configuration, precision: precision, microBatch: batch, compute: Compute(threadCount: threads),
+            recomputes: recomputes)
         arena = try Buffer(count: model.layout.count)
         if let scale {
             var random = TestRandom(seed)
@@ -67,7 +70,7 @@ struct TestModel {
     }
 
     /// The same model in plain Double.
-    var reference: ReferenceGPT {
-        ReferenceGPT(configuration, model.layout, weights: model.weights.array().map(Double.init))
+    var reference: ReferenceDecoder {
+        ReferenceDecoder(configuration, model.layout, weights: model.weights.array().map(Double.init))
     }
 }

@@ -1,60 +1,57 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are the dimensions of the legend below, as in the literature.
 
-// T, H, D, C, N, P as in Attention.swift.
+// T, H, D, C, N, W, P as in Attention.swift.
 
 extension Attention {
-    /// What the backward pass of one head reads and writes: its first query, output, log-sum-exp, output gradient and
-    /// query gradient, and how far the next head's queries and outputs lie from these.
+    /// What the backward pass of one head reads and writes: the whole operands, and where its part of them lies and the
+    /// next head's.
     private struct Head {
-        let q: UnsafePointer<E>
-        let y: UnsafePointer<E>
-        let lse: UnsafePointer<Float>
-        let dy: UnsafePointer<E>
-        let dq: UnsafeMutablePointer<E>
+        let qkv: UnsafePointer<E>
+        let output: UnsafePointer<E>
+        let logSumExp: UnsafePointer<Float>
+        let outputGradient: UnsafePointer<E>
+        let qkvGradient: UnsafeMutablePointer<E>
+        let place, next: Place
         let scale: Float
-        let next: (qkv: Int, output: Int)
+        let dropout: Dropout?
+
+        var q: UnsafePointer<E> { qkv + place.query }
+        var y: UnsafePointer<E> { output + place.output }
+        var lse: UnsafePointer<Float> { logSumExp + place.logSumExp }
+        var dy: UnsafePointer<E> { outputGradient + place.output }
     }
 
-    /// `qkvGradient` [N, 3C] from `outputGradient` [N, C] and what the forward pass read and wrote.
+    /// `qkvGradient` [N, W] from `outputGradient` [N, C] and what the forward pass read and wrote. The gradients of
+    /// shared keys and values are summed over their heads in fp32, one head after the other, and rounded once.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package func backward(
         qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, outputGradient: BufferSlice<E>,
-        qkvGradient: BufferSlice<E>, scale: Float
+        qkvGradient: BufferSlice<E>, scale: Float, dropout: Dropout? = nil
     ) {
-        let pairs = sequences * heads
+        let rows = sequences * context
         precondition(
-            min(qkv.count, qkvGradient.count) >= sequences * context * qkvStride
-                && min(output.count, outputGradient.count) >= sequences * context * outputStride
-                && logSumExp.count >= pairs * context, "attention was lent too little memory")
-        pool.split(pairs) { thread, range in
-            for pair in range {
-                let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))
+            min(qkv.count, qkvGradient.count) >= rows * qkvStride
+                && min(output.count, outputGradient.count) >= rows * outputStride
+                && logSumExp.count >= rows * columns.heads, "attention was lent too little memory")
+        pool.split(sequences * columns.keyValueHeads) { thread, groups in
+            for pair in pairs(of: groups) {
                 backwardHead(
                     workers[thread],
                     Head(
-                        q: qkv.pointer + first.qkv, y: output.pointer + first.output,
-                        lse: logSumExp.pointer + pair * context, dy: outputGradient.pointer + first.output,
-                        dq: qkvGradient.pointer + first.qkv, scale: scale,
-                        next: (next.qkv - first.qkv, next.output - first.output)))
+                        qkv: qkv.pointer, output: output.pointer, logSumExp: logSumExp.pointer,
+                        outputGradient: outputGradient.pointer, qkvGradient: qkvGradient.pointer,
+                        place: place(of: pair), next: place(after: pair), scale: scale, dropout: dropout))
             }
         }
     }
 
+    /// The first head of a group packs its keys and values and the last one writes their gradients.
     @inline(__always)
     private func backwardHead(_ worker: Worker, _ head: Head) {
         let C = outputStride
-        let k = head.q + C
-        Packing.transposedWords(
-            k, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
-            to: worker.keysTransposed.base, targetStride: transposedStride)
-        Packing.transposedWords(
-            k + C, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
-            to: worker.valuesTransposed.base, targetStride: transposedStride)
-        Packing.rows(
-            k, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rows.base,
-            targetStride: width)
+        if head.place.isFirst { packGroup(worker, head.qkv + head.place.key, head.qkv + head.place.value) }
         for start in stride(from: 0, to: context, by: Self.queryTile) {
             let queries = min(Self.queryTile, context - start)
             // Up to whole words.
@@ -72,17 +69,42 @@ extension Attention {
             for keyStart in stride(from: 0, to: start + queries, by: Self.keyTile) {
                 backwardTile(worker, head, start, queries, keyStart)
             }
-            let rows = start..<start + queries
-            for part in 0..<3 {
-                prefetch(head.q + head.next.qkv + part * C, stride: qkvStride, rows)
-                prefetch(head.dq + head.next.qkv + part * C, stride: qkvStride, rows)
-            }
-            prefetch(head.y + head.next.output, stride: C, rows)
-            prefetch(head.dy + head.next.output, stride: C, rows)
-            copyRows(worker.sums.base, queries, to: head.dq + start * qkvStride)
+            prefetchNext(head, start..<start + queries)
+            copyRows(worker.sums.base, queries, to: head.qkvGradient + head.place.query + start * qkvStride)
         }
-        copyRows(worker.keyGradients.base, context, to: head.dq + C)
-        copyRows(worker.valueGradients.base, context, to: head.dq + 2 * C)
+        if head.place.isLast {
+            copyRows(worker.keyGradients.base, context, to: head.qkvGradient + head.place.key)
+            copyRows(worker.valueGradients.base, context, to: head.qkvGradient + head.place.value)
+        }
+    }
+
+    @inline(__always)
+    private func packGroup(_ worker: Worker, _ k: UnsafePointer<E>, _ v: UnsafePointer<E>) {
+        Packing.transposedWords(
+            k, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
+            to: worker.keysTransposed.base, targetStride: transposedStride)
+        Packing.transposedWords(
+            v, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
+            to: worker.valuesTransposed.base, targetStride: transposedStride)
+        Packing.rows(
+            k, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rows.base,
+            targetStride: width)
+    }
+
+    /// Asks for some rows of the next head, of keys and values too where it begins a group.
+    @inline(__always)
+    private func prefetchNext(_ head: Head, _ rows: Range<Int>) {
+        let next = head.next
+        prefetch(head.qkv + next.query, stride: qkvStride, rows)
+        prefetch(head.qkvGradient + next.query, stride: qkvStride, rows)
+        if head.place.isLast {
+            prefetch(head.qkv + next.key, stride: qkvStride, rows)
+            prefetch(head.qkvGradient + next.key, stride: qkvStride, rows)
+            prefetch(head.qkv + next.value, stride: qkvStride, rows)
+            prefetch(head.qkvGradient + next.value, stride: qkvStride, rows)
+        }
+        prefetch(head.output + next.output, stride: outputStride, rows)
+        prefetch(head.outputGradient + next.output, stride: outputStride, rows)
     }
 
     /// What up to 64 queries and 256 keys add to the gradients.
@@ -107,10 +129,20 @@ extension Attention {
                 worker.valuesTransposed.base + keyStart, bStride: transposedStride, worker.probabilityGradients.base,
                 cStride: tileStride, columns: keys, words: rowWords, accumulates: false)
             for i in stride(from: 0, to: rows, by: 2) {
-                writeScoreGradients(
-                    worker, i, of: first + i, keys: keys, visible: start + first + i + 1 - keyStart,
-                    hasSecond: i + 1 < rows, head.scale, lse: head.lse + start + first + i,
-                    dots: worker.totals.base + first + i)
+                // Two calls, so that the loop without dropout has no trace of it.
+                if let dropout = head.dropout {
+                    let row = head.place.logSumExp + start + first + i
+                    writeScoreGradients(
+                        worker, i, of: first + i, keys: keys, visible: start + first + i + 1 - keyStart,
+                        hasSecond: i + 1 < rows, head.scale, lse: head.lse + start + first + i,
+                        dots: worker.totals.base + first + i,
+                        dropped: (dropout.row(row), dropout.row(row + 1), keyStart))
+                } else {
+                    writeScoreGradients(
+                        worker, i, of: first + i, keys: keys, visible: start + first + i + 1 - keyStart,
+                        hasSecond: i + 1 < rows, head.scale, lse: head.lse + start + first + i,
+                        dots: worker.totals.base + first + i, dropped: nil)
+                }
             }
             PackedProduct.run(
                 E.self, words(worker.weights.base), aRow: Packing.wordCount(tileStride, E.self), aWord: 1,
@@ -120,6 +152,8 @@ extension Attention {
         }
 
         let end = min(keyStart + Self.keyTile, start + queries)
+        // The first sums of the group's first head are written, all others are added to what is there.
+        let added = head.place.isFirst ? start : context
         let last = Packing.wordCount(queries, E.self)
         for key in stride(from: keyStart, to: end, by: block) {
             // The queries before the first key do not see it. Blocks of keys start at even queries.
@@ -130,20 +164,21 @@ extension Attention {
                 E.self, worker.probabilityWords.base + left, aRow: 1, aWord: tileStride,
                 worker.outputGradientWords.base + firstWord * width, bStride: width,
                 worker.valueGradients.base + target, cStride: width, columns: width, words: last - firstWord,
-                accumulates: key < start)
+                accumulates: key < added)
             PackedProduct.run(
                 E.self, worker.scoreGradientWords.base + left, aRow: 1, aWord: tileStride,
                 worker.queryWords.base + firstWord * width, bStride: width, worker.keyGradients.base + target,
-                cStride: width, columns: width, words: last - firstWord, accumulates: key < start)
+                cStride: width, columns: width, words: last - firstWord, accumulates: key < added)
         }
     }
 
     /// p = e^(s · scale − lse) and dS = p · (dP − dO · O) · scale for two queries, `row` and `row` + 1 of the block and
-    /// `query` and `query` + 1 of the tile; zeros past the diagonal.
+    /// `query` and `query` + 1 of the tile; zeros past the diagonal. Dropped weights have no gradient and no part in others'.
     @inline(__always)
     private func writeScoreGradients(
         _ worker: Worker, _ row: Int, of query: Int, keys: Int, visible: Int, hasSecond: Bool,
-        _ scale: Float, lse: UnsafePointer<Float>, dots: UnsafePointer<Float>
+        _ scale: Float, lse: UnsafePointer<Float>, dots: UnsafePointer<Float>,
+        dropped: (Dropout.Row, Dropout.Row, firstKey: Int)?
     ) {
         let scores = worker.scores.base + row * tileStride
         let gradients = worker.probabilityGradients.base + row * tileStride
@@ -160,8 +195,19 @@ extension Attention {
         for j in stride(from: 0, to: keys, by: 16) {
             var p0 = exponential2(shift.0.addingProduct(Float.load16(scores + j), exponent))
             var p1 = exponential2(shift.1.addingProduct(Float.load16(scores + tileStride + j), exponent))
-            var d0 = p0 * (Float.load16(gradients + j) - dot.0) * factor
-            var d1 = p1 * (Float.load16(gradients + tileStride + j) - dot.1) * factor
+            var g0 = Float.load16(gradients + j)
+            var g1 = Float.load16(gradients + tileStride + j)
+            let factors = dropped.map { ($0.0.factors($0.firstKey + j), $0.1.factors($0.firstKey + j)) }
+            if let factors {
+                g0 *= factors.0
+                g1 *= factors.1
+            }
+            var d0 = p0 * (g0 - dot.0) * factor
+            var d1 = p1 * (g1 - dot.1) * factor
+            if let factors {
+                p0 *= factors.0
+                p1 *= factors.1
+            }
             if j + 16 > min(limit.0, limit.1) {
                 // Lanes past the diagonal may hold anything, and 0 · ∞ is not 0.
                 let outside0 = laneNumbers .>= splat(Float(limit.0 - j))

@@ -3,57 +3,62 @@
 
 import Glibc
 
-// T, H, D, C, N, P as in Attention.swift.
+// T, H, D, C, N, W, P as in Attention.swift.
 
 extension Attention {
-    /// `output` [N, C] from `qkv` [N, 3C], scores being `scale` · q · k; keeps each row's log-sum-exp in `logSumExp`
-    /// [B, H, T].
+    /// `output` [N, C] from `qkv` [N, W], scores being `scale` · q · k; keeps each row's log-sum-exp in `logSumExp`
+    /// [B, H, T]. With `dropout`, weights are dropped: rows [B, H, T] of T columns each.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package func forward(
-        qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, scale: Float
+        qkv: BufferSlice<E>, output: BufferSlice<E>, logSumExp: BufferSlice<Float>, scale: Float,
+        dropout: Dropout? = nil
     ) {
-        let pairs = sequences * heads
+        let rows = sequences * context
         precondition(
-            qkv.count >= sequences * context * qkvStride && output.count >= sequences * context * outputStride
-                && logSumExp.count >= pairs * context, "attention was lent too little memory")
-        pool.split(pairs) { thread, range in
-            for pair in range {
-                let (first, next) = (start(of: pair), start(of: min(pair + 1, pairs - 1)))
+            qkv.count >= rows * qkvStride && output.count >= rows * outputStride
+                && logSumExp.count >= rows * columns.heads, "attention was lent too little memory")
+        pool.split(sequences * columns.keyValueHeads) { thread, groups in
+            for pair in pairs(of: groups) {
+                let place = place(of: pair)
                 forwardHead(
-                    workers[thread], q: qkv.pointer + first.qkv, nextQ: qkv.pointer + next.qkv,
-                    y: output.pointer + first.output, lse: logSumExp.pointer + pair * context, scale)
+                    workers[thread], qkv.pointer, place, next: self.place(after: pair),
+                    y: output.pointer + place.output, lse: logSumExp.pointer + place.logSumExp, scale, dropout)
             }
         }
     }
 
-    /// One head of one sequence; `q` is its first query, `y` its first output, `lse` its first log-sum-exp, and
-    /// `nextQ` the first query of the head that follows.
+    /// One head of one sequence, whose first output is `y` and first log-sum-exp `lse`; the first of a group packs what
+    /// the others find packed.
     @inline(__always)
     private func forwardHead(
-        _ worker: Worker, q: UnsafePointer<E>, nextQ: UnsafePointer<E>, y: UnsafeMutablePointer<E>,
-        lse: UnsafeMutablePointer<Float>, _ scale: Float
+        _ worker: Worker, _ qkv: UnsafePointer<E>, _ place: Place, next: Place, y: UnsafeMutablePointer<E>,
+        lse: UnsafeMutablePointer<Float>, _ scale: Float, _ dropout: Dropout?
     ) {
-        let C = outputStride
-        Packing.transposedWords(
-            q + C, rows: context, stride: qkvStride, columns: headSize, padded: length, words: Self.padded(rowWords),
-            to: worker.keysTransposed.base, targetStride: transposedStride)
-        Packing.rows(
-            q + 2 * C, rows: context, stride: qkvStride, columns: headSize, padded: length, to: worker.rows.base,
-            targetStride: width)
+        if place.isFirst {
+            Packing.transposedWords(
+                qkv + place.key, rows: context, stride: qkvStride, columns: headSize, padded: length,
+                words: Self.padded(rowWords), to: worker.keysTransposed.base, targetStride: transposedStride)
+            Packing.rows(
+                qkv + place.value, rows: context, stride: qkvStride, columns: headSize, padded: length,
+                to: worker.rows.base, targetStride: width)
+        }
         for start in stride(from: 0, to: context, by: PackedProduct.rowBlock) {
-            for part in 0..<3 {
-                prefetch(nextQ + part * C, stride: qkvStride, start..<min(context, start + PackedProduct.rowBlock))
+            let rows = start..<min(context, start + PackedProduct.rowBlock)
+            prefetch(qkv + next.query, stride: qkvStride, rows)
+            if place.isLast {
+                prefetch(qkv + next.key, stride: qkvStride, rows)
+                prefetch(qkv + next.value, stride: qkvStride, rows)
             }
-            forwardBlock(worker, start, q, y, lse, scale)
+            forwardBlock(worker, place, start, qkv + place.query, y, lse, scale, dropout)
         }
     }
 
     /// The outputs of eight queries.
     @inline(__always)
     private func forwardBlock(
-        _ worker: Worker, _ start: Int, _ q: UnsafePointer<E>, _ y: UnsafeMutablePointer<E>,
-        _ lse: UnsafeMutablePointer<Float>, _ scale: Float
+        _ worker: Worker, _ place: Place, _ start: Int, _ q: UnsafePointer<E>, _ y: UnsafeMutablePointer<E>,
+        _ lse: UnsafeMutablePointer<Float>, _ scale: Float, _ dropout: Dropout?
     ) {
         let rows = min(PackedProduct.rowBlock, context - start)
         let end = start + rows
@@ -89,6 +94,12 @@ extension Attention {
                     totals[i] = total
                 }
                 largest[i] = most
+                if let mask = dropout?.row(place.logSumExp + start + i) {
+                    for j in stride(from: 0, to: keys, by: 16) {
+                        let weight = weights + i * tileStride + j
+                        E.store16(E.load16(weight) * mask.factors(keyStart + j), to: weight)
+                    }
+                }
             }
             PackedProduct.run(
                 E.self, words(weights), aRow: Packing.wordCount(tileStride, E.self), aWord: 1,

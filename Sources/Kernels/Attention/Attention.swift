@@ -3,26 +3,31 @@
 
 import CInstructions
 
-// B: sequences, T: context, H: heads, D: head size, C = H · D; N = B · T rows.
-// q, k, v lie side by side in rows of 3C; head h owns columns h · D ..< (h + 1) · D of each third.
+// B: sequences, T: context, H: heads, G: heads of keys and values, D: head size, C = H · D; N = B · T rows.
+// q, k and v of a row lie in W = (H + 2G) · D columns, where HeadColumns says; the heads' outputs lie side by side.
 // P: words of a head's row, words as in Packing.swift. Padded sizes are multiples of 16.
 
 /// Causal self-attention in tiles, with an online softmax (Dao et al. 2022; Milakov & Gimelshein 2018).
 ///
-/// Keys and values of a head are packed into words once and serve all its queries. Scores exist for eight queries and up
-/// to 256 keys at a time and stay in the L1 cache; what lies above the diagonal is skipped in steps of 16 keys, and no
-/// T × T matrix exists. The forward pass keeps one number a row, the log of the softmax's denominator, from which the
-/// backward pass computes the probabilities again. Threads share the (sequence, head) pairs, so bits do not depend on
-/// their number.
+/// Keys and values of a head are packed into words once and serve all queries of the heads that share them. Scores
+/// exist for eight queries and up to 256 keys at a time and stay in the L1 cache; what lies above the diagonal is skipped
+/// in steps of 16 keys, and no T × T matrix exists. The forward pass keeps one number a row and head, the log of the
+/// softmax's denominator, from which the backward pass computes the probabilities again.
+///
+/// Threads share the B · G groups of heads with the same keys and values, so bits do not depend on their number. Where
+/// there are fewer groups than threads, or not many more, the work is shared unevenly.
 package final class Attention<E: ActivationElement>: @unchecked Sendable {
     /// Queries whose key and value gradients are summed in one product.
     static var queryTile: Int { 64 }
     /// Keys whose scores exist at a time.
     static var keyTile: Int { 256 }
 
-    let sequences, context, heads, headSize: Int
+    let sequences, context: Int
+    let columns: HeadColumns
+    /// D.
+    let headSize: Int
     let pool: ThreadPool
-    /// Elements from one row of queries, keys and values to the next, and of the output.
+    /// Elements from one row of queries, keys and values to the next, W, and of the output, C.
     let qkvStride, outputStride: Int
     /// P.
     let rowWords: Int
@@ -59,19 +64,23 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
         let largest, totals: Buffer<Float>
     }
 
-    /// Plans attention over `sequences` sequences of `context` tokens; without `training`, the forward pass alone.
+    /// Plans attention over `sequences` sequences of `context` tokens, whose heads lie in `columns`; without
+    /// `training`, the forward pass alone.
     /// - Throws: `KernelError` when memory cannot be reserved.
     package init(
-        _ compute: Compute, sequences: Int, context: Int, heads: Int, headSize: Int, training: Bool = true,
+        _ compute: Compute, sequences: Int, context: Int, columns: HeadColumns, training: Bool = true,
         memory: Memory = Memory()
     ) throws(KernelError) {
+        precondition(
+            columns.heads == columns.keyValueHeads * columns.groupSize,
+            "\(columns.heads) heads cannot share \(columns.keyValueHeads) heads of keys and values")
         pool = compute.pool
         self.sequences = sequences
         self.context = context
-        self.heads = heads
-        self.headSize = headSize
-        qkvStride = 3 * heads * headSize
-        outputStride = heads * headSize
+        self.columns = columns
+        headSize = columns.headSize
+        qkvStride = columns.width
+        outputStride = columns.outputWidth
         rowWords = Packing.wordCount(headSize, E.self)
         width = Self.padded(headSize)
         length = Self.padded(context)
@@ -102,16 +111,34 @@ package final class Attention<E: ActivationElement>: @unchecked Sendable {
 
     static func padded(_ count: Int) -> Int { (count + 15) / 16 * 16 }
 
-    /// Where a (sequence, head) pair's first query and first output lie.
-    func start(of pair: Int) -> (qkv: Int, output: Int) {
-        let (sequence, head) = pair.quotientAndRemainder(dividingBy: heads)
-        return (
-            sequence * context * qkvStride + head * headSize, sequence * context * outputStride + head * headSize
-        )
+    /// Where the first query, key, value, output and log-sum-exp of a head of one sequence lie.
+    struct Place {
+        let query, key, value, output, logSumExp: Int
+        /// It is the first, or the last, of the heads that share its keys and values.
+        let isFirst, isLast: Bool
     }
 
-    /// Asks for a head's elements in a range of rows. A head is a narrow column of a wide matrix, whose lines the CPU
-    /// does not foresee.
+    /// The place of a (sequence, head) pair: head `pair` % H of sequence `pair` / H. A group's pairs follow each other.
+    func place(of pair: Int) -> Place {
+        let (sequence, head) = pair.quotientAndRemainder(dividingBy: columns.heads)
+        let (group, member) = head.quotientAndRemainder(dividingBy: columns.groupSize)
+        let row = sequence * context
+        return Place(
+            query: row * qkvStride + columns.query(head), key: row * qkvStride + columns.key(group),
+            value: row * qkvStride + columns.value(group), output: row * outputStride + head * headSize,
+            logSumExp: pair * context, isFirst: member == 0, isLast: member == columns.groupSize - 1)
+    }
+
+    /// The place of the pair that follows; of the last one, its own.
+    func place(after pair: Int) -> Place { place(of: min(pair + 1, sequences * columns.heads - 1)) }
+
+    /// The pairs of a thread's groups.
+    func pairs(of groups: Range<Int>) -> Range<Int> {
+        groups.lowerBound * columns.groupSize..<groups.upperBound * columns.groupSize
+    }
+
+    /// Asks for a head's queries, keys, values or outputs in a range of rows. A head is a narrow column of a wide
+    /// matrix, whose lines the CPU does not foresee.
     @inline(__always)
     func prefetch(_ first: UnsafePointer<E>, stride: Int, _ rows: Range<Int>) {
         for row in rows {

@@ -15,6 +15,10 @@ package enum Activation: String, CaseIterable, Sendable {
     case geluFast = "gelu_fast"
     /// max(0, x).
     case relu
+    /// x · σ(x) (Elfwing et al. 2017).
+    case silu
+    /// max(0, x)² (So et al. 2021).
+    case reluSquared = "relu2"
 
     /// `y` [N, H] of `x` [N, H].
     @_specialize(where E == Float)
@@ -24,16 +28,19 @@ package enum Activation: String, CaseIterable, Sendable {
         case .gelu: ElementWise<ExactGELU, E>.forward(pool, x, into: y)
         case .geluNew, .geluTanh, .geluFast: ElementWise<TanhGELU, E>.forward(pool, x, into: y)
         case .relu: ElementWise<ReLU, E>.forward(pool, x, into: y)
+        case .silu: ElementWise<SiLU, E>.forward(pool, x, into: y)
+        case .reluSquared: ElementWise<SquaredReLU, E>.forward(pool, x, into: y)
         }
     }
 
     /// Turns `gradient` [N, H] of the output into that of the input `x`, in place; writes the output again to `y`
-    /// (it is not kept since the forward pass) and the column sums of the new gradient to `biasGradient` [H].
+    /// (it is not kept since the forward pass) and the column sums of the new gradient to `biasGradient` [H]; nil: they
+    /// are not needed, and `partials` neither.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     package func backward<E: ActivationElement>(
         _ pool: ThreadPool, x: BufferSlice<E>, gradient: BufferSlice<E>, output y: BufferSlice<E>,
-        biasGradient: BufferSlice<Float>, partials: Partials, columns: Int
+        biasGradient: BufferSlice<Float>?, partials: Partials, columns: Int
     ) {
         func run<F: ActivationFunction>(_: F.Type) {
             ElementWise<F, E>.backward(
@@ -44,12 +51,14 @@ package enum Activation: String, CaseIterable, Sendable {
         case .gelu: run(ExactGELU.self)
         case .geluNew, .geluTanh, .geluFast: run(TanhGELU.self)
         case .relu: run(ReLU.self)
+        case .silu: run(SiLU.self)
+        case .reluSquared: run(SquaredReLU.self)
         }
     }
 }
 
 /// A function of one number, on sixteen lanes.
-private protocol ActivationFunction {
+protocol ActivationFunction {
     static func value(_ x: SIMD16<Float>) -> SIMD16<Float>
     static func valueAndSlope(_ x: SIMD16<Float>) -> (value: SIMD16<Float>, slope: SIMD16<Float>)
 }
@@ -70,31 +79,45 @@ private enum ElementWise<F: ActivationFunction, E: ActivationElement> {
 
     static func backward(
         _ pool: ThreadPool, x: BufferSlice<E>, gradient: BufferSlice<E>, output y: BufferSlice<E>,
-        biasGradient: BufferSlice<Float>, partials: Partials, columns H: Int
+        biasGradient: BufferSlice<Float>?, partials: Partials, columns H: Int
     ) {
         let N = x.count / H
         precondition(
-            min(gradient.count, y.count) >= N * H && biasGradient.count >= H, "too little memory for [\(N), \(H)]")
-        partials.forEachRow(pool, rows: N, columns: H) { n, sums in
-            let xRow = x.pointer + n * H
-            let gRow = gradient.pointer + n * H
-            let yRow = y.pointer + n * H
-            @inline(__always) func vector(_ h: Int, _ left: Int) {
-                let (value, slope) = F.valueAndSlope(E.load(xRow + h, count: left))
-                E.store(value, to: yRow + h, count: left)
-                let d = E.load(gRow + h, count: left) * slope
-                E.store(d, to: gRow + h, count: left)
-                Float.store(Float.load(sums + h, count: left) + d, to: sums + h, count: left)
+            min(gradient.count, y.count) >= N * H && biasGradient?.count ?? H >= H,
+            "too little memory for [\(N), \(H)]")
+        guard let biasGradient else {
+            pool.split(N, grain: 8) { _, rows in
+                for n in rows {
+                    row(x.pointer + n * H, gradient.pointer + n * H, y.pointer + n * H, sums: nil, columns: H)
+                }
             }
-            let full = H / 16 * 16
-            for h in stride(from: 0, to: full, by: 16) { vector(h, 16) }
-            if full < H { vector(full, H - full) }
+            return
+        }
+        partials.forEachRow(pool, rows: N, columns: H) { n, sums in
+            row(x.pointer + n * H, gradient.pointer + n * H, y.pointer + n * H, sums: sums, columns: H)
         }
         partials.combine(rows: N, columns: H, from: 0, count: H, into: biasGradient)
     }
+
+    @inline(__always)
+    private static func row(
+        _ x: UnsafePointer<E>, _ gradient: UnsafeMutablePointer<E>, _ y: UnsafeMutablePointer<E>,
+        sums: UnsafeMutablePointer<Float>?, columns H: Int
+    ) {
+        @inline(__always) func vector(_ h: Int, _ left: Int) {
+            let (value, slope) = F.valueAndSlope(E.load(x + h, count: left))
+            E.store(value, to: y + h, count: left)
+            let d = E.load(gradient + h, count: left) * slope
+            E.store(d, to: gradient + h, count: left)
+            if let sums { Float.store(Float.load(sums + h, count: left) + d, to: sums + h, count: left) }
+        }
+        let full = H / 16 * 16
+        for h in stride(from: 0, to: full, by: 16) { vector(h, 16) }
+        if full < H { vector(full, H - full) }
+    }
 }
 
-private enum TanhGELU: ActivationFunction {
+enum TanhGELU: ActivationFunction {
     @_transparent
     static func value(_ x: SIMD16<Float>) -> SIMD16<Float> { x * sigmoid(x) }
 
@@ -114,7 +137,7 @@ private enum TanhGELU: ActivationFunction {
     }
 }
 
-private enum ExactGELU: ActivationFunction {
+enum ExactGELU: ActivationFunction {
     @_transparent
     static func value(_ x: SIMD16<Float>) -> SIMD16<Float> { x * distribution(x).below }
 
@@ -147,7 +170,7 @@ private enum ExactGELU: ActivationFunction {
     }
 }
 
-private enum ReLU: ActivationFunction {
+enum ReLU: ActivationFunction {
     // A NaN is not below zero and stays.
     @_transparent
     static func value(_ x: SIMD16<Float>) -> SIMD16<Float> { x.replacing(with: 0, where: x .<= splat(0)) }
@@ -155,5 +178,31 @@ private enum ReLU: ActivationFunction {
     @_transparent
     static func valueAndSlope(_ x: SIMD16<Float>) -> (value: SIMD16<Float>, slope: SIMD16<Float>) {
         (value(x), splat(1).replacing(with: 0, where: x .<= splat(0)))
+    }
+}
+
+enum SiLU: ActivationFunction {
+    @_transparent
+    static func value(_ x: SIMD16<Float>) -> SIMD16<Float> { x * sigmoid(x) }
+
+    @_transparent
+    static func valueAndSlope(_ x: SIMD16<Float>) -> (value: SIMD16<Float>, slope: SIMD16<Float>) {
+        let s = sigmoid(x)
+        return (x * s, s.addingProduct(x * s, splat(1) - s))
+    }
+
+    @_transparent
+    private static func sigmoid(_ x: SIMD16<Float>) -> SIMD16<Float> {
+        splat(1) / (splat(1) + exponential2(x * splat(-log2e)))
+    }
+}
+
+enum SquaredReLU: ActivationFunction {
+    @_transparent
+    static func value(_ x: SIMD16<Float>) -> SIMD16<Float> { ReLU.value(x) * ReLU.value(x) }
+
+    @_transparent
+    static func valueAndSlope(_ x: SIMD16<Float>) -> (value: SIMD16<Float>, slope: SIMD16<Float>) {
+        (value(x), splat(2) * ReLU.value(x))
     }
 }

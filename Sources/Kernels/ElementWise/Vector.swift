@@ -10,6 +10,24 @@ package enum Vector {
         }
     }
 
+    /// `target` = `residual` + `branch`: a residual stream and what a layer adds to it. `target` may be `residual`.
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
+    package static func add<E: ActivationElement>(
+        _ pool: ThreadPool, residual: BufferSlice<Float>, branch: BufferSlice<E>, into target: BufferSlice<Float>
+    ) {
+        precondition(
+            min(branch.count, target.count) >= residual.count,
+            "\(branch.count) elements, and room for \(target.count), to add to \(residual.count)")
+        pool.split(residual.count, grain: 4096) { _, range in
+            for i in stride(from: range.lowerBound, to: range.upperBound, by: 16) {
+                let left = range.upperBound - i
+                let sum = Float.load(residual.pointer + i, count: left) + E.load(branch.pointer + i, count: left)
+                Float.store(sum, to: target.pointer + i, count: left)
+            }
+        }
+    }
+
     /// `target` = `source`.
     package static func copy(_ source: BufferSlice<Float>, into target: BufferSlice<Float>) {
         precondition(target.count >= source.count, "room for \(target.count) of \(source.count) elements")

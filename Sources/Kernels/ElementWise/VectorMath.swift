@@ -35,6 +35,28 @@ var log2e: Float { 1.442_695_04 }
 @_transparent
 package func exponential(_ x: SIMD16<Float>) -> SIMD16<Float> { exponential2(x * splat(log2e)) }
 
+/// tanh x and its slope 1 − tanh² x: relative errors below 1e-6 and, for |x| < 10, below 2e-6. NaN stays NaN.
+@_transparent
+package func hyperbolicTangent(_ x: SIMD16<Float>) -> (value: SIMD16<Float>, slope: SIMD16<Float>) {
+    let sign = splat(1).replacing(with: splat(-1), where: x .< splat(0))
+    // With E = e^(2|x|) − 1 = 2^y − 1: tanh |x| = E / (E + 2), and the slope is 4 (E + 1) / (E + 2)²; neither cancels. The
+    // limit keeps the square finite, far behind the last |x| whose tanh is not 1.
+    let scaled = x * sign * splat(2 * log2e)
+    let y = scaled.replacing(with: splat(60), where: scaled .> splat(60))
+    let r = instructions_fraction(y)
+    // 2^r − 1 = r · q, so that small r keep their digits; q, of degree 5, has a relative error below 3e-8.
+    var q = splat(0.000_207_455_77)
+    q = splat(0.001_271_005_7).addingProduct(q, r)
+    q = splat(0.009_650_651).addingProduct(q, r)
+    q = splat(0.055_496_566).addingProduct(q, r)
+    q = splat(0.240_227_13).addingProduct(q, r)
+    q = splat(0.693_147_2).addingProduct(q, r)
+    // With y = n + r: 2^y − 1 = 2^n · (2^r − 1) + (2^n − 1).
+    let e = instructions_scale(r * q, y) + (instructions_scale(splat(1), y) - splat(1))
+    let inverse = splat(1) / (e + splat(2))
+    return (e * inverse * sign, splat(4) * (e + splat(1)) * inverse * inverse)
+}
+
 /// √x to 1 ULP for finite x ≥ 0. `squareRoot()` would become sixteen scalar roots.
 @_transparent
 package func squareRoot(_ x: SIMD16<Float>) -> SIMD16<Float> {

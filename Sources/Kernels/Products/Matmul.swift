@@ -4,7 +4,8 @@
 /// stored the other way round. Made once; executing it allocates nothing.
 ///
 /// Where it pays, b is brought into oneDNN's own format first (`PackedOperand`), and a transposed a is turned round piece
-/// by piece into memory that is still in the cache when the product reads it.
+/// by piece into memory that is still in the cache when the product reads it. Gradients of weights are computed without
+/// oneDNN where that is faster (`WeightGradientProduct`).
 package final class Matmul: @unchecked Sendable {
     /// The operands' storage.
     package enum Layout: Sendable {
@@ -23,6 +24,8 @@ package final class Matmul: @unchecked Sendable {
     /// Where b is packed; nil for a product that oneDNN computes from plain operands.
     private let operand: PackedOperand?
     private let parts: [Part]
+    /// What computes the product instead of oneDNN's parts.
+    private let weightGradient: WeightGradientProduct?
 
     private struct Part {
         var kernel: OneDNNMatmul
@@ -32,6 +35,8 @@ package final class Matmul: @unchecked Sendable {
 
     /// Whether b is packed first.
     package var isPacked: Bool { operand != nil }
+    /// Whether the product is computed without oneDNN.
+    package var isOwn: Bool { weightGradient != nil }
 
     /// From this many rows on, packing b costs less than it gains. A transposed a is always worth it: the way that oneDNN
     /// takes for it otherwise allocates memory at each call.
@@ -42,7 +47,8 @@ package final class Matmul: @unchecked Sendable {
     /// Plans a product of operands whose rows have no gaps.
     ///
     /// - Parameter operand: where b is packed; by default in memory that all products of the workspace share, one after
-    ///   the other. Products with an operand of their own can use it several times (`run`, `reusingOperand`).
+    ///   the other. Products with an operand of their own can use it several times (`run`, `reusingOperand`), and are
+    ///   always oneDNN's.
     /// - Throws: `KernelError` when oneDNN cannot plan the product or memory cannot be reserved.
     package init(
         _ workspace: Workspace, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision,
@@ -56,6 +62,15 @@ package final class Matmul: @unchecked Sendable {
             input: input, output: output, bias: bias, accumulates: accumulates)
         hasBias = bias
 
+        let isWeightGradient = layout == .aTransposed && output == .fp32 && !bias && operand == nil
+        if isWeightGradient, WeightGradientProduct.isFaster(inner: inner, input) {
+            self.operand = nil
+            parts = []
+            weightGradient = try WeightGradientProduct(
+                workspace, rows: rows, inner: inner, columns: columns, accumulates: accumulates)
+            return
+        }
+        weightGradient = nil
         if rows >= Self.leastPackedRows(layout), let parts = try Self.packedParts(workspace, shape) {
             let operand = operand ?? workspace.operand
             try operand.reserve(inner: inner, columns: columns, input)
@@ -123,6 +138,10 @@ package final class Matmul: @unchecked Sendable {
                 && c.count >= rows * columns && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
+        if let weightGradient {
+            let c = UnsafeMutableRawPointer(c.pointer).assumingMemoryBound(to: Float.self)
+            return weightGradient.run(a.pointer, b.pointer, into: c)
+        }
         if let operand, !reusingOperand {
             operand.pack(
                 b.pointer, inner: inner, columns: columns, transposed: layout == .bTransposed, workspace.compute.pool)

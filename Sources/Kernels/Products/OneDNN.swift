@@ -86,8 +86,14 @@ package final class Compute: @unchecked Sendable {
     /// Whether this CPU multiplies bf16 numbers in hardware; without, oneDNN would fall back to a path that is
     /// hundreds of times slower.
     package static var hasFastBFloat16: Bool {
-        let isa = dnnl_get_effective_cpu_isa().rawValue
-        return isa & dnnl_cpu_isa_avx512_core_bf16.rawValue == dnnl_cpu_isa_avx512_core_bf16.rawValue
+        has(dnnl_cpu_isa_avx512_core_bf16)
+    }
+
+    /// Whether this CPU has a unit for whole matrices of bf16 (AMX), which oneDNN uses, and our own products do not.
+    package static var hasMatrixUnit: Bool { has(dnnl_cpu_isa_avx512_core_amx) }
+
+    private static func has(_ features: dnnl_cpu_isa_t) -> Bool {
+        dnnl_get_effective_cpu_isa().rawValue & features.rawValue == features.rawValue
     }
 }
 

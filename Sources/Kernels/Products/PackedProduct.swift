@@ -95,8 +95,9 @@ enum PackedProduct {
         }
     }
 
+    /// sum + a · b, a being one word for all lanes: fp32 numbers, or two bf16 numbers in each lane.
     @_transparent
-    private static func dot<E: ActivationElement>(
+    static func dot<E: ActivationElement>(
         _: E.Type, _ sum: SIMD16<Float>, _ a: UInt32, _ b: Words
     ) -> SIMD16<Float> {
         E.precision == .bf16

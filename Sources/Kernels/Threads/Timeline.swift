@@ -5,7 +5,8 @@ package enum Phase: Hashable, Sendable {
     // What holds pieces of work.
     case step, forward, head, backward, update, layer
     // Pieces of work.
-    case data, embedding, norm, activation, biasGradient, attentionForward, attentionBackward, crossEntropy
+    case data, embedding, norm, headPlacement, activation, biasGradient, attentionForward, attentionBackward
+    case dropout, crossEntropy
     case reduction, waiting, gradientNorm, optimizer
     case product(MatrixProduct, Direction)
     /// A part of a reduction.
@@ -15,13 +16,13 @@ package enum Phase: Hashable, Sendable {
     package enum Direction: CaseIterable, Sendable { case forward, inputGradient, weightGradient }
 }
 
-/// The linear layers of a model, by the names of their weights.
+/// The linear layers of a model; those that share an input are one.
 package enum MatrixProduct: String, CaseIterable, Sendable {
-    case queryKeyValue = "c_attn"
-    case attentionProjection = "attn.c_proj"
-    case expansion = "c_fc"
-    case contraction = "mlp.c_proj"
-    case head = "lm_head"
+    case queryKeyValue = "qkv"
+    case attentionProjection = "attention out"
+    case expansion = "mlp in"
+    case contraction = "mlp out"
+    case head = "head"
 }
 
 /// A recording of what one rank did when. Recording costs two clock readings an event and no allocation.

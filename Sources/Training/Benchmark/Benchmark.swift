@@ -24,8 +24,9 @@ package struct Benchmark {
         package static let command = "bench"
         package static let options: [CommandOption<Options>] =
             [
-                "layers", "heads", "embedding-size", "context-length", "vocab-size", "inner-size", "activation",
-                "untied-head", "micro-batch", "precision", "reduction", "overlap", "threads",
+                "architecture", "layers", "heads", "kv-heads", "head-size", "embedding-size", "context-length",
+                "vocab-size", "inner-size", "activation", "untied-head", "micro-batch", "precision", "reduction",
+                "overlap", "threads", "recompute",
             ].compactMap { TrainingConfiguration.option($0)?.lifted(to: \Options.run) } + [
                 .init(
                     "accumulation", \.accumulation, .whole(BatchPlan.sizes), "Micro-batches of a rank in one step."),
@@ -55,6 +56,8 @@ package struct Benchmark {
         package var modelGigaflops: Double
         /// Model FLOP/s as a share of the matmul ceiling of all ranks at once: the median of rounds of both in turns.
         package var modelFlopsUtilization: Double
+        /// The same as a share of what the multiplying instruction does from registers alone.
+        package var instructionUtilization: Double
         /// Reduction and waiting as a share of the step.
         package var averagingShare: Double
         package var peakMemoryMegabytes: Double
@@ -63,7 +66,7 @@ package struct Benchmark {
 
     /// What `flopsPerToken` counts.
     package static let flopsFormula =
-        "6 × parameters without position embeddings + 12 · layers · width · context a token"
+        "6 × parameters without position embeddings + 12 · layers · heads' width · context a token"
 
     /// Measures ceilings, then times steps of the real trainer on random tokens. All ranks call it together.
     package static func run(_ options: Options, communicator: any Communicator) throws -> Report {
@@ -91,12 +94,14 @@ package struct Benchmark {
         for _ in 0..<3 { _ = try trainer.trainingStep() }
         let speed = try Speed(trainer, steps: options.steps, on: communicator)
         let ceilings = try MachineCeilings.measure(
-            trainer.setup.compute, mode: configuration.reduction, known: [trainer.model.precision: speed.ceiling],
+            trainer.setup.compute, mode: configuration.reduction,
+            known: (trainer.model.precision, speed.ceiling, speed.instruction),
             on: communicator)
         return Report(
             trainer.model.configuration, trainer.setup.loader.plan, threads: trainer.setup.compute.pool.threadCount,
             precision: trainer.model.precision, ceilings: ceilings, milliseconds: speed.milliseconds,
-            utilization: speed.utilization, peakMemory: speed.peakMemory, timelines: speed.timelines)
+            utilization: speed.utilization, instructionUtilization: speed.instructionUtilization,
+            peakMemory: speed.peakMemory, timelines: speed.timelines)
     }
 
     /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
@@ -107,6 +112,9 @@ package struct Benchmark {
         var ceiling: Double
         /// Median over the rounds: what a round's steps reached of its ceiling.
         var utilization: Double
+        /// The same two of the multiplying instruction.
+        var instruction: Double
+        var instructionUtilization: Double
         /// The largest rank's peak in MB, before the ceiling took memory of its own.
         var peakMemory: Double
         /// What each of the steps consisted of.
@@ -118,6 +126,7 @@ package struct Benchmark {
             let flops = tokens * trainer.model.configuration.flopsPerToken / Double(communicator.worldSize)
             var products: ProductSpeed?
             var (times, ceilings, utilizations, memory): ([Double], [Double], [Double], Double) = ([], [], [], 0)
+            var (instructions, instructionUtilizations): ([Double], [Double]) = ([], [])
             let timeline = Timeline()
             var timelines: [[Timeline.Event]] = []
             trainer.record(on: timeline)
@@ -133,6 +142,10 @@ package struct Benchmark {
                 let made = try products ?? ProductSpeed(trainer.setup.compute, trainer.model.precision)
                 products = made
                 let ceiling = try made.gigaflopsTogether(repetitions: 9, on: communicator)
+                let instruction = try made.instructionTogether(on: communicator)
+                instructions.append(instruction)
+                instructionUtilizations.append(
+                    Benchmark.utilization(flops: flops, milliseconds: own, ceiling: instruction))
                 times += own
                 ceilings.append(ceiling)
                 utilizations.append(Benchmark.utilization(flops: flops, milliseconds: own, ceiling: ceiling))
@@ -140,6 +153,8 @@ package struct Benchmark {
             milliseconds = try communicator.allReduce(median(times), .maximum)
             ceiling = median(ceilings)
             utilization = try communicator.allReduce(median(utilizations), .minimum)
+            instruction = median(instructions)
+            instructionUtilization = try communicator.allReduce(median(instructionUtilizations), .minimum)
             peakMemory = memory
             self.timelines = timelines
         }
@@ -190,8 +205,9 @@ extension Benchmark.Report {
     /// What the measurements of all ranks amount to.
     /// - Parameter timelines: what each of the steps consisted of; the others are the report's figures of their names.
     package init(
-        _ shape: GPTConfiguration, _ plan: BatchPlan, threads: Int, precision: Precision, ceilings: MachineCeilings,
-        milliseconds: Double, utilization: Double, peakMemory: Double, timelines: [[Timeline.Event]]
+        _ shape: DecoderConfiguration, _ plan: BatchPlan, threads: Int, precision: Precision, ceilings: MachineCeilings,
+        milliseconds: Double, utilization: Double, instructionUtilization: Double, peakMemory: Double,
+        timelines: [[Timeline.Event]]
     ) {
         let tokens = plan.globalBatch * shape.contextLength
         ranks = plan.worldSize
@@ -207,6 +223,7 @@ extension Benchmark.Report {
         tokensPerSecond = Double(tokens) / milliseconds * 1000
         modelGigaflops = tokensPerSecond * shape.flopsPerToken / 1e9
         modelFlopsUtilization = utilization
+        self.instructionUtilization = instructionUtilization
         peakMemoryMegabytes = peakMemory
         breakdown = StepBreakdown(
             timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings)

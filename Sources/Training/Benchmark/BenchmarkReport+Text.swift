@@ -15,6 +15,11 @@ extension Benchmark.Report {
                 "  matmul \(precision)   one rank alone \(fixed(alone, 1)) GFLOP/s, all \(ranks) at once "
                     + "\(fixed(together, 1)) GFLOP/s")
         }
+        for (precision, speed) in ceilings.instructionTogether.sorted(by: { $0.key < $1.key }) {
+            lines.append(
+                "  instruction \(precision)   from registers alone, all \(ranks) at once "
+                    + "\(fixed(speed * Double(ranks), 1)) GFLOP/s")
+        }
         lines.append("  memory        \(fixed(ceilings.memoryGigabytes, 1)) GB/s a rank, read and written")
         if let reduction = ceilings.reductionGigabytes {
             lines.append("  reduction     \(fixed(reduction, 2)) GB/s of summed gradients")
@@ -42,6 +47,7 @@ extension Benchmark.Report {
             "", "tokens/s              \(fixed(tokensPerSecond, 1))",
             "model GFLOP/s         \(fixed(modelGigaflops, 1))  (\(Benchmark.flopsFormula))",
             "share of the ceiling  \(fixed(100 * modelFlopsUtilization, 1)) %  (MFU)",
+            "share of instruction  \(fixed(100 * instructionUtilization, 1)) %",
             "averaging, waiting    \(fixed(100 * averagingShare, 2)) % of a step",
             "peak memory a rank    \(fixed(peakMemoryMegabytes, 0)) MB",
         ]

@@ -8,6 +8,8 @@ package struct MachineCeilings: Codable, Sendable {
     package var matmulAlone: [String: Double] = [:]
     /// Matmul GFLOP/s of one rank while all ranks work: the lowest of them.
     package var matmulTogether: [String: Double] = [:]
+    /// GFLOP/s of the multiplying instruction from registers alone, of one rank while all work: the lowest of them.
+    package var instructionTogether: [String: Double] = [:]
     /// Bytes read and written a second by one rank in one long pass, in GB/s, while all ranks work.
     package var memoryGigabytes = 0.0
     /// Bytes of gradients summed a second over ranks, in GB/s; nil at one rank.
@@ -16,9 +18,11 @@ package struct MachineCeilings: Codable, Sendable {
     /// Nothing measured.
     package init() {}
 
-    /// Measures on all ranks together; every rank gets the same figures. `known` were measured between steps.
+    /// Measures on all ranks together; every rank gets the same figures. What `known` has of a precision was measured between
+    /// steps.
     static func measure(
-        _ compute: Compute, mode: ReductionMode, known: [Precision: Double], on communicator: any Communicator
+        _ compute: Compute, mode: ReductionMode, known: (precision: Precision, matmul: Double, instruction: Double),
+        on communicator: any Communicator
     ) throws -> MachineCeilings {
         var ceilings = MachineCeilings()
         for precision in Precision.allCases where precision == .fp32 || Compute.hasFastBFloat16 {
@@ -27,8 +31,11 @@ package struct MachineCeilings: Codable, Sendable {
             let alone = communicator.rank == 0 ? try products.gigaflops(repetitions: 20) : 0
             try communicator.barrier()
             ceilings.matmulAlone[precision.rawValue] = try communicator.allReduce(alone, .maximum)
+            let isKnown = precision == known.precision
             ceilings.matmulTogether[precision.rawValue] =
-                try known[precision] ?? products.gigaflopsTogether(repetitions: 20, on: communicator)
+                try isKnown ? known.matmul : products.gigaflopsTogether(repetitions: 20, on: communicator)
+            ceilings.instructionTogether[precision.rawValue] =
+                try isKnown ? known.instruction : products.instructionTogether(on: communicator)
         }
         try communicator.barrier()
         ceilings.memoryGigabytes = try communicator.allReduce(try memory(compute), .minimum)
@@ -75,6 +82,7 @@ package struct MachineCeilings: Codable, Sendable {
 package struct ProductSpeed {
     private let runs: [(flops: Double, body: () -> Void)]
     private let compute: Compute
+    private let instruction: (operations: Double, body: () -> Void)
 
     /// - Parameter shapes: rows × inner × columns of the products; by default those of GPT-2's own layers.
     package init(
@@ -92,6 +100,16 @@ package struct ProductSpeed {
                 return (2 * Double(rows) * Double(inner) * Double(columns), { product.run(a.all, b.all, into: c.all) })
             }
         }
+        func loop<E: ActivationElement>(_ type: E.Type) throws -> (Double, () -> Void) {
+            // About a tenth of a millisecond.
+            let rounds = 16_384
+            let sums = try Buffer<Float>(count: compute.pool.threadCount)
+            return (
+                InstructionLoop.operations(rounds: rounds, type) * Double(compute.pool.threadCount),
+                { InstructionLoop.run(compute.pool, rounds: rounds, type, into: sums) }
+            )
+        }
+        instruction = try precision == .bf16 ? loop(BFloat16.self) : loop(Float.self)
         self.compute = compute
         self.runs = try precision == .bf16 ? runs(BFloat16.self) : runs(Float.self)
     }
@@ -103,7 +121,18 @@ package struct ProductSpeed {
         return speeds.max() ?? 0
     }
 
+    /// GFLOP/s of the instruction that products are made of, from registers alone.
+    package func instructionGigaflops(repetitions: Int, clock: () -> UInt64 = Timeline.now) -> Double {
+        instruction.operations / medianSeconds(repetitions: repetitions, clock: clock, instruction.body) / 1e9
+    }
+
     /// The same while all ranks work; the slowest rank's counts.
+    func instructionTogether(on communicator: any Communicator) throws -> Double {
+        try communicator.barrier()
+        return try communicator.allReduce(instructionGigaflops(repetitions: 25), .minimum)
+    }
+
+    /// The best shape's GFLOP/s while all ranks work; the slowest rank's count.
     func gigaflopsTogether(repetitions: Int, on communicator: any Communicator) throws -> Double {
         try communicator.barrier()
         return try communicator.allReduce(try gigaflops(repetitions: repetitions), .minimum)

@@ -38,7 +38,7 @@ package struct StepBreakdown: Codable, Sendable {
     ///   - tokens: tokens of one rank in a step.
     ///   - ceilings: what the floors follow from.
     package init(
-        _ timelines: [[Timeline.Event]], _ shape: GPTConfiguration, tokens: Int, precision: Precision,
+        _ timelines: [[Timeline.Event]], _ shape: DecoderConfiguration, tokens: Int, precision: Precision,
         ceilings: MachineCeilings
     ) {
         let floors = StepFloors(shape, tokens: tokens, precision: precision, ceilings: ceilings)

@@ -13,9 +13,9 @@ struct StepPart: Sendable {
 
     /// In the order of the report.
     static let all = [
-        StepPart(.queryKeyValue) { $0.layers * $0.product($0.width, 3 * $0.width) },
-        StepPart(.attentionProjection) { $0.layers * $0.product($0.width, $0.width) },
-        StepPart(.expansion) { $0.layers * $0.product($0.width, $0.inner) },
+        StepPart(.queryKeyValue) { $0.layers * $0.product($0.width, $0.queryKeyValue) },
+        StepPart(.attentionProjection) { $0.layers * $0.product($0.attention, $0.width) },
+        StepPart(.expansion) { $0.layers * $0.product($0.width, $0.expansion) },
         StepPart(.contraction) { $0.layers * $0.product($0.inner, $0.width) },
         StepPart(.head) { $0.product($0.width, $0.vocabulary) },
         // Two products forward and five backward, over half of the square.
@@ -26,9 +26,18 @@ struct StepPart: Sendable {
         StepPart("norms and residuals", .norm, "norm") {
             $0.traffic((2 * $0.layers + 1) * $0.rows * $0.width * (8 + 2 * $0.bytes + 12 + 3 * $0.bytes))
         },
-        StepPart("activation", .activation) { $0.traffic($0.layers * $0.rows * $0.inner * 6 * $0.bytes) },
+        // Queries and keys in and out, forward and backward.
+        StepPart("rotary, head norms", .headPlacement, "rotary") {
+            $0.traffic(4 * $0.layers * $0.rows * ($0.queryKeyValue + $0.attention) / 2 * $0.bytes)
+        },
+        // Forward: hidden layer in, output out; backward: these again, the gradients in and out.
+        StepPart("activation", .activation) {
+            $0.traffic($0.layers * $0.rows * 3 * ($0.expansion + $0.inner) * $0.bytes)
+        },
+        // Of two branches a layer. Forward: in and out; backward: the stream's gradient in, and three times its operand.
+        StepPart("dropout", .dropout) { $0.traffic(2 * $0.layers * $0.rows * $0.width * (4 + 5 * $0.bytes)) },
         StepPart("bias gradients", .biasGradient, "bias gradient") {
-            $0.traffic($0.layers * $0.rows * 3 * $0.width * $0.bytes)
+            $0.traffic($0.layers * $0.rows * $0.queryKeyValue * $0.bytes)
         },
         StepPart("embeddings", .embedding, "embedding") { $0.traffic(2 * $0.rows * $0.width * 12) },
         StepPart("optimizer", .optimizer) { $0.traffic($0.parameters * (28 + ($0.bytes == 2 ? 2 : 0))) },
@@ -60,6 +69,8 @@ struct StepPart: Sendable {
 /// The sizes of a step of one rank, and the speeds that bound it.
 struct StepFloors {
     let (layers, width, inner, vocabulary, parameters): (Double, Double, Double, Double, Double)
+    /// Widths of queries, keys and values together, of the heads' outputs, and of the MLP's first product.
+    let (queryKeyValue, attention, expansion): (Double, Double, Double)
     /// Tokens of the rank.
     let rows: Double
     /// Of an activation.
@@ -73,15 +84,17 @@ struct StepFloors {
     /// - Parameters:
     ///   - tokens: tokens of one rank in a step.
     ///   - ceilings: the speeds that bound it; a missing one counts as almost none.
-    init(_ shape: GPTConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings) {
+    init(_ shape: DecoderConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings) {
         (layers, width, inner) = (Double(shape.layerCount), Double(shape.embeddingSize), Double(shape.innerSize))
         (vocabulary, parameters) = (Double(shape.vocabularySize), Double(shape.parameterCount))
+        (queryKeyValue, attention) = (Double(shape.queryKeyValueWidth), Double(shape.attentionWidth))
+        expansion = Double(shape.expansionWidth)
         rows = Double(tokens)
         bytes = Double(precision.byteCount)
         flopsPerMillisecond = max(1, (ceilings.matmulTogether[precision.rawValue] ?? 1) * 1e6)
         bytesPerMillisecond = max(1, ceilings.memoryGigabytes * 1e6)
         reductionPerMillisecond = ceilings.reductionGigabytes.map { max(1, $0 * 1e6) }
-        halfSquare = rows * Double(shape.contextLength) * width / flopsPerMillisecond
+        halfSquare = rows * Double(shape.contextLength) * attention / flopsPerMillisecond
     }
 
     func product(_ input: Double, _ output: Double) -> Double { 2 * rows * input * output / flopsPerMillisecond }

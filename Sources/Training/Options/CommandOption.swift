@@ -32,6 +32,8 @@ package struct CommandOption<Settings: OptionSettings>: Sendable {
     package var role = OptionRole.rhythm
     /// Whether a command cannot run without it.
     package var isRequired = false
+    /// Whether it can be given more than once, each time with one more value.
+    package var isRepeatable = false
     /// What its values are.
     package var form: OptionForm
     /// The option that took this one's place: the name is still known, to be refused with a word.
@@ -63,6 +65,24 @@ extension CommandOption {
                 return true
             },
             write: { value.write($0[keyPath: path]) })
+    }
+
+    /// An option that can be given several times, each time with one more value.
+    package static func repeatable<Element>(
+        _ name: String, _ path: WritableKeyPath<Settings, [Element]> & Sendable, _ value: OptionValue<Element>,
+        as role: OptionRole = .rhythm, section: Int = 0, _ help: String
+    ) -> CommandOption {
+        CommandOption(
+            name: name, help: help, section: section, role: role, isRepeatable: true, form: value.form,
+            read: { settings, text in
+                guard let value = value.read(text) else { return false }
+                settings[keyPath: path].append(value)
+                return true
+            },
+            write: { settings in
+                let values = settings[keyPath: path].compactMap(value.write)
+                return values.isEmpty ? nil : values.joined(separator: " ")
+            })
     }
 
     /// The name of an option that is no more, with the one in its place and the difference between them.
@@ -130,7 +150,7 @@ extension OptionSettings {
     package mutating func apply(_ given: [(name: String, text: String)]) throws(ExitError) {
         var seen: Set<String> = []
         for (name, text) in given {
-            guard seen.insert(name).inserted else {
+            guard seen.insert(name).inserted || Self.option(name)?.isRepeatable == true else {
                 throw .usage("--\(name) is given more than once, and only one value can count; give it once")
             }
             try set(name, text)

@@ -3,14 +3,15 @@ import Kernels
 
 // B: sequences of a micro-batch, T: context, N = B · T rows, C: embedding size, V: vocabulary.
 
-/// GPT-2 with hand-written passes, activations and matmul operands stored as `E`.
+/// A decoder with hand-written passes, activations and matmul operands stored as `E`.
 ///
-/// Read `GPT+Forward`, `GPT+Head`, `GPT+Backward` in this order: together they are one training step of a micro-batch.
-final class GPT<E: ActivationElement>: LanguageModel {
-    let configuration: GPTConfiguration
+/// Read `Decoder+Forward`, `Decoder+Head`, `Decoder+Backward` in this order: together they are one training step of a
+/// micro-batch.
+final class Decoder<E: ActivationElement>: LanguageModel {
+    let configuration: DecoderConfiguration
     let layout: ParameterLayout
     let microBatch: Int
-    /// T: the model's context, and 1 in generation, which reads token by token.
+    /// T: the model's context; in generation the tokens of a prompt, or 1.
     let context: Int
     let compute: Compute
     let weights: Buffer<Float>
@@ -21,34 +22,52 @@ final class GPT<E: ActivationElement>: LanguageModel {
     let activations: Activations<E>
     let products: Products
     let attention: Attention<E>
+    /// Whether the backward pass computes a block's activations again.
+    let recomputes: Bool
+    /// What is dropped in a pass with gradients.
+    let dropout: DropoutRates
+    /// The micro-batch of the pass with gradients that is under way.
+    private(set) var microBatchKey: MicroBatchKey?
     var timeline: Timeline?
     var observer: TensorObserver?
 
     /// Reserves memory first, what does not depend on oneDNN, and then plans products.
+    /// - Parameters:
+    ///   - hasHead: whether logits are computed; a prompt needs those of its last row alone.
+    ///   - other: a model of the same shape whose weights this one reads.
     init(
-        _ configuration: GPTConfiguration, microBatch: Int, context: Int? = nil, compute: Compute, training: Bool,
-        memory: Memory
+        _ configuration: DecoderConfiguration, microBatch: Int, context: Int? = nil, compute: Compute, training: Bool,
+        recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), hasHead: Bool = true,
+        sharing other: Decoder? = nil, memory: Memory
     ) throws(KernelError) {
         self.configuration = configuration
         self.microBatch = microBatch
         self.compute = compute
+        self.recomputes = recomputes && training
+        self.dropout = dropout
         let context = context ?? configuration.contextLength
         self.context = context
         layout = ParameterLayout(configuration)
-        weights = try memory.buffer(.weights, layout.count)
-        let same = weights as? Buffer<E>
-        operands = if let same { same } else { try memory.buffer(.weightCopy, layout.count) }
+        if let other {
+            (weights, operands) = (other.weights, other.operands)
+        } else {
+            weights = try memory.buffer(.weights, layout.count)
+            let same = weights as? Buffer<E>
+            operands = if let same { same } else { try memory.buffer(.weightCopy, layout.count) }
+        }
         let rows = microBatch * context
         inputs = try memory.buffer(.activations, rows)
         targets = try memory.buffer(.activations, rows)
         activations = try Activations(
-            configuration, rows: rows, threads: compute.pool.threadCount, training: training, memory: memory)
+            configuration, rows: rows, threads: compute.pool.threadCount, training: training, recomputes: recomputes,
+            hasHead: hasHead, dropsBranches: dropout.residual > 0, memory: memory)
         attention = try Attention(
-            compute, sequences: microBatch, context: context, heads: configuration.headCount,
-            headSize: configuration.headSize, training: training, memory: memory)
+            compute, sequences: microBatch, context: context, columns: configuration.headColumns, training: training,
+            memory: memory)
         try memory.requireRoom()
         products = try Products(
-            Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training)
+            Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training,
+            hasHead: hasHead)
     }
 
     var precision: Precision { E.precision }
@@ -58,9 +77,13 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     func refreshOperands() { if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) } }
 
-    func lossAndGradients(into gradients: Buffer<Float>, completed: (Range<Int>) throws -> Void) throws -> Double {
+    func lossAndGradients(
+        into gradients: Buffer<Float>, key: MicroBatchKey, completed: (Range<Int>) throws -> Void
+    ) throws -> Double {
         precondition(gradients.count == layout.count, "a gradient arena of another layout")
         precondition(products.contraction.weightGradient != nil, "planned without training")
+        microBatchKey = key
+        defer { microBatchKey = nil }
         try timed(.forward) { try forwardBlocks(attend: attend) }
         try timed(.head) { try headLosses(gradients) }
         try timed(.backward) { try backwardBlocks(gradients, completed: completed) }
@@ -78,22 +101,18 @@ final class GPT<E: ActivationElement>: LanguageModel {
 
     func sequenceLoss(_ index: Int) -> Double { lossSum(index * context..<(index + 1) * context) }
 
-    private func attend(_ layer: Int, _ block: Activations<E>.Block) {
+    /// Attention within the micro-batch's sequences.
+    func attend(_ layer: Int, _ block: Activations<E>.Block) {
         attention.forward(
             qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,
-            scale: configuration.attentionScale(layer: layer))
+            scale: configuration.attentionScale(layer: layer),
+            dropout: dropped(.attention, layer: layer))
     }
 
     /// Token losses added in row order, in Double.
     private func lossSum(_ rows: Range<Int>) -> Double {
         activations.losses.withSpan(rows) { losses in losses.indices.reduce(0) { $0 + Double(losses[$1]) } }
     }
-
-    /// A tensor of an fp32 arena.
-    func tensor(_ index: Int, of arena: Buffer<Float>) -> BufferSlice<Float> { arena[layout.parameters[index].range] }
-
-    /// A weight as a matmul operand.
-    func operand(_ index: Int) -> BufferSlice<E> { operands[layout.parameters[index].range] }
 
     /// Runs a piece of a step, on the record if there is one.
     @inline(__always)

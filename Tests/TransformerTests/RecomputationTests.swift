@@ -1,0 +1,56 @@
+import Kernels
+import TestSupport
+import Testing
+import Transformer
+
+/// Activations that are computed again for the backward pass instead of kept.
+@Suite struct RecomputationTests {
+    @Test(arguments: ["gpt2", "llama", "qwen3", "gpt-neox", "modern"], Precision.allCases)
+    func sameBits(name: String, precision: Precision) throws {
+        let variant = try #require(Families.all[name])
+        for threads in 1...2 {
+            let results = try [false, true].map { recomputes in
+                let test = try TestModel(
+                    vocabulary: 31, context: 37, width: 12, layers: 3, heads: 3, batch: 2, precision: precision,
+                    threads: threads, recomputes: recomputes, variant: variant)
+                test.setBatch(seed: 1)
+                // A second batch finds what the first one left.
+                _ = try test.lossAndGradients()
+                test.setBatch(seed: 2)
+                return try test.lossAndGradients()
+            }
+            #expect(results[0].loss == results[1].loss)
+            let same = results[0].gradients.map(\.bitPattern) == results[1].gradients.map(\.bitPattern)
+            #expect(same, "\(threads) threads")
+            #expect(results[0].gradients.contains { $0 != 0 })
+        }
+    }
+
+    /// Of each block but one, the stream at its start alone is kept.
+    @Test(arguments: Families.names, Precision.allCases)
+    func keepsLess(name: String, precision: Precision) throws {
+        let variant = try #require(Families.all[name])
+        let compute = try Compute(threadCount: 1)
+        func bytes(layers: Int, recomputes: Bool, training: Bool = true) throws -> Int {
+            var configuration = try DecoderConfiguration(
+                vocabularySize: 31, contextLength: 256, embeddingSize: 48, layerCount: layers, headCount: 3)
+            variant(&configuration)
+            let plan = Memory(planningWithin: .max)
+            _ = try makeLanguageModel(
+                configuration, precision: precision, microBatch: 2, compute: compute, training: training,
+                recomputes: recomputes, memory: plan)
+            return plan.bytes[.activations] ?? 0
+        }
+        let kept = try bytes(layers: 4, recomputes: false)
+        let again = try bytes(layers: 4, recomputes: true)
+        #expect(again < kept)
+        #expect(try bytes(layers: 1, recomputes: true) == bytes(layers: 1, recomputes: false))
+        let stream = try Buffer<Float>(count: 2 * 256 * 48, reserving: false).byteCount
+        #expect(try bytes(layers: 5, recomputes: true) - again == stream)
+        #expect(try bytes(layers: 5, recomputes: false) - kept > 2 * stream)
+        // Without a backward pass one block serves all already.
+        #expect(
+            try bytes(layers: 4, recomputes: true, training: false)
+                == bytes(layers: 4, recomputes: false, training: false))
+    }
+}
