@@ -38,7 +38,7 @@ SWIFTLET := .build/release/swiftlet
 # both would recompile everything at each change between the two.
 TEST_BUILD := --scratch-path .build/tests -c release
 
-.PHONY: help setup build corpus train test interop interop-packages mutants lint bench clean clean-run
+.PHONY: help setup build corpus train test interop interop-packages mutants lint bench race clean clean-run
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -177,6 +177,7 @@ interop: build interop-packages corpus/swift/.complete ## compare with PyTorch, 
 	@cat corpus/swift/*.swift | head -c 600000 >$(INTEROP)/text || [[ $$? == 141 ]]
 	$(INTEROP)/bin/python Tests/Reference/check_export.py --text $(INTEROP)/text
 	$(INTEROP)/bin/python Tests/Reference/compare_families.py --text $(INTEROP)/text $(if $(MODELS),--only $(MODELS))
+	$(INTEROP)/bin/python Tests/Reference/compare_muon.py --text $(INTEROP)/text
 
 mutants: setup ## wrong code that the tests must notice, one edit after the other (an hour or two); ONLY='M Kernels': a part of them
 	@Tests/Mutants/run $(ONLY)
@@ -220,6 +221,21 @@ bench: build ## ceilings of this machine, where a training step goes, and ratios
 	ratio "tokens/s: bf16 (where it is faster) against fp32" "$${speeds[both]}" "$${speeds[full]}"
 	ratio "share of the ceiling: overlapped against blocking reduction" "$${shares[both]}" "$${shares[blocking]}"
 	ratio "share of the ceiling: exact reduction against MPI_Allreduce" "$${shares[both]}" "$${shares[mpi]}"
+
+# STEPS or SECONDS: how long the peer trains. The shape is the race's own but for what is given here. OPTIONS: Swiftlet's in
+# place of `--recipe modern`. RACE: other options of race.py.
+SEEDS ?= 3
+OPTIONS ?=
+PICTURE ?=
+RACE ?=
+given = $(if $(filter command% environment%,$(origin $1)),--$2 $($1))
+
+race: build interop-packages $(if $(TEXT),,corpus/swift/.complete) ## seconds to the loss of tuned, compiled PyTorch, on the same text and cores; STEPS, SECONDS, SEEDS, TEXT, PICTURE=docs/race.svg
+	@if [[ -z $$TEXT ]]; then paths=(corpus/swift); elif [[ -e $$TEXT ]]; then paths=("$$TEXT"); else paths=($$TEXT); fi
+	$(INTEROP)/bin/python Tests/Reference/race.py --text "$${paths[@]}" --work "runs/race-$(NAME)" --seeds $(SEEDS) \
+	    $(if $(OPTIONS),--options="$(OPTIONS)") $(if $(PICTURE),--picture "$(PICTURE)") $(call given,SECONDS,seconds) \
+	    $(call given,STEPS,steps) $(call given,RANKS,cores) $(call given,VOCABULARY,vocabulary) $(call given,LAYERS,layers) \
+	    $(call given,WIDTH,width) $(call given,HEADS,heads) $(call given,CONTEXT,context) $(RACE)
 
 clean: ## remove what was built; corpus/ and runs/ stay
 	@rm -rf .build

@@ -3,8 +3,8 @@ import Kernels
 /// AdamW with decoupled weight decay (Loshchilov & Hutter 2019), in PyTorch's form, over flat arenas.
 ///
 /// One pass reads and writes weights and both moments, applies the clip factor to the gradients on the way, and
-/// refreshes the bf16 copy of the weights.
-package final class AdamW {
+/// refreshes the bf16 copy of the weights. It leaves alone what its ranges do not cover.
+package final class AdamW: Optimizer {
     /// What stays the same over a run.
     package struct Hyperparameters: Equatable, Sendable {
         /// Decay of tensors of two or more dimensions; others do not decay.
@@ -21,41 +21,46 @@ package final class AdamW {
 
     /// The run's constants.
     package let hyperparameters: Hyperparameters
-    /// Running mean of gradients, laid out as the weights.
-    package let firstMoments: Buffer<Float>
-    /// Running mean of squared gradients, laid out as the weights.
-    package let secondMoments: Buffer<Float>
+    package let moments: [Moments]
+    /// Running mean of gradients, the ranges side by side.
+    package var firstMoments: Buffer<Float> { moments[0].arena }
+    /// Running mean of squared gradients, laid out alike.
+    package var secondMoments: Buffer<Float> { moments[1].arena }
     /// Updates made so far; set when a checkpoint is loaded.
     package var step: Int
     private let ranges: [(range: Range<Int>, decays: Bool)]
 
-    /// Moments of zero for an arena that `ranges` covers.
+    /// Moments of zero for these ranges of an arena.
     /// - Throws: `KernelError` when memory cannot be reserved.
     package init(
         _ hyperparameters: Hyperparameters, ranges: [(range: Range<Int>, decays: Bool)], memory: Memory = Memory()
     ) throws(KernelError) {
         self.hyperparameters = hyperparameters
         self.ranges = ranges
-        let count = ranges.last?.range.upperBound ?? 0
-        firstMoments = try memory.buffer(.moments, count)
-        secondMoments = try memory.buffer(.moments, count)
+        let places = ranges.map(\.range)
+        moments = [
+            try Moments("first moments", prefix: "exp_avg.", of: places, memory: memory),
+            try Moments("second moments", prefix: "exp_avg_sq.", of: places, memory: memory),
+        ]
         step = 0
     }
 
-    /// Makes one update. Each gradient is multiplied by `gradientScale` first; `copy` is refreshed if there is one.
     package func update(
-        _ weights: Buffer<Float>, gradients: Buffer<Float>, copy: Buffer<BFloat16>?, learningRate: Double,
+        _ weights: Buffer<Float>, gradients: Buffer<Float>, copy: Buffer<BFloat16>?, rates: LearningRates,
         gradientScale: Double, pool: ThreadPool
     ) {
         step += 1
+        var start = 0
         for (range, decays) in ranges {
+            let place = start..<start + range.count
             AdamWUpdate.apply(
-                pool, weights: weights[range], gradients: gradients[range], firstMoments: firstMoments[range],
-                secondMoments: secondMoments[range], copy: copy.map { $0[range] },
+                pool, weights: weights[range], gradients: gradients[range], firstMoments: firstMoments[place],
+                secondMoments: secondMoments[place], copy: copy.map { $0[range] },
                 AdamWUpdate.Coefficients(
-                    learningRate: learningRate, weightDecay: decays ? hyperparameters.weightDecay : 0,
+                    learningRate: rates.adamW, weightDecay: decays ? hyperparameters.weightDecay : 0,
                     beta1: hyperparameters.beta1, beta2: hyperparameters.beta2, epsilon: hyperparameters.epsilon,
                     step: step, gradientScale: gradientScale))
+            start = place.upperBound
         }
     }
 }

@@ -32,19 +32,19 @@ extension LearningRateSchedule {
             schedule = saved.schedule
         case .rewarm(let steps):
             schedule = try with(
-                totalSteps: totalSteps, rewarm: Rewarm(start: saved.step, steps: steps, from: saved.nextLearningRate))
-        // A longer `wsd` run without `--decay-steps` asks for a fifth of the new length: that is no change of its own.
-        case .extend
-        where names == ["steps"]
-            || kind == .wsd && names == ["steps", "decay-steps"]
-                && decaySteps == Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps):
+                totalSteps: totalSteps,
+                rewarm: Rewarm(
+                    start: saved.step, steps: steps, from: saved.nextLearningRate,
+                    muonFrom: saved.schedule.muonRate(at: saved.step)))
+        case .extend where names == ["steps"] || names == ["steps", "decay-steps"] && hasTheDecay(of: saved.schedule):
             guard totalSteps > saved.schedule.totalSteps else {
                 throw ExitError(
                     .usage,
                     "--steps with --extend-schedule is \(totalSteps), expected more than the saved "
                         + "\(saved.schedule.totalSteps)")
             }
-            schedule = try saved.schedule.with(totalSteps: totalSteps, rewarm: saved.schedule.rewarm)
+            let curve = names == ["steps"] ? self : saved.schedule
+            schedule = try curve.with(totalSteps: totalSteps, rewarm: saved.schedule.rewarm)
         case .none, .extend:
             let shown = differences.map { "--\($0.name): saved \($0.value), asked for \($1.value)" }
             throw ExitError(
@@ -55,10 +55,20 @@ extension LearningRateSchedule {
         return LearningRateScheduler(schedule: schedule, step: saved.step)
     }
 
-    /// The same curve with another end or second warm-up.
+    /// Whether this longer `wsd` run decays over other steps for its length alone: over the saved share of them or,
+    /// where nobody gave a decay, over a fifth.
+    private func hasTheDecay(of saved: LearningRateSchedule) -> Bool {
+        guard kind == .wsd, saved.kind == .wsd, decayShare == saved.decayShare else { return false }
+        return decayShare != nil
+            || decaySteps == Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps)
+    }
+
+    /// The same curve with another end or second warm-up. A decay that was given as a share keeps that, another one its
+    /// steps.
     private func with(totalSteps: Int, rewarm: Rewarm?) throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
-            decaySteps: decaySteps, rewarm: rewarm)
+            decaySteps: decayShare == nil ? decaySteps : nil, decayShare: decayShare, muonBase: muonBase,
+            rewarm: rewarm)
     }
 }

@@ -33,6 +33,12 @@ package struct LearningRateSchedule: Equatable, Sendable {
         package let steps: Int
         /// The rate that it starts from.
         package let from: Double
+        /// Muon's, in a run that has it.
+        package let muonFrom: Double?
+
+        package init(start: Int, steps: Int, from: Double, muonFrom: Double? = nil) {
+            (self.start, self.steps, self.from, self.muonFrom) = (start, steps, from, muonFrom)
+        }
     }
 
     /// The shape after the warm-up.
@@ -47,6 +53,10 @@ package struct LearningRateSchedule: Equatable, Sendable {
     package let minimum: Double
     /// D: updates of the final decay of `wsd`; 0 for every other kind.
     package let decaySteps: Int
+    /// The part of S that D is, where it was given so: a longer run keeps this, and D where it was not.
+    package let decayShare: Double?
+    /// Muon's peak rate, in a run that has it: its rate follows the same curve.
+    package let muonBase: Double?
     /// A second warm-up after a resume, where one was asked for.
     package let rewarm: Rewarm?
 
@@ -55,10 +65,12 @@ package struct LearningRateSchedule: Equatable, Sendable {
 
     /// Checks every value; throws `ExitError` (64) that names the option.
     ///
-    /// - Parameter decaySteps: for `wsd` only; when nil, `standardDecay`.
+    /// - Parameters:
+    ///   - decaySteps: for `wsd` only.
+    ///   - decayShare: the same as a part of `totalSteps`, from 0 to 1; when both are nil, `standardDecay`.
     package init(
         kind: Kind = .cosine, base: Double, warmupSteps: Int, totalSteps: Int, minimum: Double = 0,
-        decaySteps: Int? = nil, rewarm: Rewarm? = nil
+        decaySteps: Int? = nil, decayShare: Double? = nil, muonBase: Double? = nil, rewarm: Rewarm? = nil
     ) throws(ExitError) {
         func require(_ fits: Bool, _ option: String, _ value: Any, _ expected: String) throws(ExitError) {
             guard fits else { throw ExitError(.usage, "\(option) is \(value), expected \(expected)") }
@@ -72,13 +84,26 @@ package struct LearningRateSchedule: Equatable, Sendable {
             try require(value.isFinite && value >= 0, option, value, "a finite number, 0 or more")
         }
         try requireRate("--learning-rate", base)
+        if let muonBase { try requireRate("--muon-learning-rate", muonBase) }
         try requireSteps("--steps", totalSteps, from: 1)
         try requireSteps("--warmup-steps", warmupSteps, from: 0)
         let rates = "a number from 0 to the learning rate \(base)"
         try require(minimum >= 0 && minimum <= base, "--min-learning-rate", minimum, rates)
-        let standard = kind == .wsd ? Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps) : 0
-        self.decaySteps = decaySteps ?? standard
+        guard decaySteps == nil || decayShare == nil else {
+            throw ExitError(.usage, "--decay-steps and --decay-share exclude each other; give one of them")
+        }
         let left = max(0, totalSteps - warmupSteps)
+        if let decayShare {
+            let fits = (0...1).contains(decayShare) && Self.steps(decayShare, of: totalSteps) <= left
+            try require(
+                fits && kind == .wsd, "--decay-share", decayShare,
+                kind == .wsd
+                    ? "0 to 1, and of \(totalSteps) steps no more than the \(left) that the warm-up leaves"
+                    : "no value: only --schedule wsd has it")
+        }
+        let standard = kind == .wsd ? Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps) : 0
+        self.decaySteps = decayShare.map { Self.steps($0, of: totalSteps) } ?? decaySteps ?? standard
+        self.decayShare = decayShare
         try require(
             (0...(kind == .wsd ? left : 0)).contains(self.decaySteps), "--decay-steps", self.decaySteps,
             kind == .wsd ? "0 to \(left), the steps that the warm-up leaves" : "no value: only --schedule wsd has it")
@@ -86,12 +111,14 @@ package struct LearningRateSchedule: Equatable, Sendable {
             try requireSteps("--rewarm", rewarm.steps, from: 1)
             try requireSteps("rewarm start", rewarm.start, from: 0)
             try requireRate("rewarm from", rewarm.from)
+            try requireRate("rewarm muon_from", rewarm.muonFrom ?? 0)
         }
         self.kind = kind
         self.base = base
         self.warmupSteps = warmupSteps
         self.totalSteps = totalSteps
         self.minimum = minimum
+        self.muonBase = muonBase
         self.rewarm = rewarm
     }
 
@@ -100,24 +127,40 @@ package struct LearningRateSchedule: Equatable, Sendable {
         min(max(0, totalSteps - warmupSteps), (totalSteps + 4) / 5)
     }
 
-    /// What flags define, by the options' names. A second warm-up belongs to a run.
+    /// The steps that a share from 0 to 1 of a run makes, to the nearest.
+    package static func steps(_ share: Double, of totalSteps: Int) -> Int {
+        Int((share * Double(totalSteps)).rounded())
+    }
+
+    /// What flags define, by the options' names: the same curve has the same ones, so a decay stands here in steps. A
+    /// second warm-up belongs to a run.
     package var options: [(name: String, value: String)] {
         [
             ("schedule", kind.rawValue), ("learning-rate", "\(base)"), ("warmup-steps", "\(warmupSteps)"),
             ("steps", "\(totalSteps)"), ("min-learning-rate", "\(minimum)"), ("decay-steps", "\(decaySteps)"),
-        ]
+        ] + (muonBase.map { [("muon-learning-rate", "\($0)")] } ?? [])
     }
 
     /// The learning rate of update number `step` (from 0).
     ///
     /// - Precondition: `step` is not negative.
-    package func rate(at step: Int) -> Double {
+    package func rate(at step: Int) -> Double { rate(at: step, from: rewarm?.from) { $0 } }
+
+    /// Muon's learning rate of update number `step`: its peak rate times the part of `base` that the curve has there, 0
+    /// where `base` is 0; a second warm-up is a straight line for it too. Nil in a run without Muon.
+    package func muonRate(at step: Int) -> Double? {
+        muonBase.map { peak in rate(at: step, from: rewarm?.muonFrom) { base > 0 ? peak * ($0 / base) : 0 } }
+    }
+
+    /// What `scaled` makes of the curve, entered from `start` where there is a second warm-up.
+    private func rate(at step: Int, from start: Double?, _ scaled: (Double) -> Double) -> Double {
         precondition(step >= 0, "a schedule has no step below 0")
         let held = min(step, totalSteps)
-        let target = plainRate(at: held)
+        let target = scaled(plainRate(at: held))
         guard let rewarm, held >= rewarm.start, held - rewarm.start < rewarm.steps - 1 else { return target }
         let share = Double(held - rewarm.start + 1) / Double(rewarm.steps)
-        return rewarm.from + (target - rewarm.from) * share
+        let start = start ?? 0
+        return start + (target - start) * share
     }
 
     /// The curve without the second warm-up, for 0 ≤ k ≤ S. The order of the operations is the formula's, left to

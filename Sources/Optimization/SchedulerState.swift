@@ -16,6 +16,8 @@ package struct LearningRateScheduler: Equatable, Sendable {
 
     /// The rate of the next update. After `advance()` this is the number of the log line.
     package var learningRate: Double { schedule.rate(at: step) }
+    /// All rates of the next update.
+    package var rates: LearningRates { LearningRates(adamW: learningRate, muon: schedule.muonRate(at: step)) }
 
     /// Counts one optimizer update.
     package mutating func advance() { step += 1 }
@@ -65,9 +67,13 @@ extension LearningRateSchedule {
             ("warmup_steps", .number(warmupSteps)), ("total_steps", .number(totalSteps)),
             ("min_learning_rate", .number(minimum)), ("decay_steps", .number(decaySteps)),
         ]
+        if let decayShare { members.append(("decay_share", .number(decayShare))) }
+        if let muonBase { members.append(("muon_learning_rate", .number(muonBase))) }
         if let rewarm {
             let (start, from) = (JSONText.number(rewarm.start), JSONText.number(rewarm.from))
-            members.append(("rewarm", .object([("start", start), ("steps", .number(rewarm.steps)), ("from", from)])))
+            let muon = rewarm.muonFrom.map { [("muon_from", JSONText.number($0))] } ?? []
+            let own = [("start", start), ("steps", .number(rewarm.steps)), ("from", from)] + muon
+            members.append(("rewarm", .object(own)))
         }
         return .object(members)
     }
@@ -75,16 +81,27 @@ extension LearningRateSchedule {
     /// - Throws: `JSONError` for a member that does not fit, `ExitError` for values that no schedule has.
     package init(_ json: JSON) throws {
         let kinds = Kind.allCases.map(\.rawValue).joined(separator: ", ")
+        let steps = try json.int("decay_steps")
+        let share = try json.optional("decay_share", "a number") { $0.number }
         try self.init(
             kind: json.member("kind", kinds) { $0.string.flatMap(Kind.init) },
             base: json.number("base_learning_rate"), warmupSteps: json.int("warmup_steps"),
             totalSteps: json.int("total_steps"), minimum: json.number("min_learning_rate"),
-            decaySteps: json.int("decay_steps"),
+            decaySteps: share == nil ? steps : nil, decayShare: share,
+            muonBase: json.optional("muon_learning_rate", "a number") { $0.number },
             rewarm: json.optional("rewarm", "an object") { $0 }.map { _ in
                 try json.nested("rewarm") {
-                    Rewarm(start: try $0.int("start"), steps: try $0.int("steps"), from: try $0.number("from"))
+                    Rewarm(
+                        start: try $0.int("start"), steps: try $0.int("steps"), from: try $0.number("from"),
+                        muonFrom: try $0.optional("muon_from", "a number") { $0.number })
                 }
             })
+        guard decaySteps == steps else {
+            throw ExitError(
+                .badInput,
+                "the saved schedule cannot be used: decay_steps is \(steps), but a decay_share of \(share ?? 0) makes "
+                    + "\(decaySteps); use another checkpoint")
+        }
     }
 }
 

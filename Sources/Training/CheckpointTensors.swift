@@ -7,48 +7,58 @@ import Transformer
 // Between the flat arenas and the named tensors of a checkpoint.
 
 extension ParameterLayout {
-    /// The tensors of an arena under their names, each with `prefix` before it, to be written.
-    func sources(of arena: Buffer<Float>, prefix: String = "") -> [TensorSource] {
-        parameters.map { parameter in
-            TensorSource(name: prefix + parameter.name, shape: parameter.shape) { body in
-                let result = arena.withSpan(parameter.range) { values in Result { try body(values.bytes) } }
-                try result.get()
+    /// The weights under their names, to be written.
+    func sources(of weights: Buffer<Float>) -> [TensorSource] {
+        parameters.map { source($0.name, $0.shape, weights, $0.range) }
+    }
+
+    /// What an optimizer remembers, under the tensors' names with a prefix, to be written.
+    func sources(of moments: [Moments]) -> [TensorSource] {
+        places(of: moments).map { source($0.name, $0.shape, $0.arena, $0.range) }
+    }
+
+    /// The tensors of a checkpoint that hold what an optimizer remembers, with their places in its arenas.
+    func places(
+        of moments: [Moments]
+    ) -> [(name: String, shape: [Int], arena: Buffer<Float>, range: Range<Int>)] {
+        moments.flatMap { moments in
+            parameters.compactMap { parameter in
+                moments.place(of: parameter.range).map {
+                    (moments.prefix + parameter.name, parameter.shape, moments.arena, $0)
+                }
             }
         }
     }
-}
 
-enum MomentPrefix {
-    static let first = "exp_avg."
-    static let second = "exp_avg_sq."
+    private func source(
+        _ name: String, _ shape: [Int], _ arena: Buffer<Float>, _ range: Range<Int>
+    ) -> TensorSource {
+        TensorSource(name: name, shape: shape) { body in
+            let result = arena.withSpan(range) { values in Result { try body(values.bytes) } }
+            try result.get()
+        }
+    }
 }
 
 extension Checkpoint {
     /// Reads weights, checked by `ResumePoint.requireFit`, and moments into their arenas; refuses values that are not
     /// finite.
-    func readTensors(_ model: any LanguageModel, _ optimizer: AdamW) throws {
-        let layout = model.layout
-        try self.optimizer.check(
-            [MomentPrefix.first, MomentPrefix.second].flatMap { prefix in
-                layout.parameters.map { (name: prefix + $0.name, shape: $0.shape) }
-            })
-        try self.model.read(into: model.weights, layout, prefix: "")
-        try self.optimizer.read(into: optimizer.firstMoments, layout, prefix: MomentPrefix.first)
-        try self.optimizer.read(into: optimizer.secondMoments, layout, prefix: MomentPrefix.second)
+    func readTensors(_ model: any LanguageModel, _ optimizer: any Optimizer) throws {
+        let moments = model.layout.places(of: optimizer.moments)
+        try self.optimizer.check(moments.map { (name: $0.name, shape: $0.shape) })
+        for parameter in model.layout.parameters {
+            try self.model.read(parameter.name, into: model.weights, parameter.range)
+        }
+        for tensor in moments { try self.optimizer.read(tensor.name, into: tensor.arena, tensor.range) }
     }
 }
 
 extension SafetensorsFile {
-    fileprivate func read(into arena: Buffer<Float>, _ layout: ParameterLayout, prefix: String) throws {
-        for parameter in layout.parameters {
-            let name = prefix + parameter.name
-            guard let entry = tensor(name) else {
-                throw ExitError(.badInput, "\(path.shown) has no tensor \(name)")
-            }
-            try arena.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
-                try readFloats(entry, into: &values)
-                try requireFinite(values.span, tensor: name, file: path)
-            }
+    fileprivate func read(_ name: String, into arena: Buffer<Float>, _ range: Range<Int>) throws {
+        guard let entry = tensor(name) else { throw ExitError(.badInput, "\(path.shown) has no tensor \(name)") }
+        try arena.withMutableSpan(range) { (values: inout MutableSpan<Float>) throws in
+            try readFloats(entry, into: &values)
+            try requireFinite(values.span, tensor: name, file: path)
         }
     }
 }

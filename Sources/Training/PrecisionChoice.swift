@@ -22,11 +22,11 @@ extension Precision {
     }
 
     /// - Throws: `ExitError` (64) where this CPU would have to compute it bit by bit.
-    func requireInstructions() throws(ExitError) {
+    func requireInstructions(option: String = "precision") throws(ExitError) {
         guard self == .fp32 || Compute.hasFastBFloat16 else {
             throw .usage(
-                "--precision bf16 needs a CPU with bf16 instructions (AVX512_BF16), and this one has none; "
-                    + "use --precision fp32, which is hundreds of times faster here")
+                "--\(option) bf16 needs a CPU with bf16 instructions (AVX512_BF16), and this one has none; "
+                    + "use --\(option) fp32, which is hundreds of times faster here")
         }
     }
 }

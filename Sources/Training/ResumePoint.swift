@@ -100,7 +100,7 @@ struct ResumePoint {
 
     /// Puts rank 0's weights and moments on all ranks: from the checkpoint, a model directory, or drawn from the seed.
     func fill(
-        _ model: any LanguageModel, _ optimizer: AdamW, source: ModelSource, seed: UInt64,
+        _ model: any LanguageModel, _ optimizer: any Optimizer, source: ModelSource, seed: UInt64,
         communicator: any Communicator
     ) throws {
         try communicator.agreeing {
@@ -115,8 +115,7 @@ struct ResumePoint {
         }
         try ParameterBroadcast.broadcast(model.weights, on: communicator)
         if let state {
-            try ParameterBroadcast.broadcast(optimizer.firstMoments, on: communicator)
-            try ParameterBroadcast.broadcast(optimizer.secondMoments, on: communicator)
+            for moments in optimizer.moments { try ParameterBroadcast.broadcast(moments.arena, on: communicator) }
             optimizer.step = state.optimizer.step
         }
         model.refreshOperands()
@@ -140,7 +139,12 @@ extension ResumePoint {
         var contradictions: [String] = []
         let asked = configuration
         for row in TrainingConfiguration.options where row.role == .identity || row.role == .tuning {
-            guard let saved = state.configuration[row.name] ?? (row.name == "precision" ? state.precision : nil) else {
+            // What an older checkpoint does not know of the run was as it is without the option.
+            let standard =
+                row.name == "precision"
+                ? state.precision
+                : row.role == .identity ? row.write(TrainingConfiguration()) : nil
+            guard let saved = state.configuration[row.name] ?? standard else {
                 if row.role == .tuning, asked.isGiven(row), let own = row.write(asked) {
                     reporter.warning("--\(row.name) is new at this resume: \(own)")
                 }
@@ -163,14 +167,16 @@ extension ResumePoint {
                 "\(name) is of another run: \(contradictions.joined(separator: "; ")); leave these options out to go on "
                     + "with the checkpoint's, or choose another --run-dir")
         }
-        // What was not given of the schedule; the decay's length only where both have one.
+        // What was not given of the schedule; the decay only where both have one, as it was given then.
         let schedule = state.scheduler.schedule
-        for (name, saved) in schedule.options {
-            guard let row = TrainingConfiguration.option(name), !asked.isGiven(row),
-                name != "decay-steps" || (configuration.schedule == .wsd && schedule.kind == .wsd)
-            else { continue }
+        for (name, saved) in schedule.options where name != "decay-steps" {
+            guard let row = TrainingConfiguration.option(name), !asked.isGiven(row) else { continue }
             _ = row.read(&configuration, saved)
         }
+        guard configuration.schedule == .wsd, schedule.kind == .wsd, asked.decaySteps == nil, asked.decayShare == nil
+        else { return }
+        configuration.decayShare = schedule.decayShare
+        configuration.decaySteps = schedule.decayShare == nil ? schedule.decaySteps : nil
     }
 
     /// Checks that the checkpoint's tensors are the model's, and that the data is what they were trained on.

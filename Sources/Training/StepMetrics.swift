@@ -10,10 +10,14 @@ package struct StepMetrics: Equatable, Sendable {
     package var epoch = 0
     /// The rate after the step's advance, as in the log line.
     package var learningRate = 0.0
+    /// Muon's, in a run that has it.
+    package var muonLearningRate: Double?
     /// Tokens trained on since the run began, this step's included.
     package var tokens = 0
     /// Loss, norm and speed.
     package var measured = TrainerState.StepMeasurement()
+    /// Tokens that saw each other, in runs that begin with short sequences.
+    package var sequenceLength: Int?
     /// On steps that evaluated.
     package var validationLoss: Double?
 
@@ -27,6 +31,8 @@ package struct StepMetrics: Equatable, Sendable {
             ("tokens", .number(tokens)), ("tokens_per_second", .number(measured.tokensPerSecond)),
             ("step_ms", .number(measured.milliseconds)),
         ]
+        if let muonLearningRate { fields.append(("muon_lr", .number(muonLearningRate))) }
+        if let sequenceLength { fields.append(("sequence_length", .number(sequenceLength))) }
         if let validationLoss {
             fields += [("val_loss", .number(validationLoss)), ("val_ppl", .number(exponential(validationLoss)))]
         }

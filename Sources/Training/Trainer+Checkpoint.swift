@@ -36,16 +36,22 @@ extension Trainer {
 
     /// A state that no run could go on from takes no older checkpoint's place.
     private func requireFiniteState() throws {
-        for (what, values) in [
-            ("weights", model.weights), ("first moments", optimizer.firstMoments),
-            ("second moments", optimizer.secondMoments),
-        ] where !Vector.sumOfSquares(setup.compute.pool, values.all, sums: setup.parts.squareSums).isFinite {
-            let first = model.layout.parameters.first { TensorStatistics(values[$0.range]).nonFiniteCount > 0 }
-            throw ExitError(
-                79,
-                "step \(step): the \(what) are not finite, first in \(first?.name ?? "?"), and were not saved; "
-                    + adviceAgainstExplosion)
+        try requireFinite("weights", model.weights) { $0 }
+        for moments in optimizer.moments { try requireFinite(moments.name, moments.arena, moments.place) }
+    }
+
+    /// - Parameter place: where an arena has the values of a tensor that lies there in the weights.
+    private func requireFinite(
+        _ what: String, _ arena: Buffer<Float>, _ place: (Range<Int>) -> Range<Int>?
+    ) throws {
+        guard !Vector.sumOfSquares(setup.compute.pool, arena.all, sums: setup.parts.squareSums).isFinite else { return }
+        let first = model.layout.parameters.first { parameter in
+            place(parameter.range).map { TensorStatistics(arena[$0]).nonFiniteCount > 0 } ?? false
         }
+        throw ExitError(
+            79,
+            "step \(step): the \(what) are not finite, first in \(first?.name ?? "?"), and were not saved; "
+                + adviceAgainstExplosion)
     }
 
     private func write(to directory: RunDirectory) throws {
@@ -54,9 +60,7 @@ extension Trainer {
         func file(_ name: String, _ bytes: [UInt8]) -> CheckpointFile {
             CheckpointFile(name: name, content: .bytes(bytes))
         }
-        let moments =
-            layout.sources(of: optimizer.firstMoments, prefix: MomentPrefix.first)
-            + layout.sources(of: optimizer.secondMoments, prefix: MomentPrefix.second)
+        let moments = layout.sources(of: optimizer.moments)
         var files = [
             file("config.json", description.configurationJSON()),
             file("generation_config.json", description.generationConfigurationJSON()),
@@ -126,7 +130,7 @@ extension Trainer {
         state.contextLength = model.configuration.contextLength
         state.globalBatch = plan.globalBatch
         state.microBatch = plan.microBatch
-        state.optimizer.hyperparameters = optimizer.hyperparameters
+        state.optimizer.hyperparameters = configuration.optimizer
         state.optimizer.gradientClip = configuration.gradClip
         state.optimizer.step = optimizer.step
         state.precision = model.precision.rawValue

@@ -24,7 +24,7 @@ package final class Trainer {
     let setup: TrainingSetup
     var configuration: TrainingConfiguration { setup.configuration }
     package var model: any LanguageModel { setup.parts.model }
-    var optimizer: AdamW { setup.parts.optimizer }
+    var optimizer: any Optimizer { setup.parts.optimizer }
     package var reducer: GradientReducer { setup.parts.reducer }
     private var gradients: Buffer<Float> { setup.parts.gradients }
     private var losses: OrderedSum { setup.parts.losses }
@@ -157,7 +157,8 @@ package final class Trainer {
         for microBatch in own {
             try model.timeline.timed(.data) { try setup.loader.load(step: step, microBatch: microBatch, into: model) }
             reducer.beginMicroBatch(microBatch - own.lowerBound)
-            let key = MicroBatchKey(seed: configuration.seed, step: step, microBatch: microBatch)
+            let key = MicroBatchKey(
+                seed: configuration.seed, step: step, microBatch: microBatch, pieceLength: pieceLength(at: step))
             losses[microBatch] = try model.lossAndGradients(into: gradients, key: key) { range in
                 // On the last micro-batch this sums over ranks, bucket by bucket, beside the backward pass.
                 try model.timeline.timed(.reduction) { try reducer.completed(range) }
@@ -175,11 +176,10 @@ package final class Trainer {
             try requireFinite(loss: loss, norm: norm)
 
             let clip = GradientClipping.factor(norm: norm, maximum: configuration.gradClip)
-            model.timeline.timed(.optimizer) {
-                optimizer.update(
-                    model.weights, gradients: gradients, copy: model.operandCopy,
-                    learningRate: scheduler.learningRate, gradientScale: clip / Double(tokens),
-                    pool: setup.compute.pool)
+            try model.timeline.timed(.optimizer) {
+                try optimizer.update(
+                    model.weights, gradients: gradients, copy: model.operandCopy, rates: scheduler.rates,
+                    gradientScale: clip / Double(tokens), pool: setup.compute.pool)
             }
             return norm
         }
@@ -196,6 +196,11 @@ package final class Trainer {
         return metrics(measured)
     }
 
+    /// The length of the sequences of update number `step`, from 0; nil where they are whole.
+    private func pieceLength(at step: Int) -> Int? {
+        configuration.sequenceWarmup?.length(at: step, of: scheduler.schedule.totalSteps)
+    }
+
     /// The newest step's numbers: what was measured of it, and where it stands.
     private func metrics(_ measured: TrainerState.StepMeasurement) -> StepMetrics {
         let position = step * setup.loader.plan.globalBatch
@@ -203,8 +208,12 @@ package final class Trainer {
         metrics.step = step
         metrics.epoch = setup.loader.epoch(before: position) + 1
         metrics.learningRate = scheduler.learningRate
+        metrics.muonLearningRate = scheduler.rates.muon
         metrics.tokens = position * model.configuration.contextLength
         metrics.measured = measured
+        if configuration.sequenceWarmup != nil {
+            metrics.sequenceLength = pieceLength(at: step - 1) ?? model.configuration.contextLength
+        }
         return metrics
     }
 

@@ -78,6 +78,9 @@ extension TrainingConfiguration: OptionSettings {
             "Give the head weights of its own in place of the token embedding; gpt-neox has them anyway."),
 
         .init(
+            "recipe", \.recipe, .optional(.word), section: 2,
+            "A set of options that were tuned together, for a new run; those that are given count."),
+        .init(
             "micro-batch", \.microBatch, .whole(BatchPlan.sizes), as: .tuning, section: 2,
             "Sequences that a rank computes at once."),
         .init(
@@ -97,7 +100,30 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "decay-steps", \.decaySteps, .optional(.whole(0...steps.upperBound)), as: .schedule,
             otherwise: "a fifth of the steps", section: 2, "Steps of the final decay of wsd."),
+        .init(
+            "decay-share", \.decayShare, .optional(.real(0...1)), as: .schedule, section: 2,
+            "The same as a part of the steps, which a longer run keeps."),
+        .init(
+            "sequence-warmup", \.sequenceWarmup, .optional(.sequenceWarmup, or: "none"), as: .identity, section: 2,
+            "Short sequences first: 64:0.25,128:0.5 cuts them into pieces of 64 tokens for a quarter of the steps and "
+                + "of 128 up to the half; the tokens of a step stay the same ones."),
 
+        .init(
+            "optimizer", \.optimizerKind, .word, as: .identity, section: 3,
+            "What updates the weights; muon: orthogonalised momentum for the matrices of the blocks, AdamW for all else."
+        ),
+        .init(
+            "muon-learning-rate", \.muonLearningRate, .real(anySize), as: .schedule, section: 3,
+            "Muon's peak learning rate, which follows the same schedule."),
+        .init(
+            "muon-momentum", \.muon.momentum, .real(0...0.999_999_999), as: .tuning, section: 3,
+            "Muon's decay of the momentum."),
+        .init(
+            "muon-weight-decay", \.muon.weightDecay, .real(0...1e6), as: .tuning, section: 3,
+            "Weight decay of Muon's matrices."),
+        .init(
+            "muon-precision", \.muonPrecision, .optional(.word, or: "auto"), as: .identity, section: 3,
+            "Of the products that orthogonalise; auto: bf16 where the CPU has instructions for it."),
         .init(
             "weight-decay", \.optimizer.weightDecay, .real(0...1e6), as: .tuning, section: 3,
             "Weight decay of tensors of two or more dimensions."),

@@ -55,9 +55,21 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var minLearningRate = 0.0
     package var schedule = LearningRateSchedule.Kind.cosine
     package var decaySteps: Int?
+    /// The same as a part of the steps.
+    package var decayShare: Double?
+    /// Nil: sequences are whole from the start.
+    package var sequenceWarmup: SequenceWarmup?
+    /// Nil: what is not given is the default.
+    package var recipe: Recipe?
 
     // Optimizer
+    package var optimizerKind = OptimizerKind.adamW
+    /// AdamW's, also beside Muon.
     package var optimizer = AdamW.Hyperparameters()
+    package var muon = Muon.Hyperparameters()
+    package var muonLearningRate = 0.02
+    /// Of Muon's products. Nil: bf16 where the CPU has instructions for it.
+    package var muonPrecision: Precision?
     package var gradClip = 1.0
     package var dropout = 0.0
     // Nil: as `dropout`.
@@ -121,7 +133,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package func makeSchedule() throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: schedule, base: learningRate, warmupSteps: warmupSteps, totalSteps: steps, minimum: minLearningRate,
-            decaySteps: decaySteps)
+            decaySteps: decaySteps, decayShare: decayShare,
+            muonBase: optimizerKind == .muon ? muonLearningRate : nil)
     }
 
     /// What is dropped at each place.
@@ -150,6 +163,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
     /// - Throws: `ExitError` (exit code 64).
     package func validateTogether() throws {
         _ = try makeSchedule()
+        try sequenceWarmup?.requireFit(contextLength: contextLength)
         let (sequences, tooMany) = steps.multipliedReportingOverflow(by: globalBatch)
         guard !tooMany, !sequences.multipliedReportingOverflow(by: contextLength).overflow else {
             throw ExitError.usage(

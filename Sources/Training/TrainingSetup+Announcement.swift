@@ -1,5 +1,6 @@
 import Basics
 import Collectives
+import DataParallel
 import Transformer
 
 extension TrainingSetup {
@@ -25,12 +26,19 @@ extension TrainingSetup {
                 + "\(sequences) sequences, \(fixed(Double(sequences) / Double(plan.globalBatch), 1)) steps an epoch",
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "
                 + "\(plan.globalBatch * shape.contextLength) tokens a step",
+            optimizerRemark(communicator),
+            configuration.sequenceWarmup.map { warmup in
+                let steps = scheduler.schedule.totalSteps
+                return "sequences: \(warmup.description(of: steps, contextLength: shape.contextLength))"
+            },
             memoryPlan.text, evaluator.map { "validation: \($0.coverage)" }, scheduleRemark.map { "schedule: \($0)" },
         ]
         lines.compactMap { $0 }.forEach(reporter.line)
         announceBits(reporter, ranks: ranks)
-        // Weights, two moments; a save keeps the old checkpoints until the new one is durable.
-        let bytes = 12 * shape.parameterCount
+        // Weights and what the optimizer remembers; a save keeps the old checkpoints until the new one is durable.
+        let layout = parts.model.layout
+        let values = layout.places(of: parts.optimizer.moments).reduce(shape.parameterCount) { $0 + $1.range.count }
+        let bytes = values * MemoryLayout<Float>.stride
         let besides = configuration.keepBest ? ", and the best" : ""
         reporter.line("checkpoint: \(bytes / 1_000_000) MB each, \(configuration.keep) kept\(besides)")
         if let free = runDirectory?.freeBytes, free < 2 * bytes {
@@ -38,6 +46,22 @@ extension TrainingSetup {
                 "only \(free / 1_000_000) MB are free in \(configuration.runDirectory.shown), two checkpoints need "
                     + "\(2 * bytes / 1_000_000) MB; make room or choose another --run-dir")
         }
+    }
+
+    /// What Muon computes and where, or which of its options have no effect.
+    private func optimizerRemark(_ communicator: any Communicator) -> String? {
+        guard configuration.optimizerKind == .muon else {
+            let flags = configuration.optionsWithoutMuon.map { "--" + $0 }
+            return flags.isEmpty
+                ? nil
+                : "\(flags.joined(separator: ", ")) \(flags.count == 1 ? "has" : "have") no effect without --optimizer muon"
+        }
+        let matrices = parts.model.layout.matrices
+        let isShared = MatrixSharing(matrices.map(\.shape), on: communicator) != nil
+        return
+            "optimizer: muon for \(matrices.count) matrices of \(matrices.reduce(0) { $0 + $1.range.count }) parameters, "
+            + "\((configuration.muonPrecision ?? .fp32).rawValue) products\(isShared ? " shared by the ranks" : ""); "
+            + "AdamW for the rest"
     }
 
     /// What a schedule does otherwise than its words suggest.
@@ -50,7 +74,9 @@ extension TrainingSetup {
                 "the warm-up of \(warmup) steps leaves none of \(total) for a decay; give a smaller --warmup-steps, or "
                 + "--schedule constant if this is meant"
         }
-        guard schedule.kind == .wsd, configuration.decaySteps == nil, schedule.decaySteps < (total + 4) / 5 else {
+        guard schedule.kind == .wsd, configuration.decaySteps == nil, configuration.decayShare == nil,
+            schedule.decaySteps < (total + 4) / 5
+        else {
             return nil
         }
         return "the warm-up leaves \(schedule.decaySteps) of \(total) steps for the decay of wsd, less than a fifth; "

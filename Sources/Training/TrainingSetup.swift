@@ -56,6 +56,9 @@ struct TrainingSetup {
         let resume = try ResumePoint(
             configuration, directory: directory, communicator: communicator, reporter: reporter)
         try communicator.agreeing { try resume.complete(&configuration, reporter) }
+        // A resume goes on with what its run began with.
+        let recipe = resume.state == nil ? configuration.recipe : nil
+        var fromRecipe = recipe.map { configuration.followShape(of: $0) } ?? []
 
         // Shape and data.
         let (training, validation) = try communicator.agreeing {
@@ -75,6 +78,12 @@ struct TrainingSetup {
         let shape = source.shape
         configuration.adopt(shape)
         let context = shape.contextLength
+        if let recipe {
+            fromRecipe += configuration.follow(recipe)
+            reporter.line(recipe.remark(fromRecipe))
+        } else if let recipe = configuration.recipe {
+            reporter.line("recipe \(recipe.rawValue) sets nothing at a resume: the checkpoint has the values")
+        }
         let (loader, evaluator) = try communicator.agreeing {
             try configuration.validateTogether()
             let plan = try BatchPlan(
@@ -121,6 +130,7 @@ struct TrainingSetup {
         }
         let precision = configuration.precision ?? .fp32
         try communicator.agreeing { try precision.requireInstructions() }
+        try configuration.decideMuonPrecision(on: communicator)
         func makeParts(_ batch: BatchPlan, _ memory: Memory) throws -> RunParts {
             try RunParts(
                 configuration, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
@@ -177,7 +187,7 @@ struct TrainingSetup {
 
 /// The parts of a run that hold its memory. Made twice: for `MemoryPlan` with a memory that counts, and for the run.
 struct RunParts {
-    let optimizer: AdamW
+    let optimizer: any Optimizer
     let gradients: Buffer<Float>
     let reducer: GradientReducer
     /// The loss of each micro-batch of a step.
@@ -192,7 +202,6 @@ struct RunParts {
         compute: Compute, communicator: any Communicator, memory: Memory
     ) throws {
         let layout = ParameterLayout(shape)
-        optimizer = try AdamW(configuration.optimizer, ranges: layout.decayRanges, memory: memory)
         gradients = try memory.buffer(.gradients, layout.count)
         squareSums = try Vector.squareSums(count: layout.count, memory: memory)
         losses = try OrderedSum(count: batch.microBatchCount, memory: memory)
@@ -201,10 +210,12 @@ struct RunParts {
             bucketElements: configuration.bucketBytes.map { max(1, $0 / MemoryLayout<Float>.stride) },
             mode: configuration.reduction, microBatchesPerRank: batch.accumulation, overlap: configuration.overlap,
             memory: memory)
+        optimizer = try configuration.makeOptimizer(layout, compute, communicator, memory)
         // Last, because it asks oneDNN, after a look at what there is so far.
         model = try makeLanguageModel(
             shape, precision: precision, microBatch: batch.microBatch, compute: compute,
-            recomputes: configuration.recompute, dropout: configuration.dropoutRates, memory: memory)
+            recomputes: configuration.recompute, dropout: configuration.dropoutRates,
+            pieceLengths: configuration.sequenceWarmup?.lengths ?? [], memory: memory)
     }
 }
 

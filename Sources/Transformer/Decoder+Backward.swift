@@ -34,7 +34,7 @@ extension Decoder {
                 pool, tokens: inputs.all, gradient: a.residualGradient.all,
                 tokenGradient: gradients[layout.tokenEmbedding],
                 positionGradient: layout.positionEmbedding.map { gradients[$0] },
-                overwrites: !configuration.hasTiedHead, context: context, columns: width)
+                overwrites: !configuration.hasTiedHead, context: length, columns: width)
         }
         try complete(downTo: layout.tokenEmbedding.lowerBound, &end, completed)
     }
@@ -173,7 +173,7 @@ extension Decoder {
             let columns = configuration.headColumns
             if let table = activations.rotary {
                 Rotary.apply(
-                    pool, rows: gradient, columns: columns, table: table, firstPosition: 0, context: context,
+                    pool, rows: gradient, columns: columns, table: table, firstPosition: 0, context: length,
                     inverse: true)
             }
             if configuration.normalizesHeads {

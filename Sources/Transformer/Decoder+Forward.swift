@@ -31,7 +31,7 @@ extension Decoder {
             Embedding.forward(
                 pool, tokens: inputs.all, tokenTable: weights[layout.tokenEmbedding],
                 positionTable: layout.positionEmbedding.map { weights[$0.lowerBound + start * width..<$0.upperBound] },
-                output: isNormed ? a.embedding.all : stream, context: context, columns: width)
+                output: isNormed ? a.embedding.all : stream, context: length, columns: width)
             dropped(.embedding)?.apply(pool, isNormed ? a.embedding.all : stream, columns: width)
             guard isNormed else { return }
             RMSNorm.forward(
@@ -114,7 +114,7 @@ extension Decoder {
             if let table = activations.rotary {
                 Rotary.apply(
                     pool, rows: block.queryKeyValue.all, columns: columns, table: table, firstPosition: start,
-                    context: context, inverse: false)
+                    context: length, inverse: false)
             }
         }
     }

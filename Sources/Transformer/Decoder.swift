@@ -21,7 +21,8 @@ final class Decoder<E: ActivationElement>: LanguageModel {
     let targets: Buffer<Int32>
     let activations: Activations<E>
     let products: Products
-    let attention: Attention<E>
+    /// Attention over whole sequences, then over the pieces that a pass with gradients may cut them into.
+    private let attentions: [(length: Int, attention: Attention<E>)]
     /// Whether the backward pass computes a block's activations again.
     let recomputes: Bool
     /// What is dropped in a pass with gradients.
@@ -33,12 +34,13 @@ final class Decoder<E: ActivationElement>: LanguageModel {
 
     /// Reserves memory first, what does not depend on oneDNN, and then plans products.
     /// - Parameters:
+    ///   - pieceLengths: the lengths that passes with gradients may cut the sequences into, beside the whole ones.
     ///   - hasHead: whether logits are computed; a prompt needs those of its last row alone.
     ///   - other: a model of the same shape whose weights this one reads.
     init(
         _ configuration: DecoderConfiguration, microBatch: Int, context: Int? = nil, compute: Compute, training: Bool,
-        recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), hasHead: Bool = true,
-        sharing other: Decoder? = nil, memory: Memory
+        recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), pieceLengths: [Int] = [],
+        hasHead: Bool = true, sharing other: Decoder? = nil, memory: Memory
     ) throws(KernelError) {
         self.configuration = configuration
         self.microBatch = microBatch
@@ -61,9 +63,13 @@ final class Decoder<E: ActivationElement>: LanguageModel {
         activations = try Activations(
             configuration, rows: rows, threads: compute.pool.threadCount, training: training, recomputes: recomputes,
             hasHead: hasHead, dropsBranches: dropout.residual > 0, memory: memory)
-        attention = try Attention(
-            compute, sequences: microBatch, context: context, columns: configuration.headColumns, training: training,
-            memory: memory)
+        attentions = try ([context] + pieceLengths).map { length throws(KernelError) in
+            precondition(context % length == 0, "\(context) tokens in pieces of \(length)")
+            let attention = try Attention<E>(
+                compute, sequences: rows / length, context: length, columns: configuration.headColumns,
+                training: training, memory: memory)
+            return (length: length, attention: attention)
+        }
         try memory.requireRoom()
         products = try Products(
             Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training,
@@ -74,6 +80,14 @@ final class Decoder<E: ActivationElement>: LanguageModel {
     var operandCopy: Buffer<BFloat16>? { operands as? Buffer<BFloat16> }
     var pool: ThreadPool { compute.pool }
     var width: Int { configuration.embeddingSize }
+    /// Tokens that see each other in the pass under way, whose positions start at 0.
+    var length: Int { microBatchKey?.pieceLength ?? context }
+    /// Attention over as many tokens.
+    var attention: Attention<E> {
+        let length = length
+        for own in attentions where own.length == length { return own.attention }
+        preconditionFailure("planned without pieces of \(length) tokens")
+    }
 
     func refreshOperands() { if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) } }
 
@@ -101,7 +115,7 @@ final class Decoder<E: ActivationElement>: LanguageModel {
 
     func sequenceLoss(_ index: Int) -> Double { lossSum(index * context..<(index + 1) * context) }
 
-    /// Attention within the micro-batch's sequences.
+    /// Attention within the micro-batch's sequences, or the pieces of them.
     func attend(_ layer: Int, _ block: Activations<E>.Block) {
         attention.forward(
             qkv: block.queryKeyValue.all, output: block.attention.all, logSumExp: block.logSumExp.all,

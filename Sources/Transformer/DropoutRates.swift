@@ -14,16 +14,19 @@ package struct DropoutRates: Equatable, Sendable {
     }
 }
 
-/// Which micro-batch of a run a model computes: what its dropped values are a function of, beside their places.
+/// Which micro-batch of a run a model computes: what its dropped values are a function of, beside their places; and how
+/// long the pieces are that its sequences are cut into.
 package struct MicroBatchKey: Sendable {
     package var seed: UInt64
     /// The step from 0.
     package var step: Int
     /// The micro-batch of the step, counted over all ranks.
     package var microBatch: Int
+    /// Each sequence becomes context / length ones, which do not see each other; nil: they stay whole.
+    package var pieceLength: Int?
 
-    package init(seed: UInt64 = 0, step: Int = 0, microBatch: Int = 0) {
-        (self.seed, self.step, self.microBatch) = (seed, step, microBatch)
+    package init(seed: UInt64 = 0, step: Int = 0, microBatch: Int = 0, pieceLength: Int? = nil) {
+        (self.seed, self.step, self.microBatch, self.pieceLength) = (seed, step, microBatch, pieceLength)
     }
 }
 

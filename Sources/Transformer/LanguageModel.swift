@@ -32,7 +32,8 @@ package protocol LanguageModel: AnyObject {
     ///
     /// `completed` is called with each range of `gradients` that will not change any more, from the end to the start,
     /// without gaps.
-    /// - Parameter key: which micro-batch this is, for dropout.
+    /// - Parameter key: which micro-batch this is, for dropout, and the length of its sequences, one of those that were
+    ///   planned.
     func lossAndGradients(
         into gradients: Buffer<Float>, key: MicroBatchKey, completed: (Range<Int>) throws -> Void
     ) throws -> Double
@@ -58,21 +59,22 @@ extension LanguageModel {
 package typealias TensorObserver = (_ layer: String, _ tensor: String, TensorStatistics) throws -> Void
 
 /// Makes a model of this precision, planned for micro-batches of `microBatch` sequences of the context length; with
-/// `recomputes`, one that keeps the start of each block alone and computes the rest again for the backward pass.
+/// `recomputes`, one that keeps the start of each block alone and computes the rest again for the backward pass. A pass
+/// with gradients may cut the sequences into pieces of one of the `pieceLengths`, which divide the context.
 /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
 package func makeLanguageModel(
     _ configuration: DecoderConfiguration, precision: Precision, microBatch: Int, compute: Compute,
-    training: Bool = true,
-    recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), memory: Memory = Memory()
+    training: Bool = true, recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), pieceLengths: [Int] = [],
+    memory: Memory = Memory()
 ) throws(KernelError) -> any LanguageModel {
     switch precision {
     case .fp32:
         try Decoder<Float>(
             configuration, microBatch: microBatch, compute: compute, training: training,
-            recomputes: recomputes, dropout: dropout, memory: memory)
+            recomputes: recomputes, dropout: dropout, pieceLengths: pieceLengths, memory: memory)
     case .bf16:
         try Decoder<BFloat16>(
             configuration, microBatch: microBatch, compute: compute, training: training,
-            recomputes: recomputes, dropout: dropout, memory: memory)
+            recomputes: recomputes, dropout: dropout, pieceLengths: pieceLengths, memory: memory)
     }
 }

@@ -15,6 +15,8 @@ package struct ParameterLayout: Sendable, Equatable {
         package let offset: Int
         /// How its values are drawn for a new model.
         package let initialization: Initialization
+        /// What the layer takes and gives where this is the matrix of a block's linear layer; nil for all other tensors.
+        package let layer: LayerSize?
 
         /// Number of elements.
         package var count: Int { shape.reduce(1, *) }
@@ -22,6 +24,11 @@ package struct ParameterLayout: Sendable, Equatable {
         package var range: Range<Int> { offset..<offset + count }
         /// Whether weight decay applies: to tensors of two or more dimensions.
         package var decays: Bool { shape.count >= 2 }
+    }
+
+    /// Columns that a linear layer takes and gives, whichever way its matrix is stored.
+    package struct LayerSize: Sendable, Equatable {
+        package let inputs, outputs: Int
     }
 
     /// How a tensor of a new model is filled.
@@ -97,11 +104,14 @@ package struct ParameterLayout: Sendable, Equatable {
     }
 
     /// Neighbouring tensors that all decay or all do not, merged: AdamW runs once over each.
-    package var decayRanges: [(range: Range<Int>, decays: Bool)] {
+    package var decayRanges: [(range: Range<Int>, decays: Bool)] { decayRanges { _ in true } }
+
+    /// The same of some tensors alone.
+    package func decayRanges(where isWanted: (Parameter) -> Bool) -> [(range: Range<Int>, decays: Bool)] {
         var ranges: [(range: Range<Int>, decays: Bool)] = []
-        for (index, parameter) in parameters.enumerated() {
+        for (index, parameter) in parameters.enumerated() where isWanted(parameter) {
             let end = index + 1 < parameters.count ? parameters[index + 1].offset : count
-            if let last = ranges.last, last.decays == parameter.decays {
+            if let last = ranges.last, last.decays == parameter.decays, last.range.upperBound == parameter.offset {
                 ranges[ranges.count - 1].range = last.range.lowerBound..<end
             } else {
                 ranges.append((parameter.offset..<end, parameter.decays))
@@ -139,11 +149,15 @@ private struct Table {
 
     /// Adds tensors that lie side by side, and returns their place.
     mutating func add(
-        _ names: [String], _ shapes: [[Int]], _ initialization: ParameterLayout.Initialization
+        _ names: [String], _ shapes: [[Int]], _ initialization: ParameterLayout.Initialization,
+        layers: [ParameterLayout.LayerSize] = []
     ) -> Range<Int> {
         let start = end
-        for (name, shape) in zip(names, shapes) {
-            parameters.append(.init(name: name, shape: shape, offset: end, initialization: initialization))
+        for (index, (name, shape)) in zip(names, shapes).enumerated() {
+            parameters.append(
+                .init(
+                    name: name, shape: shape, offset: end, initialization: initialization,
+                    layer: layers.isEmpty ? nil : layers[index]))
             end += shape.reduce(1, *)
         }
         defer { end = (end + 15) / 16 * 16 }
@@ -168,7 +182,8 @@ private struct Table {
         let start = end
         let weight = add(
             parts.map { names.base + block + $0.name + ".weight" },
-            parts.map { names.isInputMajor ? [inputs, $0.outputs] : [$0.outputs, inputs] }, initialization)
+            parts.map { names.isInputMajor ? [inputs, $0.outputs] : [$0.outputs, inputs] }, initialization,
+            layers: parts.map { ParameterLayout.LayerSize(inputs: inputs, outputs: $0.outputs) })
         let bias =
             hasBias
             ? add(parts.map { names.base + block + $0.name + ".bias" }, parts.map { [$0.outputs] }, .zeros) : nil

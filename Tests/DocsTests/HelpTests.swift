@@ -48,6 +48,9 @@ import Training
             "step-timeout": "60", "resume": "auto", "seed": "1337", "norm-epsilon": "the architecture's",
             "rope-theta": "the architecture's", "dropout": "0.0", "embedding-dropout": "that of --dropout",
             "attention-dropout": "that of --dropout", "residual-dropout": "that of --dropout",
+            "optimizer": "adamw", "muon-learning-rate": "0.02", "muon-momentum": "0.95", "muon-weight-decay": "0.01",
+            "muon-precision": "auto",
+            "sequence-warmup": "none",
         ]
         try check(TrainingConfiguration.self, own.merging(Self.shape) { $1 })
     }

@@ -12,7 +12,8 @@ import Testing
         ],
         "swift": ["scratch-path", "skip-build", "build-tests", "filter", "static-swift-stdlib", "product", "strict"],
         "apt-get": ["no-install-recommends"], "pkg-config": ["exists"],
-        "Tests/Reference": ["repetitions", "text", "only"],
+        "Tests/Reference": ["repetitions", "text", "only", "work", "seeds", "options", "picture", "peer", "rate"],
+        "pip": ["quiet", "requirement"], "python3": ["help"],
         // The scripts' word for any option.
         "launch": ["name"],
     ]

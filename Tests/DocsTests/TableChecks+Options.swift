@@ -13,6 +13,20 @@ extension TableChecks {
                 #expect(named == TrainingConfiguration.options.filter { $0.role == role }.map { "--" + $0.name })
             }
         },
+        "docs/recipes.md › What they set › option | gpt2 | modern": { table in
+            var configuration = TrainingConfiguration()
+            (configuration.steps, configuration.contextLength) = (120, 256)
+            for (column, recipe) in [(1, Recipe.gpt2), (2, .modern)] {
+                let all = [("architecture", recipe.architecture.rawValue)] + recipe.settings(for: configuration)
+                let named = table.rows.filter { !$0[column].isEmpty }.flatMap { Pages.code(in: $0[0]) }
+                #expect(named.sorted() == all.map { "--" + $0.0 }.sorted())
+                for row in table.rows {
+                    // What depends on the run is told in words.
+                    guard let value = Pages.code(in: row[column]).first else { continue }
+                    #expect(all.contains { row[0] == "`--\($0.0)`" && $0.1 == value }, "\(row)")
+                }
+            }
+        },
         "docs/architecture.md › Options › role | all ranks alike | kept in checkpoints | at a resume": { table in
             let roles: [OptionRole] = [.identity, .schedule, .tuning, .rhythm, .place]
             #expect(table.rows.flatMap { Pages.code(in: $0[0]) } == roles.map { "\($0)" })
@@ -24,7 +38,8 @@ extension TableChecks {
                 "stop-after", "stop-after-no-improvement", "rewarm",
             ] { try all.set(name, "3") }
             try all.set("activation", "relu")
-            for name in ["norm-epsilon", "embedding-dropout", "attention-dropout", "residual-dropout"] {
+            try all.set("recipe", "modern")
+            for name in ["norm-epsilon", "decay-share", "embedding-dropout", "attention-dropout", "residual-dropout"] {
                 try all.set(name, "0.5")
             }
             let (compared, kept) = (all.comparedOverRanks.map(\.name), all.keptInCheckpoints.map(\.name))

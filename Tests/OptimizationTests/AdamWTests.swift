@@ -58,7 +58,8 @@ import Testing
             let gradients = try Buffer<Float>(count: count)
             gradients.set(random.normal(count, scale: 4).map { Float($0) })
             optimizer.update(
-                weights, gradients: gradients, copy: copy, learningRate: Self.rate, gradientScale: Self.scale,
+                weights, gradients: gradients, copy: copy, rates: LearningRates(adamW: Self.rate),
+                gradientScale: Self.scale,
                 pool: pool)
             let before = reference.weights
             reference.update(gradients.array().map(Double.init), decays: Self.decays)

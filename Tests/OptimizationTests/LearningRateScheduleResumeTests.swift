@@ -95,6 +95,39 @@ import Testing
         #expect(error.description.contains("--decay-steps: saved \(saved), asked for \(wanted)"), "\(error)")
     }
 
+    private func stable(_ total: Int, steps: Int? = nil, share: Double? = nil) throws -> LearningRateSchedule {
+        try LearningRateSchedule(
+            kind: .wsd, base: 1, warmupSteps: 10, totalSteps: total, decaySteps: steps, decayShare: share)
+    }
+
+    /// A decay that was given as a share stays that share of a longer run.
+    @Test func decayShareOfAnExtendedRun() throws {
+        let state = LearningRateScheduler(schedule: try stable(100, share: 0.6), step: 50).state
+        let resumed = try stable(200, share: 0.6).resuming(state, change: .extend)
+        #expect(resumed.schedule == (try stable(200, share: 0.6)) && resumed.schedule.decaySteps == 120)
+        // The restart of an extended run repeats the flag.
+        #expect(try stable(200, share: 0.6).resuming(resumed.state, change: .extend) == resumed)
+        // The same curve is no difference, however it is given; nor is one that has other steps for its length alone.
+        #expect(try stable(100, steps: 60).resuming(state).schedule == stable(100, share: 0.6))
+        #expect(try stable(200, steps: 60).resuming(state, change: .extend).schedule == stable(200, steps: 60))
+        #expect(try stable(200, share: 0.3).resuming(state, change: .extend).schedule == stable(200, share: 0.3))
+        #expect(try stable(200, share: 0.5).resuming(state, change: .rewarm(steps: 5)).schedule.decayShare == 0.5)
+    }
+
+    /// Another share, steps in place of a share, or a share in place of steps: a change of its own.
+    @Test(
+        arguments: [(0.6, nil, 0.5), (0.6, 90, nil), (0.6, nil, nil), (nil, nil, 0.6), (nil, nil, 0.2)]
+            as [(Double?, Int?, Double?)])
+    func anotherDecayIsNoExtension(saved: Double?, steps: Int?, share: Double?) throws {
+        let saved = try saved.map { try stable(100, share: $0) } ?? stable(100, steps: 33)
+        let state = LearningRateScheduler(schedule: saved, step: 50).state
+        let error = try #require(throws: ExitError.self) {
+            try stable(200, steps: steps, share: share).resuming(state, change: .extend)
+        }
+        #expect(error.exitCode == 64)
+        #expect(error.description.contains("--decay-steps: saved \(saved.decaySteps)"), "\(error)")
+    }
+
     @Test(arguments: ["schedule", "learning-rate", "min-learning-rate", "warmup-steps", "steps", "decay-steps"])
     func eachDifferenceAloneIsNamed(name: String) throws {
         func schedule(otherThan name: String? = nil) throws -> LearningRateSchedule {

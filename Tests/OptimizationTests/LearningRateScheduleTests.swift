@@ -102,6 +102,49 @@ import Testing
         #expect(error.description.hasPrefix(option + " is "))
     }
 
+    /// The steps that are nearest to the share; what is stored is the share too.
+    @Test(arguments: [
+        (0.0, 100, 0), (0.6, 100, 60), (1.0, 100, 100), (0.6, 7, 4), (0.5, 5, 3), (0.005, 100, 1), (1.0 / 3, 120, 40),
+    ])
+    func aDecayAsAShare(share: Double, total: Int, steps: Int) throws {
+        let schedule = try LearningRateSchedule(
+            kind: .wsd, base: 8, warmupSteps: 0, totalSteps: total, decayShare: share)
+        #expect(schedule.decaySteps == steps && schedule.decayShare == share)
+        let same = try self.schedule(.wsd, base: 8, warmup: 0, total: total, decay: steps)
+        #expect((0...total).map(schedule.rate).map(\.bitPattern) == (0...total).map(same.rate).map(\.bitPattern))
+        let stored = try LearningRateSchedule(JSON(schedule.json.pretty))
+        #expect(stored == schedule)
+        #expect(try LearningRateSchedule(JSON(same.json.pretty)) == same && same.decayShare == nil)
+    }
+
+    @Test func aShareThatIsNotThatOfTheSavedStepsIsNone() throws {
+        let schedule = try LearningRateSchedule(kind: .wsd, base: 8, warmupSteps: 0, totalSteps: 100, decayShare: 0.6)
+        let text = String(decoding: schedule.json.pretty, as: UTF8.self)
+        let wrong = text.replacing("\"decay_steps\": 60", with: "\"decay_steps\": 61")
+        try #require(wrong != text)
+        let error = try #require(throws: ExitError.self) { try LearningRateSchedule(JSON(Array(wrong.utf8))) }
+        #expect(error.exitCode == 65 && error.description.contains("decay_steps is 61"), "\(error)")
+    }
+
+    @Test(
+        arguments: [
+            (.wsd, 5, 0.6, nil, "--decay-share is 0.6, expected 0 to 1, and of 10 steps no more than the 5"),
+            (.wsd, 0, 1.5, nil, "--decay-share is 1.5"), (.wsd, 0, -0.5, nil, "--decay-share is -0.5"),
+            (.wsd, 0, .nan, nil, "--decay-share is nan"),
+            (.cosine, 0, 0.5, nil, "--decay-share is 0.5, expected no value"),
+            (.constant, 0, 0.0, nil, "--decay-share is 0.0, expected no value"),
+            (.wsd, 0, 0.5, 5, "--decay-steps and --decay-share exclude each other"),
+        ] as [(LearningRateSchedule.Kind, Int, Double, Int?, String)])
+    func aShareThatIsRefused(
+        kind: LearningRateSchedule.Kind, warmup: Int, share: Double, steps: Int?, message: String
+    ) throws {
+        let error = try #require(throws: ExitError.self) {
+            try LearningRateSchedule(
+                kind: kind, base: 1, warmupSteps: warmup, totalSteps: 10, decaySteps: steps, decayShare: share)
+        }
+        #expect(error.exitCode == 64 && error.description.hasPrefix(message), "\(error)")
+    }
+
     @Test func decayStepsBelongToStableDecayOnly() {
         #expect(throws: ExitError.self) { try schedule(.cosine, warmup: 0, total: 10, decay: 3) }
         #expect(throws: ExitError.self) { try schedule(.wsd, warmup: 5, total: 10, decay: 6) }

@@ -7,9 +7,12 @@ import Testing
 /// `allocation-check` counts in a process of its own, because it replaces malloc.
 @Suite struct AllocationTests {
     /// Counts of five steps by name.
-    private func counts(_ precision: String, threads: Int, accumulation: Int) throws -> [String: Int] {
+    private func counts(
+        _ precision: String, threads: Int, accumulation: Int, options: [String] = []
+    ) throws -> [String: Int] {
         let outcome = try Subprocess.run(
-            BuildProducts.executable("allocation-check"), [precision, "\(threads)", "\(accumulation)"], timeout: 120)
+            BuildProducts.executable("allocation-check"), [precision, "\(threads)", "\(accumulation)"] + options,
+            timeout: 120)
         try #require(outcome.status == 0, "\(outcome.standardOutput)\(outcome.standardError)")
         let words = outcome.standardOutput.split { " \n".contains($0) }.map(String.init)
         var counts: [String: Int] = [:]
@@ -28,9 +31,13 @@ import Testing
 
     @Test(
         .enabled(if: Compute.hasFastBFloat16, "without AVX-512, oneDNN's matmul allocates"),
-        arguments: ["fp32", "bf16"], [1, 3])
-    func aStepTakesNothing(precision: String, accumulation: Int) throws {
-        let counts = try counts(precision, threads: 1, accumulation: accumulation)
+        arguments: ["fp32", "bf16"],
+        [
+            (1, []), (3, []), (1, ["steps=7", "warmup-steps=0", "sequence-warmup=8:0.5,16:0.75"]),
+            (1, ["optimizer=muon"]), (1, ["optimizer=muon", "muon-precision=fp32", "architecture=modern"]),
+        ])
+    func aStepTakesNothing(precision: String, run: (accumulation: Int, options: [String])) throws {
+        let counts = try counts(precision, threads: 1, accumulation: run.accumulation, options: run.options)
         #expect(counts["allocations"] == 0)
         #expect(counts["threads"] == 0)
         #expect(counts["primitives"] == 0)
@@ -45,7 +52,9 @@ import Testing
             (1, []), (1, ["precision=bf16", "global-batch=28"]), (2, ["precision=bf16", "threads=2"]),
             (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]),
             (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
-            (1, ["micro-batch=64", "global-batch=64", "threads=4"]),
+            (1, ["micro-batch=64", "global-batch=64", "threads=4"]), (2, ["sequence-warmup=8:0.25,16:0.5"]),
+            (2, ["optimizer=muon", "threads=2"]),
+            (1, ["optimizer=muon", "architecture=modern", "muon-precision=fp32", "embedding-size=80"]),
             (
                 1,
                 [

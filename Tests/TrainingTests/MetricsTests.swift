@@ -21,6 +21,12 @@ import Training
                 + #""tokens_per_second":2678.6,"step_ms":12.5}"#)
     }
 
+    @Test func aSequenceWarmupAddsAField() {
+        var metrics = Self.metrics
+        (metrics.sequenceLength, metrics.validationLoss) = (64, 0)
+        #expect(metrics.json.hasSuffix(#""step_ms":12.5,"sequence_length":64,"val_loss":0.0,"val_ppl":1.0}"#))
+    }
+
     @Test func anEvaluationAddsTwoFields() {
         var metrics = Self.metrics
         metrics.validationLoss = 0

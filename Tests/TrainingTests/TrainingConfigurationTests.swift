@@ -17,6 +17,9 @@ import Transformer
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
         "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
         "architecture": "gpt2", "untied-head": "false", "recompute": "false", "dropout": "0.0",
+        "optimizer": "adamw", "muon-learning-rate": "0.02", "muon-momentum": "0.95", "muon-weight-decay": "0.01",
+        "muon-precision": "auto",
+        "sequence-warmup": "none",
     ]
 
     /// A value for each option that is not its default.
@@ -36,7 +39,9 @@ import Transformer
         "inner-size": "99", "activation": "gelu_fast", "norm-epsilon": "0.001", "untied-head": "true",
         "architecture": "llama", "kv-heads": "1", "head-size": "12", "rope-theta": "500.0", "soft-cap": "15.0",
         "recompute": "true", "dropout": "0.1", "embedding-dropout": "0.2", "attention-dropout": "0.3",
-        "residual-dropout": "0.4",
+        "optimizer": "muon", "muon-learning-rate": "0.04", "muon-momentum": "0.85", "muon-weight-decay": "0.0",
+        "muon-precision": "fp32",
+        "residual-dropout": "0.4", "decay-share": "0.5", "sequence-warmup": "64:0.25,128:0.5", "recipe": "modern",
     ]
 
     private static let rows = TrainingConfiguration.options.filter { $0.successor == nil }
@@ -81,6 +86,8 @@ import Transformer
             "weight-decay", "beta1", "beta2", "epsilon", "grad-clip", "precision", "reduction", "seed", "no-shuffle",
             "inner-size", "activation", "norm-epsilon", "untied-head", "architecture", "kv-heads", "head-size",
             "rope-theta", "soft-cap", "dropout", "embedding-dropout", "attention-dropout", "residual-dropout",
+            "optimizer", "muon-momentum", "muon-weight-decay", "muon-precision",
+            "sequence-warmup",
         ]
         var all = TrainingConfiguration()
         for (name, value) in Self.values { try? all.set(name, value) }
@@ -131,7 +138,8 @@ import Transformer
         ("layers", "six", "a whole number"), ("layers", "2.5", "a whole number"), ("layers", "", "a whole number"),
         ("layers", " 6", "a whole number"), ("layers", "1_0", "a whole number"), ("layers", "0x10", "a whole number"),
         ("steps", "99999999999999999999", "a whole number"), ("learning-rate", "fast", "a number, 0.0 or more"),
-        ("schedule", "cosin", "cosine, linear, constant, wsd"), ("precision", "fp16", "auto, fp32, bf16"),
+        ("schedule", "cosin", "cosine, linear, constant, wsd"), ("optimizer", "adam", "adamw, muon"),
+        ("muon-precision", "fp16", "auto, fp32, bf16"), ("precision", "fp16", "auto, fp32, bf16"),
         ("reduction", "nccl", "exact, mpi"), ("overlap", "thread", "none, messages"),
         ("threads", "all", "auto, a whole number"), ("eval-sequences", "auto", "all, a whole number"),
         ("seed", "-1", "a whole number from 0 to 18446744073709551615"), ("no-shuffle", "yes", "true or false"),
@@ -155,7 +163,10 @@ import Transformer
         ("log-interval", "0"), ("eval-interval", "0"), ("eval-sequences", "-1"), ("checkpoint-interval", "0"),
         ("keep", "0"), ("keep", "-1"), ("fingerprint-interval", "0"), ("stop-after", "0"), ("rewarm", "0"),
         ("stop-after-no-improvement", "0"),
-        ("decay-steps", "-3"),
+        ("muon-learning-rate", "-1"), ("muon-momentum", "1"), ("muon-weight-decay", "-0.1"),
+        ("decay-steps", "-3"), ("decay-share", "1.1"), ("decay-share", "-0.1"), ("decay-share", "nan"),
+        ("recipe", "fast"), ("sequence-warmup", "64"), ("sequence-warmup", "64:1.5"), ("sequence-warmup", "0:0.5"),
+        ("sequence-warmup", "64:0.5,32:0.75"), ("sequence-warmup", "64:0.5,128:0.5"), ("sequence-warmup", ""),
     ])
     func aValueOutOfItsRangeIsNamed(name: String, value: String) {
         var configuration = TrainingConfiguration()
@@ -166,7 +177,11 @@ import Transformer
 
     /// Numbers that are none together.
     @Test(arguments: [
-        ["min-learning-rate": "1"], ["decay-steps": "3"], ["steps": "999999999999", "global-batch": "16777216"],
+        ["min-learning-rate": "1"], ["decay-steps": "3"], ["decay-share": "0.5"],
+        ["decay-share": "0.5", "decay-steps": "3", "schedule": "wsd"],
+        ["decay-share": "0.995", "schedule": "wsd"], ["sequence-warmup": "64:0.25,96:0.5"],
+        ["sequence-warmup": "256:0.5"],
+        ["steps": "999999999999", "global-batch": "16777216"],
     ])
     func valuesThatDoNotGoTogetherAreNamed(options: [String: String]) throws {
         var configuration = TrainingConfiguration()

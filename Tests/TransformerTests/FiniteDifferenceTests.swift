@@ -32,13 +32,24 @@ import Transformer
     @Test(arguments: shapes)
     func everyTensor(shape: Shape) throws { try check(shape) { _ in } }
 
-    private func check(_ shape: Shape, _ variant: (inout DecoderConfiguration) -> Void) throws {
+    /// Sequences that are cut into pieces are more sequences to the plain model.
+    @Test(arguments: Families.names, [1, 3, 4])
+    func everyTensorOfACutBatch(name: String, length: Int) throws {
+        let shape = Shape(vocabulary: 11, context: 12, width: 12, layers: 2, heads: 3, batch: 2, samples: 6)
+        try check(shape, pieceLength: length, try #require(Families.all[name]))
+    }
+
+    private func check(
+        _ shape: Shape, pieceLength: Int? = nil, _ variant: (inout DecoderConfiguration) -> Void
+    ) throws {
         let test = try TestModel(
             vocabulary: shape.vocabulary, context: shape.context, width: shape.width, layers: shape.layers,
-            heads: shape.heads, batch: shape.batch, variant: variant)
+            heads: shape.heads, batch: shape.batch, pieceLengths: pieceLength == nil ? [] : [1, 3, 4],
+            variant: variant)
         test.setBatch(seed: 1)
-        let (loss, gradients) = try test.lossAndGradients()
+        let (loss, gradients) = try test.lossAndGradients(key: MicroBatchKey(pieceLength: pieceLength))
         var reference = test.reference
+        if let pieceLength { reference.configuration.contextLength = pieceLength }
         let inputs = test.model.inputs.array()
         let targets = test.model.targets.array()
         let expected = reference.loss(inputs, targets)

@@ -10,7 +10,7 @@ import Transformer
 
 /// A decoder's forward pass in plain loops of Double: one token after the other, nothing kept, nothing fused.
 struct ReferenceDecoder {
-    let configuration: DecoderConfiguration
+    var configuration: DecoderConfiguration
     /// An arena as the model's.
     var weights: [Double]
     /// What dropout multiplies values by, by 4 · layer + place: [N, C], and for attention's weights [B, H, T, T]; where

@@ -11,7 +11,8 @@ struct TestModel {
     /// - Parameter scale: deviation of the random weights; nil for those of a new model.
     init(
         vocabulary: Int, context: Int, width: Int, layers: Int, heads: Int, batch: Int, precision: Precision = .fp32,
-        threads: Int = 1, recomputes: Bool = false, scale: Double? = 0.2, seed: UInt64 = 1,
+        threads: Int = 1, recomputes: Bool = false, dropout: DropoutRates = DropoutRates(), pieceLengths: [Int] = [],
+        scale: Double? = 0.2, seed: UInt64 = 1,
         variant: (inout DecoderConfiguration) -> Void = { _ in }
     ) throws {
         var configuration = try DecoderConfiguration(
@@ -22,7 +23,7 @@ struct TestModel {
         self.configuration = configuration
         model = try makeLanguageModel(
             configuration, precision: precision, microBatch: batch, compute: Compute(threadCount: threads),
-            recomputes: recomputes)
+            recomputes: recomputes, dropout: dropout, pieceLengths: pieceLengths)
         arena = try Buffer(count: model.layout.count)
         if let scale {
             var random = TestRandom(seed)
@@ -64,8 +65,8 @@ struct TestModel {
     }
 
     /// The loss sum and the gradients, in `arena` too.
-    func lossAndGradients() throws -> (loss: Double, gradients: [Float]) {
-        let loss = try model.lossAndGradients(into: arena) { _ in }
+    func lossAndGradients(key: MicroBatchKey = MicroBatchKey()) throws -> (loss: Double, gradients: [Float]) {
+        let loss = try model.lossAndGradients(into: arena, key: key) { _ in }
         return (loss, arena.array())
     }
 

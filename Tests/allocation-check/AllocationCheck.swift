@@ -1,6 +1,6 @@
 // Trains a few steps and counts what they take from the system: memory, threads, oneDNN primitives.
 //
-//     allocation-check fp32|bf16 THREADS ACCUMULATION       prints of five steps'
+//     allocation-check fp32|bf16 THREADS ACCUMULATION NAME=VALUE…       prints of five steps'
 //     `allocations A largest BYTES  objects O largest BYTES  threads T  primitives P`
 //     allocation-check plan RANKS NAME=VALUE…               prints what the ranks' plans have and what was reserved
 import Collectives
@@ -17,8 +17,8 @@ struct AllocationCheck {
         if arguments.count > 2, arguments[1] == "plan", let ranks = Int(arguments[2]) {
             return try comparePlan(ranks: ranks, Array(arguments.dropFirst(3)))
         }
-        guard arguments.count == 4, let accumulation = Int(arguments[3]) else {
-            print("usage: allocation-check fp32|bf16 THREADS ACCUMULATION")
+        guard arguments.count >= 4, let accumulation = Int(arguments[3]) else {
+            print("usage: allocation-check fp32|bf16 THREADS ACCUMULATION NAME=VALUE…")
             exit(64)
         }
         // The counters must see something before their silence means anything.
@@ -37,7 +37,7 @@ struct AllocationCheck {
             in: folder,
             [
                 ("global-batch", "\(4 * accumulation)"), ("precision", arguments[1]), ("threads", arguments[2]),
-            ])
+            ] + pairs(arguments.dropFirst(4)))
         try configuration.validate()
         let trainer = try Trainer(configuration, communicator: SingleProcess(), reporter: SilentReporter())
         // The first step may fill caches; those after it must find everything in place.
@@ -75,12 +75,16 @@ struct AllocationCheck {
         return configuration
     }
 
+    /// Options given as NAME=VALUE.
+    private static func pairs(_ options: ArraySlice<String>) -> [(name: String, value: String)] {
+        options.map { $0.split(separator: "=").map(String.init) }.map { ($0[0], $0[1]) }
+    }
+
     /// Sets a run up on ranks of this process, trains a step, and compares the plans with what all buffers hold.
     private static func comparePlan(ranks: Int, _ options: [String]) throws {
         let folder = try makeFolder()
         defer { try? FileManager.default.removeItem(atPath: folder) }
-        let pairs = options.map { $0.split(separator: "=").map(String.init) }.map { ($0[0], $0[1]) }
-        let configuration = try configuration(in: folder, pairs)
+        let configuration = try configuration(in: folder, pairs(options[...]))
         let planned = try ThreadWorld.run(worldSize: ranks) { communicator in
             let trainer = try Trainer(configuration, communicator: communicator, reporter: SilentReporter())
             try communicator.barrier()

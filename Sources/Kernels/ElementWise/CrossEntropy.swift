@@ -55,7 +55,10 @@ package enum CrossEntropy {
     }
 
     /// The loss of one row with a soft cap; turns the row into the gradient with `writesGradient`.
-    @inline(__always)
+    /// Apart from the loop without one, which it would slow down.
+    @inline(never)
+    @_specialize(where E == Float)
+    @_specialize(where E == BFloat16)
     private static func cappedLoss<E: ActivationElement>(
         _ row: UnsafeMutablePointer<E>, _ V: Int, _ target: Int, _ cap: Float, _ powers: UnsafeMutablePointer<Float>,
         _ writesGradient: Bool
