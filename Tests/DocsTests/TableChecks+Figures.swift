@@ -13,6 +13,13 @@ extension TableChecks {
             // The first row is the tuned one, whose loss the others are to reach.
             #expect(table.rows[0][2] == "120")
         },
+        "docs/recipes.md › The race › run | steps | seconds | loss | bits a byte": { table in
+            for row in table.rows {
+                let numbers = try row.dropFirst().map { try #require(Double($0), "\(row)") }
+                // Bits a byte are the loss over ln 2 and the 4.128 bytes of a token.
+                #expect((numbers[3] - numbers[2] / 0.693_147 / 4.128).magnitude < 1e-3, "\(row)")
+            }
+        },
         "docs/recipes.md › What was measured › in the recipe | loss": { table in
             for row in table.rows { #expect(row[1].hasPrefix("+ 0.") || row[1] == "within the noise", "\(row)") }
         },
