@@ -179,7 +179,7 @@ interop: build interop-packages corpus/swift/.complete ## compare with PyTorch, 
 	$(INTEROP)/bin/python Tests/Reference/compare_families.py --text $(INTEROP)/text $(if $(MODELS),--only $(MODELS))
 	$(INTEROP)/bin/python Tests/Reference/compare_muon.py --text $(INTEROP)/text
 
-mutants: setup ## wrong code that the tests must notice, one edit after the other (an hour or two); ONLY='M Kernels': a part of them
+mutants: setup ## wrong code that the tests must notice, one edit after the other (some hours); ONLY='M Kernels': a part of them
 	@Tests/Mutants/run $(ONLY)
 
 lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed

@@ -50,14 +50,21 @@ import Transformer
         let (loss, gradients) = try test.lossAndGradients(key: MicroBatchKey(pieceLength: pieceLength))
         var reference = test.reference
         if let pieceLength { reference.configuration.contextLength = pieceLength }
-        let inputs = test.model.inputs.array()
-        let targets = test.model.targets.array()
+        test.expectDifferences(of: &reference, loss, gradients, samples: shape.samples)
+    }
+}
+
+extension TestModel {
+    /// Requires the loss of the plain model, and as gradients central differences of it, `samples` of each tensor.
+    func expectDifferences(of reference: inout ReferenceDecoder, _ loss: Double, _ gradients: [Float], samples: Int) {
+        let inputs = model.inputs.array()
+        let targets = model.targets.array()
         let expected = reference.loss(inputs, targets)
         #expect((loss - expected).magnitude < 1e-6 * expected)
         var random = TestRandom(9)
-        for parameter in test.model.layout.parameters {
+        for parameter in model.layout.parameters {
             let largest = gradients[parameter.range].reduce(0) { max($0, Double($1.magnitude)) }
-            for _ in 0..<shape.samples {
+            for _ in 0..<samples {
                 let place = Int.random(in: parameter.range, using: &random)
                 let weight = reference.weights[place]
                 // The difference's own error: step² of the third derivative, and 1e-15 of the loss over the step. A larger

@@ -65,28 +65,7 @@ import Transformer
         var reference = test.reference
         reference.factors = try factors(rates, test)
         let (loss, gradients) = try run(dropping(rates, test))
-        let (inputs, targets) = (test.model.inputs.array(), test.model.targets.array())
-        let expected = reference.loss(inputs, targets)
-        #expect((loss - expected).magnitude < 1e-6 * expected)
-        var random = TestRandom(9)
-        for parameter in test.model.layout.parameters {
-            let largest = gradients[parameter.range].reduce(0) { max($0, Double($1.magnitude)) }
-            for _ in 0..<8 {
-                let place = Int.random(in: parameter.range, using: &random)
-                let weight = reference.weights[place]
-                // As in FiniteDifferenceTests.
-                let step = 1e-7
-                reference.weights[place] = weight + step
-                let above = reference.loss(inputs, targets)
-                reference.weights[place] = weight - step
-                let below = reference.loss(inputs, targets)
-                reference.weights[place] = weight
-                let difference = (above - below) / (2 * step)
-                #expect(
-                    (Double(gradients[place]) - difference).magnitude < 2e-5 * largest + 1e-6 * expected,
-                    "\(parameter.name)[\(place - parameter.offset)]")
-            }
-        }
+        test.expectDifferences(of: &reference, loss, gradients, samples: 8)
     }
 
     /// What the places of a model are multiplied by: a matrix of ones is, too.
