@@ -32,13 +32,22 @@ LEARNING_RATE ?= 1e-3
 STOP_AFTER ?= $(shell echo $$(($(STEPS) / 2)))
 INTERVAL ?= 250
 
+# Where `make install` puts things; DESTDIR goes before it, for who makes packages.
+PREFIX ?= /usr/local
+DESTDIR ?=
+INSTALLED = "$(DESTDIR)$(PREFIX)"
+
+# What the build is told (Package.swift): the CPU that it is for, and what `swiftlet --version` says of the tree.
+export SWIFTLET_CPU ?= native
+COMMIT = git describe --always --dirty --abbrev=12 --exclude='*' 2>/dev/null || true
+
 PACKAGES := libopenmpi-dev openmpi-bin libdnnl-dev libssl-dev pkg-config
 SWIFTLET := .build/release/swiftlet
 # Tests link the Swift runtime dynamically (a toolchain has no static Testing), the product statically. One folder for
 # both would recompile everything at each change between the two.
 TEST_BUILD := --scratch-path .build/tests -c release
 
-.PHONY: help setup build corpus train test interop interop-packages mutants lint bench race clean clean-run
+.PHONY: help setup build install uninstall docs corpus train test interop interop-packages mutants lint bench race clean clean-run shakespeare
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s  %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -65,7 +74,47 @@ setup: ## install the system packages that are missing (Debian, Ubuntu); nothing
 	$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$${missing[@]}"
 
 build: setup ## the release executable, .build/release/swiftlet, with the Swift runtime inside
-	@swift build -c release --static-swift-stdlib --product swiftlet
+	@SWIFTLET_COMMIT=$$($(COMMIT)) swift build -c release --static-swift-stdlib --product swiftlet
+
+# The scripts know their executable by their place (launch/common.sh).
+install: build ## executable, launch scripts, completions and manual pages below PREFIX (/usr/local); DESTDIR goes before it
+	@mkdir -p $(INSTALLED)
+	install -d $(INSTALLED)/{bin,libexec/swiftlet,share/{bash-completion/completions,zsh/site-functions,fish/vendor_completions.d}}
+	install -m 755 $(SWIFTLET) $(INSTALLED)/bin/swiftlet
+	install -m 755 launch/{local,hosts,slurm,restart,on-cores} $(INSTALLED)/libexec/swiftlet
+	install -m 644 launch/{common,cores}.sh $(INSTALLED)/libexec/swiftlet
+	for name in local hosts slurm restart; do ln -sfn ../libexec/swiftlet/$$name $(INSTALLED)/bin/swiftlet-$$name; done
+	cd $(INSTALLED)
+	bin/swiftlet --generate-completion-script bash >share/bash-completion/completions/swiftlet
+	bin/swiftlet --generate-completion-script zsh >share/zsh/site-functions/_swiftlet
+	bin/swiftlet --generate-completion-script fish >share/fish/vendor_completions.d/swiftlet.fish
+	bin/swiftlet manual --output share/man/man1
+	echo "installed in $$PWD: bin/swiftlet, bin/swiftlet-{local,hosts,slurm,restart}, completions, manual pages"
+
+uninstall: ## remove what `make install` put below PREFIX
+	@cd $(INSTALLED)
+	rm -rf libexec/swiftlet
+	rm -f bin/swiftlet{,-local,-hosts,-slurm,-restart} share/man/man1/swiftlet{,-*}.1
+	rm -f share/bash-completion/completions/swiftlet share/zsh/site-functions/_swiftlet share/fish/vendor_completions.d/swiftlet.fish
+
+LIBRARIES := SwiftletTokenizer SwiftletTraining
+
+docs: setup ## the libraries' documentation, in .build/docs; a warning is an error
+	@swift build -c release --static-swift-stdlib --target SwiftletTraining
+	products=$$(swift build -c release --show-bin-path)
+	for module in $(LIBRARIES); do
+	    rm -rf .build/docs/$$module{,.symbols}
+	    mkdir -p .build/docs/$$module.symbols
+	    swift symbolgraph-extract -module-name $$module -minimum-access-level public -skip-synthesized-members \
+	        -target "$$(swiftc -print-target-info | sed -n 's/.*"triple": *"\(.*\)",*/\1/p' | sed -n 1p)" \
+	        -I "$$products/Modules" -I Sources/CLinux -I Sources/CLibcrypto -I Sources/COneDNN \
+	        -I Sources/CInstructions -I .build/checkouts/swift-system/Sources/CSystem/include \
+	        -Xcc "-fmodule-map-file=$$products/CMPI.build/module.modulemap" \
+	        -output-dir .build/docs/$$module.symbols
+	    docc convert Sources/$$module/$$module.docc --additional-symbol-graph-dir .build/docs/$$module.symbols \
+	        --fallback-display-name $$module --fallback-bundle-identifier swiftlet.$$module --warnings-as-errors \
+	        --output-path .build/docs/$$module
+	done
 
 corpus: corpus/swift/.complete ## about 4.5 MB of Swift, from the interface files that every toolchain carries
 
@@ -151,6 +200,32 @@ train: build $(if $(TEXT),,corpus/swift/.complete) ## train a small GPT on RANKS
 	echo "$(SWIFTLET) generate --checkpoint $(RUN) --prompt '$$PROMPT'"
 	$(SWIFTLET) generate --checkpoint "$(RUN)" --prompt "$$PROMPT"
 
+# nanoGPT's Shakespeare: a tokenizer without merges makes bytes of it. What is downloaded must be the text that was measured.
+SHAKESPEARE := https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt
+SHAKESPEARE_SUM := 86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed
+shakespeare: NAME := $(if $(TEXT)$(filter command% environment%,$(origin NAME)),$(NAME),shakespeare)
+
+corpus/shakespeare/input.txt:
+	@mkdir -p $(@D)
+	curl -fsSL -o $@.part $(SHAKESPEARE)
+	sum=$$(sha256sum <$@.part)
+	[[ $${sum%% *} == $(SHAKESPEARE_SUM) ]] || { echo "make: $@.part is not the text: its SHA-256 is $${sum%% *}" >&2; exit 1; }
+	mv $@.part $@
+
+shakespeare: build $(if $(TEXT),,corpus/shakespeare/input.txt) ## nanoGPT's Shakespeare, configs/shakespeare-char.yaml, and its whole validation loss; TEXT=path for a text that is there
+	@text=$${TEXT:-corpus/shakespeare/input.txt} bytes="corpus/$(NAME)-bytes" run="runs/$(NAME)-bytes"
+	sum=$$(sha256sum <"$$text")
+	if [[ ! -e $$bytes ]]; then
+	    rm -rf "$$bytes.part"
+	    $(SWIFTLET) tokenize --input "$$text" --output "$$bytes.part" --vocab-size 257
+	    echo "$$sum" >"$$bytes.part/.made-with"
+	    mv "$$bytes.part" "$$bytes"
+	fi
+	[[ $$(cat "$$bytes/.made-with") == "$$sum" ]] || { echo "make: $$bytes is of another text: give another NAME, or remove it" >&2; exit 1; }
+	launch/local -n $(RANKS) -t 1 train --config configs/shakespeare-char.yaml --train-data "$$bytes/train_*.bin" \
+	    --val-data "$$bytes/val_*.bin" --run-dir "$$run"
+	$(SWIFTLET) evaluate --checkpoint "$$run" --data "$$bytes/val_*.bin"
+
 clean-run: ## remove what `make train` made of NAME: tokens, checkpoints, metrics
 	@for folder in "$(RUN)" "$(TOKENS)"; do
 	    [[ ! -e $$folder ]] || [[ -e $$folder/.made-with ]] || { echo "make: $$folder is not of 'make train'; it stays" >&2; continue; }
@@ -173,17 +248,18 @@ interop-packages:
 	    cp Tests/Reference/requirements.txt $(INTEROP)/made-of
 	fi
 
-interop: build interop-packages corpus/swift/.complete ## compare with PyTorch, transformers, gguf and llm.c's layout, in a virtual environment of pinned versions (some GB)
+interop: build interop-packages corpus/swift/.complete ## compare with PyTorch, transformers, TensorBoard, gguf and llm.c's layout, in a virtual environment of pinned versions (some GB)
 	@cat corpus/swift/*.swift | head -c 600000 >$(INTEROP)/text || [[ $$? == 141 ]]
 	$(INTEROP)/bin/python Tests/Reference/check_export.py --text $(INTEROP)/text
 	$(INTEROP)/bin/python Tests/Reference/compare_families.py --text $(INTEROP)/text $(if $(MODELS),--only $(MODELS))
 	$(INTEROP)/bin/python Tests/Reference/compare_muon.py --text $(INTEROP)/text
+	$(INTEROP)/bin/python Tests/Reference/check_events.py --text $(INTEROP)/text
 
 mutants: setup ## wrong code that the tests must notice, one edit after the other (some hours); ONLY='M Kernels': a part of them
 	@Tests/Mutants/run $(ONLY)
 
 lint: ## the formatter's strict rules; shell syntax, and shellcheck where it is installed
-	@swift format lint --strict -r Package.swift Sources Tests
+	@swift format lint --strict -r Package.swift Sources Tests Examples
 	for script in launch/* .ci/run Tests/Mutants/run; do bash -n "$$script"; done
 	! command -v shellcheck >/dev/null || shellcheck -x launch/* .ci/run Tests/Mutants/run
 

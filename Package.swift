@@ -2,7 +2,8 @@
 import PackageDescription
 
 // The CPU that Kernels is compiled for: `native` (this machine, the default), or a name that the compiler knows,
-// such as x86-64-v4, when the executable must also run on other machines of a cluster.
+// such as x86-64-v4, when the executable must also run on other machines of a cluster. SwiftPM takes such flags from a
+// dependency too, of any kind, since its version 6.2.
 let cpu = Context.environment["SWIFTLET_CPU"] ?? "native"
 
 let strict: [SwiftSetting] = [.treatAllWarnings(as: .error)]
@@ -15,9 +16,17 @@ let kernelSettings: [SwiftSetting] =
         .unsafeFlags(["-O", "-whole-module-optimization", "-num-threads", "2"], .when(configuration: .debug)),
     ]
 
+// What `swiftlet --version` says; `make build` knows the commit.
+let buildFacts: [CSetting] = [
+    .define("SWIFTLET_CPU", to: "\"\(cpu)\""),
+    .define("SWIFTLET_COMMIT", to: "\"\(Context.environment["SWIFTLET_COMMIT"] ?? "")\""),
+]
+
 func library(_ name: String, _ dependencies: [Target.Dependency], settings: [SwiftSetting] = strict) -> Target {
     .target(name: name, dependencies: dependencies, exclude: ["README.md"], swiftSettings: settings)
 }
+
+func libraryProduct(_ name: String, _ targets: [String]) -> Product { Product.library(name: name, targets: targets) }
 
 func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String] = []) -> Target {
     .testTarget(
@@ -26,7 +35,11 @@ func tests(_ name: String, _ dependencies: [Target.Dependency], exclude: [String
 
 let package = Package(
     name: "swiftlet",
-    products: [.executable(name: "swiftlet", targets: ["swiftlet"])],
+    products: [
+        .executable(name: "swiftlet", targets: ["swiftlet"]),
+        libraryProduct("Swiftlet", ["SwiftletTraining", "SwiftletTokenizer"]),
+        libraryProduct("SwiftletTokenizer", ["SwiftletTokenizer"]),
+    ],
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-system", exact: "1.8.1"),
@@ -42,6 +55,7 @@ let package = Package(
         .target(
             name: "CMPI", dependencies: ["COpenMPI"], exclude: ["README.md"],
             cSettings: [.unsafeFlags(["-Wall", "-Wextra", "-Werror"])]),
+        .target(name: "CBuild", exclude: ["README.md"], cSettings: buildFacts),
 
         // Bottom to top: a module imports only modules that stand before it in this list.
         library("Basics", ["CLinux", "CLibcrypto", .product(name: "SystemPackage", package: "swift-system")]),
@@ -50,6 +64,7 @@ let package = Package(
         library("Watchdog", ["Collectives", "Basics"]),
         library("Kernels", ["Basics", "COneDNN", "CInstructions"], settings: kernelSettings),
         library("TokenData", ["Basics"]),
+        library("SwiftletTokenizer", ["TokenData", "Basics"]),
         library("Optimization", ["Kernels", "Basics"]),
         library("Transformer", ["Kernels", "Basics"]),
         library("Checkpointing", ["Transformer", "Optimization", "Basics"]),
@@ -60,11 +75,21 @@ let package = Package(
                 "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels", "Collectives",
                 "Basics",
             ]),
+        .target(
+            name: "RunReports", dependencies: ["Checkpointing", "Basics"], exclude: ["README.md"],
+            // The page's template, style and script: part of the executable, so that it stays one file.
+            resources: [.embedInCode("Resources")], swiftSettings: strict),
+        library(
+            "SwiftletTraining",
+            [
+                "Training", "SwiftletTokenizer", "Checkpointing", "Optimization", "Watchdog", "MPICollectives",
+                "Collectives", "Basics",
+            ]),
         .executableTarget(
             name: "swiftlet",
             dependencies: [
-                "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
-                "Watchdog", "MPICollectives", "Collectives", "Basics",
+                "RunReports", "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData",
+                "Kernels", "Watchdog", "MPICollectives", "Collectives", "Basics", "CBuild",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Yams", package: "Yams"),
             ],
@@ -90,6 +115,10 @@ let package = Package(
             linkerSettings: [
                 .unsafeFlags(["-Xlinker", "--export-dynamic", "-Xlinker", "--defsym=malloc=counting_malloc"])
             ]),
+        // Also a package of its own, as a user would have it.
+        .executableTarget(
+            name: "training-loop-example", dependencies: ["SwiftletTraining", "SwiftletTokenizer"],
+            path: "Examples/TrainingLoop/Sources", swiftSettings: strict),
         tests("BasicsTests", []),
         tests("CollectivesTests", ["Collectives"]),
         tests("MPICollectivesTests", ["MPICollectives", "Collectives", "collectives-check"]),
@@ -106,7 +135,10 @@ let package = Package(
                 "Training", "DataParallel", "Checkpointing", "Transformer", "Optimization", "TokenData", "Kernels",
                 "Collectives", "allocation-check",
             ]),
-        tests("EndToEndTests", ["swiftlet", "Training", "Checkpointing", "Kernels"]),
+        tests("RunReportsTests", ["RunReports", "Checkpointing"]),
+        tests("SwiftletTokenizerTests", ["SwiftletTokenizer"]),
+        tests("SwiftletTrainingTests", ["SwiftletTraining", "SwiftletTokenizer"]),
+        tests("EndToEndTests", ["swiftlet", "training-loop-example", "Training", "Checkpointing", "Kernels"]),
         tests("DocsTests", ["swiftlet", "Training", "Optimization", "TokenData"]),
         tests("LaunchTests", ["swiftlet"]),
     ],

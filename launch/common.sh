@@ -9,7 +9,10 @@ true >&2 || exec 2>/dev/null
 trap '' PIPE
 
 tree=$(cd -- "$(dirname -- "${BASH_SOURCE[0]}")/.." && pwd)
-swiftlet=${SWIFTLET:-$tree/.build/release/swiftlet}
+built=$tree/.build/release/swiftlet
+# As `make install` puts them: PREFIX/libexec/swiftlet beside PREFIX/bin.
+[[ $tree != */libexec ]] || built=${tree%/libexec}/bin/swiftlet
+swiftlet=${SWIFTLET:-$built}
 # mpirun would look for a name without a slash in PATH.
 [[ $swiftlet == /* ]] || swiftlet=$PWD/$swiftlet
 
@@ -164,13 +167,13 @@ is_known_remark() { # BLOCK
 # What needs no ranks runs once, in place of the script.
 run_alone_if_it_needs_no_ranks() { # SUBCOMMAND...
     local word alone=""
-    case $1 in tokenize | generate | inspect | help | -*) alone=$1 ;; esac
+    case $1 in tokenize | generate | inspect | report | plot | help | -*) alone=$1 ;; esac
     for word in "$@"; do
-        case $word in -h | --help | --version) alone=$word ;; --) break ;; esac
+        case $word in -h | --help | --version | --print-config) alone=$word ;; --) break ;; esac
     done
     [[ -n $alone ]] || return 0
     require_executable
-    case $alone in tokenize | generate | inspect) say "$alone needs no ranks: it runs once, without mpirun" ;; esac
+    case $alone in tokenize | generate | inspect | report | plot) say "$alone needs no ranks: it runs once, without mpirun" ;; esac
     trap - PIPE
     exec "$swiftlet" "$@"
 }

@@ -1,3 +1,4 @@
+import Glibc
 import Synchronization
 
 /// What this process is doing, told by whoever does it and read by the watchdog.
@@ -7,7 +8,7 @@ import Synchronization
 package enum Activity {
     /// A part of a run that has a limit of its own.
     package enum Section: UInt8, CaseIterable, Sendable {
-        case start, setup, firstStep, step, evaluation, save, end
+        case start, setup, firstStep, step, evaluation, save, sample, end
     }
 
     /// What the watchdog sees at one moment.
@@ -38,6 +39,7 @@ package enum Activity {
     private static let bucket = Atomic<Int>(-1)
     private static let waits = Atomic<Int>(0)
     private static let progress = Atomic<Int>(0)
+    private static let waited = Atomic<UInt64>(0)
 
     /// Begins a section, of this step or of the one before.
     package static func enter(_ newSection: Section, step newStep: Int? = nil) {
@@ -54,12 +56,23 @@ package enum Activity {
 
     /// Runs a call that may wait for other ranks. Its end is a sign of progress.
     package static func waiting<R, E: Error>(_ call: () throws(E) -> R) throws(E) -> R {
-        waits.add(1, ordering: .relaxed)
+        let isOutermost = waits.add(1, ordering: .relaxed).oldValue == 0
+        let start = now()
         defer {
+            if isOutermost { waited.add(now() &- start, ordering: .relaxed) }
             waits.subtract(1, ordering: .relaxed)
             goOn()
         }
         return try call()
+    }
+
+    /// Nanoseconds that this process has spent in such calls so far: what its own work did not take.
+    package static var waitedNanoseconds: UInt64 { waited.load(ordering: .relaxed) }
+
+    private static func now() -> UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) * 1_000_000_000 + UInt64(time.tv_nsec)
     }
 
     /// This moment.

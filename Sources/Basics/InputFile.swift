@@ -42,6 +42,7 @@ package final class InputFile: Sendable {
                 file, into: &bytes, part: done..<part.upperBound, at: offset + done - part.lowerBound)
             if count == 0 { break }
             done += count
+            WorkProgress.advance(count, .bytesRead)
         }
         return done - part.lowerBound
     }

@@ -41,13 +41,16 @@ package final class OutputFile {
 
     /// Writes all of `bytes` at `offset`, over what is there, or at the end where that is nil.
     package func write(_ bytes: RawSpan, at offset: Int?) throws(FileSystemError) {
+        let pieceLength = 16 << 20
         var done = 0
         defer { size = max(size, (offset ?? size) + done) }
         while done < bytes.byteCount {
-            let rest = bytes.extracting(done..<bytes.byteCount)
+            // In pieces, so that who watches sees a large file grow.
+            let rest = bytes.extracting(done..<min(done + pieceLength, bytes.byteCount))
             let count = try fileSystem.write(open, rest, at: offset.map { $0 + done })
             guard count > 0 else { throw FileSystemError(.write, open.path, code: EIO) }
             done += count
+            WorkProgress.advance(count, .bytesWritten)
         }
     }
 

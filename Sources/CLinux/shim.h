@@ -6,6 +6,7 @@
 
 // Linux calls that Swift's Glibc module does not show, since it is built without _GNU_SOURCE.
 int renameat2(int old_directory, const char *old_path, int new_directory, const char *new_path, unsigned int flags);
+int memfd_create(const char *name, unsigned int flags);
 
 /// Lists those words of `needed`, blanks between, that the first line of flags in `cpuinfo` lacks. False when it has all
 /// of them, or the file has no such line.

@@ -167,6 +167,16 @@ int cmpi_start(float *values, size_t count, int peer, int tag, int is_send, int 
     return MPI_SUCCESS;
 }
 
+int cmpi_test(int request, int *is_over) {
+    CHECK_RUNNING();
+    if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;
+    *is_over = 1;
+    // Not MPI_Test, which would keep from cmpi_wait how much came.
+    for (int i = 0; i < requests[request].count && *is_over; i++)
+        CHECK(MPI_Request_get_status(requests[request].pieces[i], is_over, MPI_STATUS_IGNORE));
+    return MPI_SUCCESS;
+}
+
 int cmpi_wait(int request) {
     CHECK_RUNNING();
     if (request < 0 || request >= request_slots || requests[request].count == 0) return CMPI_ERROR_BAD_ARGUMENT;

@@ -31,8 +31,10 @@ package struct Checkpoint: Sendable {
     package init(verifying path: FilePath, fileSystem: any FileSystem = LocalFileSystem()) throws {
         let manifest = try Self.manifest(of: path, fileSystem: fileSystem)
         var files: [String: InputFile] = [:]
-        for entry in manifest.files {
-            files[entry.name] = try Self.verify(entry, in: path, fileSystem: fileSystem)
+        try WorkProgress.during("verifying \(manifest.shownName)", of: manifest.byteCount, .bytesRead) {
+            for entry in manifest.files {
+                files[entry.name] = try Self.verify(entry, in: path, fileSystem: fileSystem)
+            }
         }
         guard let stateFile = files[FileName.state], let modelFile = files[FileName.model],
             let optimizerFile = files[FileName.optimizer]
@@ -118,13 +120,22 @@ extension Checkpoint {
         _ path: FilePath, fileSystem: any FileSystem = LocalFileSystem()
     ) -> [(name: String, problem: String?)] {
         guard let manifest = try? manifest(of: path, fileSystem: fileSystem) else { return [] }
-        return manifest.files.map { entry in
-            do {
-                _ = try verify(entry, in: path, fileSystem: fileSystem)
-                return (entry.name, nil)
-            } catch {
-                return (entry.name, "\(error)")
+        return WorkProgress.during("verifying \(manifest.shownName)", of: manifest.byteCount, .bytesRead) {
+            manifest.files.map { entry in
+                do {
+                    _ = try verify(entry, in: path, fileSystem: fileSystem)
+                    return (entry.name, nil)
+                } catch {
+                    return (entry.name, "\(error)")
+                }
             }
         }
     }
+}
+
+extension Manifest {
+    /// Of all files.
+    fileprivate var byteCount: Int { files.reduce(0) { $0 + $1.size } }
+    /// What the checkpoint is called, for people.
+    fileprivate var shownName: String { CheckpointName.directory(step: step) }
 }

@@ -65,7 +65,9 @@ extension CheckpointDirectory {
         let need = files.reduce(0) { $0 + ((try? $1.size()) ?? 0) }
         let removed = makeRoom(for: need, step: step, keep: keep, best: best)
         do {
-            manifest = try write(files, step: step, to: temporary)
+            manifest = try WorkProgress.during(
+                "saving \(CheckpointName.directory(step: step))", of: need, .bytesWritten
+            ) { try write(files, step: step, to: temporary) }
             replaced = try place(temporary, step: step, manifest: manifest)
         } catch {
             discard(temporary)

@@ -1,6 +1,7 @@
 import Basics
 
-/// A run's directory, made, locked and swept: `config.json`, `metrics.jsonl` and `checkpoints/`.
+/// A run's directory, made, locked and swept: `config.json`, `metrics.jsonl`, `samples.jsonl`, `starts.jsonl` and
+/// `checkpoints/`.
 ///
 /// The lock lives as long as this object, and dies with the process however that ends.
 package final class RunDirectory: Sendable {
@@ -14,6 +15,10 @@ package final class RunDirectory: Sendable {
     package let warnings: [String]
     /// The path of `metrics.jsonl`.
     package var metricsPath: FilePath { path.appending("metrics.jsonl") }
+    /// The path of `samples.jsonl`.
+    package var samplesPath: FilePath { path.appending("samples.jsonl") }
+    /// The path of `starts.jsonl`.
+    package var startsPath: FilePath { path.appending("starts.jsonl") }
     /// The path of `config.json`.
     package var configurationPath: FilePath { path.appending("config.json") }
     private let lock: DirectoryLock

@@ -39,6 +39,9 @@ package protocol Communicator: AnyObject, Sendable {
     func startReceive(
         into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer
+    /// Whether a transfer has come to its end, so that `finish` would not wait, which must follow all the same. Messages
+    /// move on in the call.
+    func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool
     /// Waits for a transfer's end; each is finished exactly once. A send ends when the peer has taken it.
     func finish(_ transfer: Transfer) throws(CollectiveError)
     /// Returns when every rank has arrived.

@@ -38,6 +38,10 @@ package final class SingleProcess: Communicator {
         preconditionFailure("a world of one rank has no rank \(peer) to receive from")
     }
 
+    package func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool {
+        preconditionFailure("a world of one rank has no transfers")
+    }
+
     package func finish(_ transfer: Transfer) throws(CollectiveError) {
         preconditionFailure("a world of one rank has no transfers")
     }

@@ -1,16 +1,20 @@
 import Collectives
 import Kernels
 
-/// Gives each matrix of an optimizer's update to one rank, which computes it as a whole, and its result to all.
+/// Gives each matrix of an optimizer's update to one rank, which computes it as a whole, and its result to all others while
+/// the next are computed.
 package final class MatrixSharing {
     /// The rank that computes each matrix.
     package let owners: [Int]
-    private let communicator: any Communicator
+    private let rank: Int
+    private let transfers: MatrixTransfers
 
     /// Nil where each rank had better compute all: alone, or with matrices so small that `isWorthwhile` says no.
-    package init?(_ shapes: [MatrixShape], on communicator: any Communicator) {
+    /// - Parameter limit: how many results of each direction may be under way.
+    package init?(_ shapes: [MatrixShape], on communicator: any Communicator, limit: Int? = nil) {
         owners = Self.owners(shapes, ranks: communicator.worldSize)
-        self.communicator = communicator
+        rank = communicator.rank
+        transfers = MatrixTransfers(owners: owners, limit: limit ?? MatrixTransfers.limit, on: communicator)
         if !Self.isWorthwhile(shapes, owners: owners, ranks: communicator.worldSize) { return nil }
     }
 
@@ -47,10 +51,15 @@ package final class MatrixSharing {
     }
 
     /// Whether this rank computes the matrix.
-    package func isOwn(_ index: Int) -> Bool { owners[index] == communicator.rank }
+    package func isOwn(_ index: Int) -> Bool { owners[index] == rank }
 
-    /// Copies the owner's range to all ranks, with its bits.
-    package func share(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) throws {
-        try ParameterBroadcast.broadcast(arena, range, from: owners[index], on: communicator)
+    /// Starts to give this rank's result to all others, or to take another rank's: an owner once it has the result, which
+    /// must then stay as it is, others as soon as its place is free. All ranks call it for every matrix, in order.
+    package func start(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) throws {
+        try transfers.start(index, arena, range)
     }
+
+    /// The next result of another rank that has come, to the bit, each once; nil: none yet. `waiting` waits for it: nil then
+    /// means that all have come, and that all of this rank's were taken.
+    package func next(waiting: Bool) throws -> Int? { try transfers.next(waiting: waiting) }
 }

@@ -1,3 +1,4 @@
+import Basics
 import Collectives
 import Kernels
 
@@ -17,6 +18,7 @@ package enum ParameterBroadcast {
                 var bytes = values.mutableBytes
                 try communicator.broadcast(&bytes, root: root)
             }
+            WorkProgress.advance(piece.count * MemoryLayout<Element>.stride, .bytesSent)
         }
     }
 }

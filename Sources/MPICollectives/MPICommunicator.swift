@@ -102,6 +102,12 @@ package final class MPICommunicator: Communicator {
         return Transfer(id: Int(slot))
     }
 
+    package func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool {
+        var isOver: Int32 = 0
+        try Self.check(cmpi_test(Int32(transfer.id), &isOver), "isOver", rank: rank)
+        return isOver != 0
+    }
+
     package func finish(_ transfer: Transfer) throws(CollectiveError) {
         try wait("finish") { cmpi_wait(Int32(transfer.id)) }
     }

@@ -28,6 +28,7 @@ package final class AdamW: Optimizer {
     package var secondMoments: Buffer<Float> { moments[1].arena }
     /// Updates made so far; set when a checkpoint is loaded.
     package var step: Int
+    package var timeline: Timeline?
     private let ranges: [(range: Range<Int>, decays: Bool)]
 
     /// Moments of zero for these ranges of an arena.
@@ -50,6 +51,7 @@ package final class AdamW: Optimizer {
         gradientScale: Double, pool: ThreadPool
     ) {
         step += 1
+        let began = timeline == nil ? 0 : Timeline.now()
         var start = 0
         for (range, decays) in ranges {
             let place = start..<start + range.count
@@ -62,6 +64,7 @@ package final class AdamW: Optimizer {
                     step: step, gradientScale: gradientScale))
             start = place.upperBound
         }
+        timeline?.record(.optimizer, since: began)
     }
 }
 

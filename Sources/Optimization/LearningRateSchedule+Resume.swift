@@ -22,6 +22,7 @@ extension LearningRateSchedule {
         -> LearningRateScheduler
     {
         try saved.verify()
+        if custom != nil || saved.schedule.custom != nil { return try resumingCustom(saved, change: change) }
         let differences = zip(saved.schedule.options, options).filter { $0.value != $1.value }
         let names = differences.map { $1.name }
         let schedule: LearningRateSchedule
@@ -65,10 +66,11 @@ extension LearningRateSchedule {
 
     /// The same curve with another end or second warm-up. A decay that was given as a share keeps that, another one its
     /// steps.
-    private func with(totalSteps: Int, rewarm: Rewarm?) throws(ExitError) -> LearningRateSchedule {
+    func with(totalSteps: Int, rewarm: Rewarm?) throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: kind, base: base, warmupSteps: warmupSteps, totalSteps: totalSteps, minimum: minimum,
-            decaySteps: decayShare == nil ? decaySteps : nil, decayShare: decayShare, muonBase: muonBase,
-            rewarm: rewarm)
+            decaySteps: decayShare == nil ? decaySteps : nil, decayShare: decayShare,
+            decayShape: decayShape, muonBase: muonBase, rewarm: rewarm
+        ).following(custom)
     }
 }

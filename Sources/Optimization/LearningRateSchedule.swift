@@ -11,7 +11,8 @@ import Glibc
 ///     cosine     ½ · (1 + cos(π · (k − W) / max(1, S − W)))
 ///     linear     (S − k) / (S − W)
 ///     constant   the base rate itself
-///     wsd        1 until D = `decaySteps` before the end, then 1 − √((k − (S − D)) / D)
+///     wsd        1 until D = `decaySteps` before the end, then 1 − √((k − (S − D)) / D), or (S − k) / D where its
+///                decay is a straight line
 ///
 /// Past S the value at S holds. W = 0 and W ≥ S are legal: with W > S the run ends inside its warm-up.
 /// Nothing depends on ranks, micro-batches or accumulation: only the optimizer's step moves the rate.
@@ -22,6 +23,14 @@ package struct LearningRateSchedule: Equatable, Sendable {
         case linear
         case constant
         case wsd
+    }
+
+    /// How `wsd` comes down; raw values are the words of `--decay-shape`.
+    package enum DecayShape: String, CaseIterable, Sendable {
+        /// Steep first: what there was before there was a choice.
+        case sqrt
+        /// A straight line.
+        case linear
     }
 
     /// A second warm-up after a resume (`--rewarm`): from the rate that the saved run would have used next, linearly
@@ -55,10 +64,14 @@ package struct LearningRateSchedule: Equatable, Sendable {
     package let decaySteps: Int
     /// The part of S that D is, where it was given so: a longer run keeps this, and D where it was not.
     package let decayShare: Double?
+    /// How `wsd` decays; `sqrt` for every other kind.
+    package let decayShape: DecayShape
     /// Muon's peak rate, in a run that has it: its rate follows the same curve.
     package let muonBase: Double?
     /// A second warm-up after a resume, where one was asked for.
     package let rewarm: Rewarm?
+    /// A program's own curve in place of the kind's.
+    package internal(set) var custom: CustomSchedule?
 
     /// The largest step that a schedule or a checkpoint name can hold (12 digits).
     package static let largestStep = 999_999_999_999
@@ -70,7 +83,8 @@ package struct LearningRateSchedule: Equatable, Sendable {
     ///   - decayShare: the same as a part of `totalSteps`, from 0 to 1; when both are nil, `standardDecay`.
     package init(
         kind: Kind = .cosine, base: Double, warmupSteps: Int, totalSteps: Int, minimum: Double = 0,
-        decaySteps: Int? = nil, decayShare: Double? = nil, muonBase: Double? = nil, rewarm: Rewarm? = nil
+        decaySteps: Int? = nil, decayShare: Double? = nil, decayShape: DecayShape = .sqrt,
+        muonBase: Double? = nil, rewarm: Rewarm? = nil
     ) throws(ExitError) {
         func require(_ fits: Bool, _ option: String, _ value: Any, _ expected: String) throws(ExitError) {
             guard fits else { throw ExitError(.usage, "\(option) is \(value), expected \(expected)") }
@@ -104,9 +118,13 @@ package struct LearningRateSchedule: Equatable, Sendable {
         let standard = kind == .wsd ? Self.standardDecay(totalSteps: totalSteps, warmupSteps: warmupSteps) : 0
         self.decaySteps = decayShare.map { Self.steps($0, of: totalSteps) } ?? decaySteps ?? standard
         self.decayShare = decayShare
+        self.decayShape = decayShape
         try require(
             (0...(kind == .wsd ? left : 0)).contains(self.decaySteps), "--decay-steps", self.decaySteps,
             kind == .wsd ? "0 to \(left), the steps that the warm-up leaves" : "no value: only --schedule wsd has it")
+        try require(
+            kind == .wsd || decayShape == .sqrt, "--decay-shape", decayShape.rawValue,
+            "no value: only --schedule wsd has it")
         if let rewarm {
             try requireSteps("--rewarm", rewarm.steps, from: 1)
             try requireSteps("rewarm start", rewarm.start, from: 0)
@@ -135,10 +153,13 @@ package struct LearningRateSchedule: Equatable, Sendable {
     /// What flags define, by the options' names: the same curve has the same ones, so a decay stands here in steps. A
     /// second warm-up belongs to a run.
     package var options: [(name: String, value: String)] {
-        [
+        let muon = muonBase.map { [("muon-learning-rate", "\($0)")] } ?? []
+        guard custom == nil else { return [("learning-rate", "\(base)"), ("steps", "\(totalSteps)")] + muon }
+        return [
             ("schedule", kind.rawValue), ("learning-rate", "\(base)"), ("warmup-steps", "\(warmupSteps)"),
             ("steps", "\(totalSteps)"), ("min-learning-rate", "\(minimum)"), ("decay-steps", "\(decaySteps)"),
-        ] + (muonBase.map { [("muon-learning-rate", "\($0)")] } ?? [])
+            ("decay-shape", decayShape.rawValue),
+        ] + muon
     }
 
     /// The learning rate of update number `step` (from 0).
@@ -166,6 +187,7 @@ package struct LearningRateSchedule: Equatable, Sendable {
     /// The curve without the second warm-up, for 0 ≤ k ≤ S. The order of the operations is the formula's, left to
     /// right, so that the numbers are those of the same formula in Python, bit for bit.
     private func plainRate(at k: Int) -> Double {
+        if let rate = custom?.rate { return rate(k) }
         if k < warmupSteps { return base * ((Double(k) + 1) / Double(warmupSteps)) }
         let factor: Double
         switch kind {
@@ -178,7 +200,11 @@ package struct LearningRateSchedule: Equatable, Sendable {
             factor = totalSteps > warmupSteps ? Double(totalSteps - k) / Double(totalSteps - warmupSteps) : 1
         case .wsd:
             let into = k - (totalSteps - decaySteps)
-            factor = into > 0 ? 1 - (Double(into) / Double(decaySteps)).squareRoot() : 1
+            switch decayShape {
+            case _ where into <= 0: factor = 1
+            case .sqrt: factor = 1 - (Double(into) / Double(decaySteps)).squareRoot()
+            case .linear: factor = Double(totalSteps - k) / Double(decaySteps)
+            }
         }
         return minimum + (base - minimum) * factor
     }

@@ -47,6 +47,9 @@ package final class Muon: Optimizer {
     private let matrices: [Matrix]
     private let orthogonalizer: any Orthogonalizer
     private let exchange: (any MatrixExchange)?
+    package var timeline: Timeline? {
+        didSet { others.timeline = timeline }
+    }
 
     /// Momentum of zero for the matrices, whose ranges no two share.
     /// - Parameters:
@@ -75,26 +78,42 @@ package final class Muon: Optimizer {
         guard let rate = rates.muon else { preconditionFailure("Muon without a rate") }
         others.update(
             weights, gradients: gradients, copy: copy, rates: rates, gradientScale: gradientScale, pool: pool)
+        func apply(_ matrix: Matrix) {
+            timeline.timed(.optimizer) {
+                MuonUpdate.apply(
+                    pool, weights: weights[matrix.range], direction: gradients[matrix.range],
+                    copy: copy.map { $0[matrix.range] }, learningRate: rate, weightDecay: hyperparameters.weightDecay,
+                    stepSize: rate * matrix.factor)
+            }
+        }
         // The gradient's place takes the update, then what it is orthogonalised to: no memory of its own.
         var place = 0
         for (index, matrix) in matrices.enumerated() {
             Activity.goOn()
             let direction = gradients[matrix.range]
-            MuonUpdate.accumulate(
-                pool, gradients: direction, momentum: moments[0].arena[place..<place + matrix.range.count],
-                decay: hyperparameters.momentum, gradientScale: gradientScale)
+            timeline.timed(.optimizer) {
+                MuonUpdate.accumulate(
+                    pool, gradients: direction, momentum: moments[0].arena[place..<place + matrix.range.count],
+                    decay: hyperparameters.momentum, gradientScale: gradientScale)
+            }
             place += matrix.range.count
-            if exchange?.isOwn(index) ?? true { try orthogonalizer.orthogonalize(direction, matrix.shape) }
+            let isOwn = exchange?.isOwn(index) ?? true
+            if isOwn {
+                try timeline.timed(.orthogonalization) { try orthogonalizer.orthogonalize(direction, matrix.shape) }
+            }
+            // Results of other ranks come in while this one computes its own.
+            if let exchange {
+                try timeline.timed(.matrixExchange) { try exchange.start(index, gradients, matrix.range) }
+            }
+            if isOwn { apply(matrix) }
+            while let other = try nextResult(waiting: false) { apply(matrices[other]) }
         }
-        if let exchange {
-            for (index, matrix) in matrices.enumerated() { try exchange.share(index, gradients, matrix.range) }
-        }
-        for matrix in matrices {
-            MuonUpdate.apply(
-                pool, weights: weights[matrix.range], direction: gradients[matrix.range],
-                copy: copy.map { $0[matrix.range] }, learningRate: rate, weightDecay: hyperparameters.weightDecay,
-                stepSize: rate * matrix.factor)
-        }
+        while let other = try nextResult(waiting: true) { apply(matrices[other]) }
+    }
+
+    private func nextResult(waiting: Bool) throws -> Int? {
+        guard let exchange else { return nil }
+        return try timeline.timed(.matrixExchange) { try exchange.next(waiting: waiting) }
     }
 }
 
@@ -102,6 +121,10 @@ package final class Muon: Optimizer {
 package protocol MatrixExchange: AnyObject {
     /// Whether this rank computes the matrix.
     func isOwn(_ index: Int) -> Bool
-    /// Gives all ranks what the matrix's owner has in this range. All ranks call it for every matrix, in order.
-    func share(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) throws
+    /// Starts to give all ranks what the matrix's owner has in this range, and returns. All ranks call it for every matrix,
+    /// in order: the owner once it has the result, which then stays as it is, others once they need what was there no more.
+    func start(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) throws
+    /// A matrix of another rank whose result has come, each once; nil: none has. `waiting` waits for one: nil then says that
+    /// all have come, and that this rank's own may change again.
+    func next(waiting: Bool) throws -> Int?
 }

@@ -6,6 +6,8 @@ package protocol Optimizer: AnyObject {
     var step: Int { get set }
     /// What it remembers from one update to the next, in the order of a checkpoint's tensors.
     var moments: [Moments] { get }
+    /// Records what an update consists of, if set.
+    var timeline: Timeline? { get set }
 
     /// Makes one update. Each gradient is multiplied by `gradientScale` first, and the gradients are void afterwards;
     /// `copy` is refreshed if there is one.

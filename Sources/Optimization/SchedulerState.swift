@@ -47,6 +47,8 @@ package struct SchedulerState: Equatable, Sendable {
                 "the saved schedule cannot be used: step is \(step), expected 0 to \(LearningRateSchedule.largestStep); use "
                     + "another checkpoint")
         }
+        // A program has its own function, and a file only its name.
+        guard schedule.custom == nil || schedule.custom?.rate != nil else { return }
         let computed = schedule.rate(at: step)
         guard computed.bitPattern == nextLearningRate.bitPattern else {
             throw ExitError(
@@ -62,11 +64,14 @@ package struct SchedulerState: Equatable, Sendable {
 
 extension LearningRateSchedule {
     package var json: JSONText {
-        var members: [(String, JSONText)] = [
-            ("kind", .string(kind.rawValue)), ("base_learning_rate", .number(base)),
-            ("warmup_steps", .number(warmupSteps)), ("total_steps", .number(totalSteps)),
-            ("min_learning_rate", .number(minimum)), ("decay_steps", .number(decaySteps)),
-        ]
+        var members: [(String, JSONText)] =
+            custom.map(customJSON) ?? [
+                ("kind", .string(kind.rawValue)), ("base_learning_rate", .number(base)),
+                ("warmup_steps", .number(warmupSteps)), ("total_steps", .number(totalSteps)),
+                ("min_learning_rate", .number(minimum)), ("decay_steps", .number(decaySteps)),
+            ]
+        // Older files have none, and mean the root.
+        if decayShape != .sqrt { members.append(("decay_shape", .string(decayShape.rawValue))) }
         if let decayShare { members.append(("decay_share", .number(decayShare))) }
         if let muonBase { members.append(("muon_learning_rate", .number(muonBase))) }
         if let rewarm {
@@ -78,24 +83,35 @@ extension LearningRateSchedule {
         return .object(members)
     }
 
+    private static func rewarm(_ json: JSON) throws -> Rewarm? {
+        try json.optional("rewarm", "an object") { $0 }.map { _ in
+            try json.nested("rewarm") {
+                Rewarm(
+                    start: try $0.int("start"), steps: try $0.int("steps"), from: try $0.number("from"),
+                    muonFrom: try $0.optional("muon_from", "a number") { $0.number })
+            }
+        }
+    }
+
     /// - Throws: `JSONError` for a member that does not fit, `ExitError` for values that no schedule has.
     package init(_ json: JSON) throws {
+        let rewarm = try Self.rewarm(json)
+        if let own = try Self.custom(json, rewarm: rewarm) {
+            self = own
+            return
+        }
         let kinds = Kind.allCases.map(\.rawValue).joined(separator: ", ")
         let steps = try json.int("decay_steps")
         let share = try json.optional("decay_share", "a number") { $0.number }
+        let shapes = DecayShape.allCases.map(\.rawValue).joined(separator: ", ")
+        let shape = try json.optional("decay_shape", shapes) { $0.string.flatMap(DecayShape.init) }
         try self.init(
             kind: json.member("kind", kinds) { $0.string.flatMap(Kind.init) },
             base: json.number("base_learning_rate"), warmupSteps: json.int("warmup_steps"),
             totalSteps: json.int("total_steps"), minimum: json.number("min_learning_rate"),
-            decaySteps: share == nil ? steps : nil, decayShare: share,
+            decaySteps: share == nil ? steps : nil, decayShare: share, decayShape: shape ?? .sqrt,
             muonBase: json.optional("muon_learning_rate", "a number") { $0.number },
-            rewarm: json.optional("rewarm", "an object") { $0 }.map { _ in
-                try json.nested("rewarm") {
-                    Rewarm(
-                        start: try $0.int("start"), steps: try $0.int("steps"), from: try $0.number("from"),
-                        muonFrom: try $0.optional("muon_from", "a number") { $0.number })
-                }
-            })
+            rewarm: rewarm)
         guard decaySteps == steps else {
             throw ExitError(
                 .badInput,

@@ -42,10 +42,9 @@ package struct CorpusTokenizer: Sendable {
     /// All files are complete and durable under hidden names before the first appears; shards and tokenizer of an
     /// earlier run give way then, and `tokenizer.json` comes last, so a directory that has it is whole.
     ///
-    /// - Parameter progress: told the phase and how far it is, from 0 to 1.
     /// - Throws: exit codes 65 (text), 66 (input), 73 and 74 (output), 81 (another process writes there).
     package func run(
-        tokenizer given: Tokenizer?, trainer: BPETrainer, progress: (Phase, Double) -> Void = { _, _ in }
+        tokenizer given: Tokenizer?, trainer: BPETrainer
     ) throws -> Summary {
         try output.make()
         let lock = try DirectoryLock.take(in: output.path, fileSystem: output.fileSystem)
@@ -53,7 +52,7 @@ package struct CorpusTokenizer: Sendable {
         try output.requireFree(for: given)
         try output.removePartialFiles()
         let split = try CorpusSplit(source.documents, fraction: validationFraction)
-        let tokenizer = try given ?? train(trainer, split.segments.filter { !$0.isValidation }, progress)
+        let tokenizer = try given ?? train(trainer, split.segments.filter { !$0.isValidation })
         guard let endOfText = tokenizer.endOfTextID else {
             throw ExitError(
                 .badInput,
@@ -68,7 +67,7 @@ package struct CorpusTokenizer: Sendable {
                 directory: output.path, prefix: $0, vocabularySize: tokenizer.vocabularySize, tokenizer: identity,
                 fileSystem: output.fileSystem)
         }
-        let marks = try encode(tokenizer, endOfText, split.segments, to: writers[0], validation: writers[1], progress)
+        let marks = try encode(tokenizer, endOfText, split.segments, to: writers[0], validation: writers[1])
         for writer in writers { try writer.finish() }
 
         let replaced = try output.removeOldCorpus()
@@ -104,53 +103,55 @@ package struct CorpusTokenizer: Sendable {
 
     /// Reads segments piece by piece, works on each on some thread, and hands the results on in their order.
     private func work<Result: Sendable>(
-        through segments: [CorpusSegment], canCut: Bool = true, progress: (Double) -> Void,
+        _ phase: Phase, through segments: [CorpusSegment], canCut: Bool = true,
         _ body: @escaping @Sendable (Span<UInt8>) -> Result, then use: (TextPiece, Result) throws -> Void
     ) throws {
-        let total = Double(segments.reduce(0) { $0 + $1.range.count })
+        let total = segments.reduce(0) { $0 + $1.range.count }
         var reader = CorpusReader(source.documents, segments, canCut: canCut)
-        var done = 0
-        while true {
-            // Each thread has about four to do.
-            let pieces = try reader.nextPieces(byteCount: 4 * threads * CorpusReader.pieceLength)
-            if pieces.isEmpty { return }
-            let results = parallelMap(pieces.count, threads: threads) { index in
-                let bytes = pieces[index].bytes
-                return body(bytes.span)
+        try WorkProgress.during(phase.rawValue, of: total, .bytesOfText) {
+            while true {
+                // Each thread has about four to do.
+                let pieces = try reader.nextPieces(byteCount: 4 * threads * CorpusReader.pieceLength)
+                if pieces.isEmpty { return }
+                let results = parallelMap(pieces.count, threads: threads) { index in
+                    let bytes = pieces[index].bytes
+                    return body(bytes.span)
+                }
+                for (piece, result) in zip(pieces, results) { try use(piece, result) }
+                WorkProgress.advance(pieces.reduce(0) { $0 + $1.bytes.count }, .bytesOfText)
             }
-            for (piece, result) in zip(pieces, results) { try use(piece, result) }
-            done += pieces.reduce(0) { $0 + $1.bytes.count }
-            progress(Double(done) / total)
         }
     }
 
     /// Validation text does not train the tokenizer.
     private func train(
-        _ trainer: BPETrainer, _ segments: [CorpusSegment], _ progress: (Phase, Double) -> Void
+        _ trainer: BPETrainer, _ segments: [CorpusSegment]
     ) throws -> Tokenizer {
         let tables = Pool { WordCounts() }
         let marks = AddedTokenMatcher(BPETrainer.addedTokens)
-        try work(through: segments) {
-            progress(.counting, $0)
-        } _: { text in
+        try work(.counting, through: segments) { text in
             tables.with { $0.add(text, between: marks) }
         } then: { _, _ in
         }
         var words = WordCounts()
         for table in tables.elements { words.merge(table) }
-        return try trainer.train(words) { progress(.merging, Double($0) / Double(trainer.vocabularySize)) }
+        return try WorkProgress.during(Phase.merging.rawValue, of: trainer.vocabularySize, .merges) {
+            var done = 0
+            return try trainer.train(words) {
+                WorkProgress.advance($0 - done, .merges)
+                done = $0
+            }
+        }
     }
 
     /// Encodes everything; returns how often the text itself holds the end-of-text token.
     private func encode(
         _ tokenizer: Tokenizer, _ endOfText: Int32, _ segments: [CorpusSegment], to train: TokenShardWriter,
-        validation: TokenShardWriter, _ progress: (Phase, Double) -> Void
+        validation: TokenShardWriter
     ) throws -> Int {
         let encoders = Pool { TokenEncoder(tokenizer) }
         var marks = 0
-        try work(through: segments, canCut: TokenEncoder(tokenizer).canCutText) {
-            progress(.encoding, $0)
-        } _: { text in
+        try work(.encoding, through: segments, canCut: TokenEncoder(tokenizer).canCutText) { text in
             var ids: [Int32] = []
             ids.reserveCapacity(text.count / 3 + 16)
             encoders.with { $0.encode(text, into: &ids) }

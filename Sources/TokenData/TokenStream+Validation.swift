@@ -14,21 +14,24 @@ extension TokenStream {
             }
         }
         let buffers = Pool { [Int32](repeating: 0, count: Self.blockLength) }
-        let failures = parallelMap(blocks.count, threads: threads) { index -> (any Error)? in
-            buffers.with { buffer in
-                let (shard, start, count) = blocks[index]
-                var tokens = buffer.mutableSpan
-                do {
-                    try shard.copyTokens(from: start, into: &tokens, 0..<count)
-                } catch {
-                    return error
+        let size = shards.reduce(0) { $0 + $1.byteCount }
+        let failures = WorkProgress.during("checking ids", of: size, .bytesRead) {
+            parallelMap(blocks.count, threads: threads) { index -> (any Error)? in
+                buffers.with { buffer in
+                    let (shard, start, count) = blocks[index]
+                    var tokens = buffer.mutableSpan
+                    do {
+                        try shard.copyTokens(from: start, into: &tokens, 0..<count)
+                    } catch {
+                        return error
+                    }
+                    // As unsigned: an id of 2³¹ or more is too large, not negative.
+                    var largest: UInt32 = 0
+                    for index in 0..<count { largest = max(largest, UInt32(bitPattern: tokens[unchecked: index])) }
+                    guard Int(largest) >= vocabularySize else { return nil }
+                    let bad = buffer[..<count].firstIndex { Int(UInt32(bitPattern: $0)) >= vocabularySize }
+                    return bad.map { badID(Int(UInt32(bitPattern: buffer[$0])), shard, start + $0, vocabularySize) }
                 }
-                // As unsigned: an id of 2³¹ or more is too large, not negative.
-                var largest: UInt32 = 0
-                for index in 0..<count { largest = max(largest, UInt32(bitPattern: tokens[unchecked: index])) }
-                guard Int(largest) >= vocabularySize else { return nil }
-                let bad = buffer[..<count].firstIndex { Int(UInt32(bitPattern: $0)) >= vocabularySize }
-                return bad.map { badID(Int(UInt32(bitPattern: buffer[$0])), shard, start + $0, vocabularySize) }
             }
         }
         if let first = failures.compactMap({ $0 }).first { throw first }

@@ -67,14 +67,17 @@ extension ModelFiles {
     /// Reads all weights into an arena; of more positions than its model has, the first ones.
     package func read(into weights: Buffer<Float>, layout: ParameterLayout) throws {
         let shapes = Dictionary(uniqueKeysWithValues: description.tensors.map { ($0.name, $0.shape) })
-        for parameter in layout.parameters {
-            if let whole = shapes[parameter.name], whole != parameter.shape {
-                let values = try values(of: (name: parameter.name, shape: whole))
-                weights.set(Array(values.prefix(parameter.count)), at: parameter.offset)
-                continue
-            }
-            try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
-                try read(parameter.name, into: &values)
+        try WorkProgress.during("reading weights", of: layout.count, .parameters) {
+            for parameter in layout.parameters {
+                if let whole = shapes[parameter.name], whole != parameter.shape {
+                    let values = try values(of: (name: parameter.name, shape: whole))
+                    weights.set(Array(values.prefix(parameter.count)), at: parameter.offset)
+                    continue
+                }
+                try weights.withMutableSpan(parameter.range) { (values: inout MutableSpan<Float>) throws in
+                    try read(parameter.name, into: &values)
+                }
+                WorkProgress.advance(parameter.count, .parameters)
             }
         }
     }

@@ -68,16 +68,25 @@ package struct Evaluator {
         let ranks = communicator.worldSize
         let own = batches * communicator.rank / ranks..<batches * (communicator.rank + 1) / ranks
         let losses = try OrderedSum(count: count)
-        for round in 0..<(batches - 1) / ranks + 1 {
-            guard try goesOn() else { return nil }
-            guard round < own.count else { continue }
-            let first = (own.lowerBound + round) * size
+        func evaluate(_ batch: Int) throws {
+            let first = batch * size
             let rows = min(size, count - first)
             for row in 0..<rows { try stream.copySequence(sequence(first + row), to: row, of: model, contextLength) }
             // Rows past the end repeat old tokens; their losses are not counted.
             _ = try model.loss(sequences: rows)
             for row in 0..<rows { losses[first + row] = model.sequenceLoss(row) }
         }
+        let isWhole = try WorkProgress.during("evaluating", of: count * contextLength, .tokens) {
+            for round in 0..<(batches - 1) / ranks + 1 {
+                guard try goesOn() else { return false }
+                if round < own.count { try evaluate(own.lowerBound + round) }
+                // All ranks are about as far.
+                let done = min(size * ranks, count - round * size * ranks)
+                WorkProgress.advance(max(0, done) * contextLength, .tokens)
+            }
+            return true
+        }
+        guard isWhole else { return nil }
         try losses.share(on: communicator)
         let tokens = count * contextLength
         return Result(loss: losses.sum / Double(tokens), tokens: tokens)

@@ -15,15 +15,19 @@ package struct MemoryPlan {
     /// code, stacks, pages to align large buffers with.
     package static let margin = 96 << 20
 
+    /// Why it cannot fit, in an error for the user; nil where it does. `bytes` end where it no longer fitted.
+    package let refusal: ExitError?
+
     /// Makes the parts with a memory that counts.
     ///
     /// - Parameters:
     ///   - ranks: the ranks of this host, which share its memory. All must plan before one of them reserves.
     ///   - largest: finds the largest micro-batch that fits; nil where there is no such option.
     ///   - parts: makes the parts for a size of micro-batches, or as they are for nil.
-    /// - Throws: `ExitError` (64) when it cannot fit, `KernelError` when oneDNN fails.
+    /// - Throws: `KernelError` when oneDNN fails.
     package init(
-        ranks: Int, machine: Machine = Machine(), largest: ((_ fits: (Int) throws -> Bool) throws -> Int?)? = nil,
+        judging ranks: Int, machine: Machine = Machine(),
+        largest: ((_ fits: (Int) throws -> Bool) throws -> Int?)? = nil,
         parts: (_ microBatch: Int?, Memory) throws -> Void
     ) throws {
         let rooms = machine.memoryRooms.map { ($0.isShared ? $0.bytes / max(1, ranks) : $0.bytes, $0.source) }
@@ -43,7 +47,10 @@ package struct MemoryPlan {
         }
         let memory = try plan(nil)
         bytes = memory.bytes
-        guard memory.total > limit else { return }
+        guard memory.total > limit else {
+            refusal = nil
+            return
+        }
         var advice = "use a smaller model"
         if let largest {
             let fitting = try largest { try plan($0).total <= limit }
@@ -52,11 +59,27 @@ package struct MemoryPlan {
                 ?? "no --micro-batch fits: use a smaller model"
         }
         if ranks > 1 { advice += ", or fewer ranks here" }
-        throw ExitError.usage(
+        refusal = .usage(
             "\(ranks > 1 ? "each of the \(ranks) ranks here needs" : "this needs") "
                 + "\(memoryText(saturatingSum(memory.total, Self.margin))) of memory (\(Self.list(bytes)), the program "
                 + "itself \(memoryText(Self.margin))), and \(source) leaves \(memoryText(room ?? 0))"
                 + "\(ranks > 1 ? " for each" : ""); \(advice)")
+    }
+
+    /// The same, where it must fit.
+    /// - Throws: `ExitError` (64) when it does not, `KernelError` when oneDNN fails.
+    package init(
+        ranks: Int, machine: Machine = Machine(), largest: ((_ fits: (Int) throws -> Bool) throws -> Int?)? = nil,
+        parts: (_ microBatch: Int?, Memory) throws -> Void
+    ) throws {
+        self = try Self(judging: ranks, machine: machine, largest: largest, parts: parts).fitting()
+    }
+
+    /// This plan.
+    /// - Throws: `ExitError` (64) when it does not fit.
+    package func fitting() throws(ExitError) -> MemoryPlan {
+        if let refusal { throw refusal }
+        return self
     }
 
     /// Where a limit on address space leaves less than the program itself takes, an allocation could fail anywhere.

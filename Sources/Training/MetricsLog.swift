@@ -1,53 +1,29 @@
 import Basics
 
-/// `metrics.jsonl`: one line a step, whole or absent; the file always reads as one run.
-package final class MetricsLog {
+/// `metrics.jsonl`: one line a step.
+package final class MetricsLog: RunRecord {
     /// Lines that could not be written.
-    package private(set) var lostLines = 0
+    package var lostLines: Int { log.lostLines }
     /// At a resume: which lines of the steps before it are not there. One line, nil when all are.
     package let warning: String?
-    private let file: OutputFile
-    /// Bytes of whole lines.
-    private var wholeSize: Int
+    private let log: StepLog
 
-    /// Opens the file and drops the lines after `step`, which a resumed run will make again, and what is no whole line.
+    /// Opens the file for what follows `step`, as `StepLog` does.
+    /// - Parameter onLoss: called at the first line that could not be written.
     /// - Throws: `FileSystemError` (73 or 74) when it cannot be written.
     package init(
-        path: FilePath, keepingThrough step: Int, fileSystem: any FileSystem = LocalFileSystem()
+        path: FilePath, keepingThrough step: Int, fileSystem: any FileSystem = LocalFileSystem(),
+        onLoss: (() -> Void)? = nil
     ) throws(FileSystemError) {
-        let text = try InputFile.contents(ifPresent: path, limit: .max, fileSystem: fileSystem) ?? []
-        let lines = text.split(separator: 0x0A, omittingEmptySubsequences: false).dropLast()
-        let kept = lines.filter { line in Self.stepNumber(of: line).map { $0 <= step } ?? false }
-        let whole = kept.reduce(0) { $0 + $1.count + 1 }
-        if whole != text.count { try fileSystem.replaceFile(path, with: kept.flatMap { $0 + [0x0A] }) }
+        log = try StepLog(path: path, keepingThrough: step, fileSystem: fileSystem)
+        log.onLoss = onLoss
         warning =
-            kept.count >= step
+            log.keptLines >= step
             ? nil
-            : "\(path.shown) has the metrics of \(kept.count) of the \(step) steps so far; the others are not there"
-        file = try OutputFile(appendingTo: path, fileSystem: fileSystem)
-        wholeSize = whole
+            : "\(path.shown) has the metrics of \(log.keptLines) of the \(step) steps so far; the others are not there"
     }
 
-    /// Adds a line. A full disk must not end the run: the line is counted as lost, and what was written of it is taken
-    /// away again, now or before the next line.
-    package func append(_ metrics: StepMetrics) {
-        do throws(FileSystemError) {
-            if file.size != wholeSize { try file.truncate(to: wholeSize) }
-            try file.append(Array((metrics.json + "\n").utf8).span.bytes)
-            wholeSize = file.size
-        } catch {
-            lostLines += 1
-            if file.size != wholeSize { try? file.truncate(to: wholeSize) }
-        }
-    }
-
-    /// Makes what was written durable, with the checkpoint that it belongs to.
-    func synchronize() { try? file.synchronize() }
-
-    /// The step of a line that this program wrote.
-    private static func stepNumber(of line: ArraySlice<UInt8>) -> Int? {
-        let prefix = Array("{\"step\":".utf8)
-        guard line.starts(with: prefix) else { return nil }
-        return Int(String(decoding: line.dropFirst(prefix.count).prefix { (0x30...0x39).contains($0) }, as: UTF8.self))
-    }
+    package func append(_ metrics: StepMetrics) { log.append(metrics.json) }
+    package func append(_ sample: TextSample) {}
+    package func synchronize() { log.synchronize() }
 }

@@ -51,6 +51,7 @@ package enum Recipe: String, CaseIterable, Sendable {
             let left = Double(max(0, configuration.steps - warmupSteps)) / Double(configuration.steps)
             settings.append(("decay-share", "\(min(0.6, left))"))
         }
+        if schedule == .wsd { settings.append(("decay-shape", "linear")) }
         let context = configuration.contextLength
         if context % 4 == 0 {
             settings.append(("sequence-warmup", "\(context / 4):0.25,\(context / 2):0.5"))

@@ -16,13 +16,14 @@ struct ResumePoint {
     let checkpoint: Checkpoint?
 
     /// Rank 0 finds and verifies the checkpoint; every rank gets its state.
+    /// - Parameter checkpoints: those of the run directory, where there is one; rank 0's.
     init(
-        _ configuration: TrainingConfiguration, directory: RunDirectory?, communicator: any Communicator,
+        _ configuration: TrainingConfiguration, checkpoints: CheckpointDirectory?, communicator: any Communicator,
         reporter: any Reporter
     ) throws {
         var found: Checkpoint?
         let bytes = try communicator.fromRankZero {
-            found = try Self.find(configuration, in: directory, reporter)
+            found = try Self.find(configuration, in: checkpoints, reporter)
             return found?.state.json() ?? []
         }
         checkpoint = found
@@ -37,12 +38,16 @@ struct ResumePoint {
     /// The schedule at the step to go on from.
     /// - Throws: `AgreedError` on all ranks when it is not the saved one and no option asks for the change.
     func scheduler(
-        _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter
+        _ configuration: TrainingConfiguration, own: CustomSchedule? = nil, communicator: any Communicator,
+        reporter: any Reporter
     ) throws -> LearningRateScheduler {
-        let asked = try communicator.agreeing { try configuration.makeSchedule() }
-        guard let state else { return LearningRateScheduler(schedule: asked) }
-        let change: ScheduleChange =
-            configuration.rewarm.map { .rewarm(steps: $0) } ?? (configuration.extendSchedule ? .extend : .none)
+        let asked = try communicator.agreeing { try configuration.makeSchedule().following(own) }
+        guard let state else {
+            let fresh = LearningRateScheduler(schedule: asked)
+            try fresh.requireUsableRateOfAll()
+            return fresh
+        }
+        let change = configuration.scheduleChange
         let resumed = try communicator.agreeing { try asked.resuming(state.scheduler, change: change) }
         let (saved, rate) = (state.scheduler.nextLearningRate, resumed.learningRate)
         reporter.line("resumed from \(name), learning rate \(rateText(rate))")
@@ -53,13 +58,13 @@ struct ResumePoint {
     }
 
     /// The checkpoint's name, for messages.
-    private var name: String { CheckpointName.directory(step: state?.step ?? 0) }
+    var name: String { CheckpointName.directory(step: state?.step ?? 0) }
 
-    private static func find(
-        _ configuration: TrainingConfiguration, in directory: RunDirectory?, _ reporter: any Reporter
+    /// The checkpoint that a run goes on from; nil where it starts anew.
+    /// - Throws: where there are some and none can be taken, or where going on would mix two courses of a run.
+    static func find(
+        _ configuration: TrainingConfiguration, in checkpoints: CheckpointDirectory?, _ reporter: any Reporter
     ) throws -> Checkpoint? {
-        for name in directory?.swept ?? [] { reporter.line("removed what an interrupted save left behind: \(name)") }
-        for warning in directory?.warnings ?? [] { reporter.warning(warning) }
         switch configuration.resume {
         case .path(let path):
             let model = try SavedModel(path)
@@ -70,7 +75,7 @@ struct ResumePoint {
                 )
             }
             // Later ones would be of another course of the run, and the next automatic resume would take them.
-            let newest = try directory?.checkpoints.list().candidates.first
+            let newest = try checkpoints?.list().candidates.first
             if let newest, newest.step > checkpoint.state.step {
                 throw ExitError(
                     73,
@@ -79,7 +84,7 @@ struct ResumePoint {
             }
             return checkpoint
         case .auto:
-            guard let (checkpoint, warnings) = try directory?.checkpoints.newestVerified() else { return nil }
+            guard let (checkpoint, warnings) = try checkpoints?.newestVerified() else { return nil }
             for warning in warnings { reporter.warning(warning) }
             guard checkpoint != nil || warnings.isEmpty else {
                 throw ExitError.badInput(
@@ -88,7 +93,7 @@ struct ResumePoint {
             }
             return checkpoint
         case .never:
-            if let newest = try directory?.checkpoints.list().candidates.first {
+            if let newest = try checkpoints?.list().candidates.first {
                 throw ExitError(
                     73,
                     "--resume never, but \(configuration.runDirectory.shown) holds checkpoints up to \(newest.name), which "
@@ -106,18 +111,22 @@ struct ResumePoint {
         try communicator.agreeing {
             guard communicator.rank == 0 else { return }
             if let checkpoint {
-                try checkpoint.readTensors(model, optimizer)
+                let size = checkpoint.model.fileSize + checkpoint.optimizer.fileSize
+                try WorkProgress.during("reading \(name)", of: size, .bytesRead) {
+                    try checkpoint.readTensors(model, optimizer)
+                }
             } else if let weights = source.weights {
                 try weights.read(into: model.weights, layout: model.layout)
             } else {
                 model.layout.initialize(model.weights, seed: seed)
             }
         }
-        try ParameterBroadcast.broadcast(model.weights, on: communicator)
-        if let state {
-            for moments in optimizer.moments { try ParameterBroadcast.broadcast(moments.arena, on: communicator) }
-            optimizer.step = state.optimizer.step
+        let arenas = [model.weights] + (state == nil ? [] : optimizer.moments.map(\.arena))
+        let size = communicator.worldSize > 1 ? arenas.reduce(0) { $0 + $1.count * MemoryLayout<Float>.stride } : 0
+        try WorkProgress.during("sending weights", of: size, .bytesSent) {
+            for arena in arenas { try ParameterBroadcast.broadcast(arena, on: communicator) }
         }
+        if let state { optimizer.step = state.optimizer.step }
         model.refreshOperands()
     }
 }
@@ -168,23 +177,28 @@ extension ResumePoint {
                     + "with the checkpoint's, or choose another --run-dir")
         }
         // What was not given of the schedule; the decay only where both have one, as it was given then.
+        let ofTheDecay: Set = ["decay-steps", "decay-shape"]
         let schedule = state.scheduler.schedule
-        for (name, saved) in schedule.options where name != "decay-steps" {
+        for (name, saved) in schedule.options where !ofTheDecay.contains(name) {
             guard let row = TrainingConfiguration.option(name), !asked.isGiven(row) else { continue }
             _ = row.read(&configuration, saved)
         }
-        guard configuration.schedule == .wsd, schedule.kind == .wsd, asked.decaySteps == nil, asked.decayShare == nil
-        else { return }
+        guard configuration.schedule == .wsd, schedule.kind == .wsd else { return }
+        if let row = TrainingConfiguration.option("decay-shape"), !asked.isGiven(row) {
+            configuration.decayShape = schedule.decayShape
+        }
+        guard asked.decaySteps == nil, asked.decayShare == nil else { return }
         configuration.decayShare = schedule.decayShare
         configuration.decaySteps = schedule.decayShare == nil ? schedule.decaySteps : nil
     }
 
     /// Checks that the checkpoint's tensors are the model's, and that the data is what they were trained on.
-    func requireFit(_ source: ModelSource, dataIdentity: [String]) throws {
+    /// - Parameter dataIdentity: nil where it is not known.
+    func requireFit(_ source: ModelSource, dataIdentity: [String]?) throws {
         guard let checkpoint else { return }
         try checkpoint.model.check(source.description.tensors)
         let saved = checkpoint.state.dataIdentity
-        guard dataIdentity == saved else {
+        if let dataIdentity, dataIdentity != saved {
             throw ExitError.badInput(
                 "the training data is not what \(name) was trained on (identity \(dataIdentity.joined(separator: ",")), "
                     + "expected \(saved.joined(separator: ","))); give the same shards or another --run-dir")

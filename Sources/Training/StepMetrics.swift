@@ -18,13 +18,20 @@ package struct StepMetrics: Equatable, Sendable {
     package var measured = TrainerState.StepMeasurement()
     /// Tokens that saw each other, in runs that begin with short sequences.
     package var sequenceLength: Int?
+    /// Part of the tokens a second that the machine's products allow at best, where that was measured.
+    package var ceilingShare: Double?
     /// On steps that evaluated.
     package var validationLoss: Double?
+    /// The same in bits a byte of text, where it is known what a token stands for.
+    package var validationBitsPerByte: Double?
 
     package init() {}
 
     /// The line of `metrics.jsonl`, without its newline. Numbers keep all their digits; one that is not finite becomes null.
-    package var json: String {
+    package var json: String { JSONText.object(members).text }
+
+    /// The members of that line.
+    var members: [(String, JSONText)] {
         var fields: [(String, JSONText)] = [
             ("step", .number(step)), ("epoch", .number(epoch)), ("lr", .number(learningRate)),
             ("train_loss", .number(measured.trainLoss)), ("grad_norm", .number(measured.gradientNorm)),
@@ -33,10 +40,12 @@ package struct StepMetrics: Equatable, Sendable {
         ]
         if let muonLearningRate { fields.append(("muon_lr", .number(muonLearningRate))) }
         if let sequenceLength { fields.append(("sequence_length", .number(sequenceLength))) }
+        if let ceilingShare { fields.append(("ceiling_share", .number(ceilingShare))) }
         if let validationLoss {
             fields += [("val_loss", .number(validationLoss)), ("val_ppl", .number(exponential(validationLoss)))]
         }
-        return JSONText.object(fields).text
+        if let validationBitsPerByte { fields.append(("val_bpb", .number(validationBitsPerByte))) }
+        return fields
     }
 
     /// The line that rank 0 prints every `--log-interval` steps.
@@ -50,22 +59,6 @@ package struct StepMetrics: Equatable, Sendable {
         return "epoch \(epoch)  step \(step) / \(steps)  lr \(rateText(learningRate))  train loss \(loss)"
             + "\(validation ?? "")  amp \(mixedPrecision)  \(fixed(meanSpeed, 0)) tok/s"
     }
-
-    /// The live display: a bar of 30 blocks, the numbers, and the time that the other steps take at this one's speed.
-    package func progress(of steps: Int) -> String {
-        let filled = steps > 0 ? 30 * step / steps : 30
-        let bar = String(repeating: "█", count: filled) + String(repeating: "░", count: 30 - filled)
-        let speed = fixed(measured.tokensPerSecond, 0)
-        return "\(bar) \(step)/\(steps)  loss \(fixed(measured.trainLoss, 4))  \(speed) tok/s  "
-            + "\(timeText(Double(steps - step) * measured.milliseconds / 1000)) left"
-    }
-}
-
-private func timeText(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds < 1e7 else { return "?" }
-    let total = Int(seconds.rounded())
-    let (hours, minutes) = (total / 3600, total / 60 % 60)
-    return hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(total % 60) s" : "\(total) s"
 }
 
 /// A learning rate for people: six decimals, or an exponent where that would be digits without meaning.

@@ -20,6 +20,9 @@ package enum StopRequest {
     /// Asks the run to save and stop at the end of its step.
     package static func set() { requested.store(true, ordering: .relaxed) }
 
+    /// Takes a request back, before another run of the same process.
+    package static func forget() { requested.store(false, ordering: .relaxed) }
+
     /// From now on there is something to save.
     package static func beginRun() { isRunning.store(true, ordering: .relaxed) }
 

@@ -106,20 +106,18 @@ package enum TextGeneration {
             let generator = try makeGenerator(Memory())
             try saved.files.read(into: generator.weights, layout: generator.layout)
             generator.refreshOperands()
-            var sampler = Sampler(
+            let sampler = Sampler(
                 temperature: options.temperature, topK: options.topK == 0 ? nil : options.topK, seed: options.seed)
             let endOfText = description.endTokenID ?? tokenizer.endOfTextID.map(Int.init)
-            var logits = try generator.logits(after: tokens)
             try write(prompt)
-            for _ in 0..<options.maxTokens {
-                // Ids that the tokenizer does not know have no text.
-                let next = sampler.next(Array(logits.prefix(tokenizer.vocabularySize)))
-                if Int(next) == endOfText { break }
-                let ready = stops.append(tokenizer.bytes(of: next))
+            try generator.continueText(
+                after: tokens, count: options.maxTokens, sampler: sampler, tokenizer: tokenizer, endOfText: endOfText
+            ) {
+                let ready = stops.append($0)
                 if !ready.isEmpty { try write(ready) }
-                if stops.isComplete { return }
-                logits = try generator.logits(after: next)
+                return !stops.isComplete
             }
+            if stops.isComplete { return }
             let rest = stops.end()
             if !rest.isEmpty { try write(rest) }
         }

@@ -55,7 +55,7 @@ extension Trainer {
     }
 
     private func write(to directory: RunDirectory) throws {
-        setup.metricsLog?.synchronize()
+        for record in setup.records { record.synchronize() }
         let (layout, description) = (model.layout, source.description)
         func file(_ name: String, _ bytes: [UInt8]) -> CheckpointFile {
             CheckpointFile(name: name, content: .bytes(bytes))
@@ -77,8 +77,8 @@ extension Trainer {
         let saved = try directory.checkpoints.save(
             step: step, files: files, keep: configuration.keep, best: keptBest(in: directory)?.step)
         let best = keptBest(in: directory)
-        let loss = best?.step == step ? validation.best.map { "  best validation loss \(fixed($0, 4))" } : nil
-        reporter.line("checkpoint saved \(saved.name)\(loss ?? "")")
+        let loss = best?.step == step ? validation.best : nil
+        reporter.event(.checkpoint(name: saved.name, step: step, bestLoss: loss))
         saved.warnings.forEach(reporter.warning)
         if let best, best.step == step { mark(best, in: directory) }
         do {
@@ -122,7 +122,7 @@ extension Trainer {
         var state = TrainerState(scheduler: scheduler.state)
         state.swiftletVersion = swiftletVersion
         state.step = step
-        state.epoch = setup.loader.order.sequence(at: position).epoch
+        state.epoch = setup.loader.epoch(at: position)
         state.position = position
         state.tokensSeen = position * model.configuration.contextLength
         state.seed = configuration.seed

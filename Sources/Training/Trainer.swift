@@ -28,7 +28,6 @@ package final class Trainer {
     package var reducer: GradientReducer { setup.parts.reducer }
     private var gradients: Buffer<Float> { setup.parts.gradients }
     private var losses: OrderedSum { setup.parts.losses }
-    private var metricsLog: MetricsLog? { setup.metricsLog }
     var scheduler: LearningRateScheduler
     /// Optimizer steps made.
     package var step: Int { scheduler.step }
@@ -41,18 +40,28 @@ package final class Trainer {
     private let tracer: Tracer?
     /// Tokens and seconds of the steps since the last log line.
     private var sinceLine = (tokens: 0, seconds: 0.0)
+    private var rankTimes = RankTimes()
+    private var slowest: SlowestRank?
     /// Nanoseconds, for the speeds; tests put their own here.
     package var clock: () -> UInt64 = Timeline.now
 
     /// Sets a run up on this rank: data, model, optimizer, resume. All ranks call it together.
-    /// - Parameter fileSystem: where the run directory is.
+    /// - Parameters:
+    ///   - fileSystem: where the run directory is.
+    ///   - hooks: what is not the run's own.
     /// - Throws: `AgreedError` on all ranks when any of them fails.
-    package init(
+    package convenience init(
         _ configuration: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter,
-        fileSystem: any FileSystem = LocalFileSystem()
+        fileSystem: any FileSystem = LocalFileSystem(), hooks: TrainingHooks = TrainingHooks()
     ) throws {
         let setup = try TrainingSetup(
-            configuration, communicator: communicator, reporter: reporter, fileSystem: fileSystem)
+            configuration, communicator: communicator, reporter: reporter, fileSystem: fileSystem, hooks: hooks)
+        self.init(setup, communicator: communicator, reporter: reporter)
+    }
+
+    /// A run of what was set up.
+    init(_ setup: TrainingSetup, communicator: any Communicator, reporter: any Reporter) {
+        let configuration = setup.configuration
         self.communicator = communicator
         self.reporter = reporter
         self.setup = setup
@@ -75,9 +84,15 @@ package final class Trainer {
     /// Trains until the last step, until the validation loss no longer falls where that was asked for, or until somebody
     /// asks it to stop.
     package func run() throws -> Outcome {
-        let outcome = try makeSteps()
-        try endTrace()
-        return outcome
+        do {
+            let outcome = try makeSteps()
+            try endTrace()
+            setup.startsLog?.end(outcome == .finished ? "finished" : "stopped", at: step)
+            return outcome
+        } catch {
+            setup.startsLog?.end("failed", at: step, because: "\(error)")
+            throw error
+        }
     }
 
     private func makeSteps() throws -> Outcome {
@@ -100,6 +115,7 @@ package final class Trainer {
             return .stopped
         }
         while step < configuration.steps {
+            setup.startsLog?.begin(after: step)
             if let tracer, tracer.begins(at: step + 1) { record(on: tracer.timeline) }
             let result = try trainingStep()
             if let tracer, tracer.ends(at: step) { try endTrace() }
@@ -122,16 +138,20 @@ package final class Trainer {
                 return .stopped
             }
             result.validationLoss = found.loss
+            result.validationBitsPerByte = setup.dataBytes?.validation.map {
+                TokenBytes.bitsPerByte(found.loss, bytesPerToken: $0)
+            }
             isBest = validation.add(found.loss, of: evaluator.set, at: step)
         }
-        report(result)
+        try report(result)
         if step % configuration.fingerprintInterval == 0 { try verifyRanksAgree() }
         let isOver = isLast || validation.lacksImprovement(over: configuration.stopAfterNoImprovement)
+        if let interval = configuration.sampleInterval, isOver || step % interval == 0 { try writeSample() }
         if isOver || step % configuration.checkpointInterval == 0 || isBest && configuration.keepBest {
             try save(mustSucceed: isOver)
         }
         if isOver {
-            if !isLast { reporter.line(validation.reasonToEnd) }
+            if !isLast { reporter.event(.stopped(step: step, text: validation.reasonToEnd)) }
             return .finished
         }
         // Asked after the save, so that a request during it finds its end.
@@ -145,6 +165,7 @@ package final class Trainer {
     package func trainingStep() throws -> StepMetrics {
         Activity.enter(step == setup.scheduler.step ? .firstStep : .step, step: step + 1)
         let start = clock()
+        rankTimes.begin()
         let plan = setup.loader.plan
         let tokens = plan.globalBatch * model.configuration.contextLength
         observer?.step = step + 1
@@ -176,18 +197,18 @@ package final class Trainer {
             try requireFinite(loss: loss, norm: norm)
 
             let clip = GradientClipping.factor(norm: norm, maximum: configuration.gradClip)
-            try model.timeline.timed(.optimizer) {
-                try optimizer.update(
-                    model.weights, gradients: gradients, copy: model.operandCopy, rates: scheduler.rates,
-                    gradientScale: clip / Double(tokens), pool: setup.compute.pool)
-            }
+            try optimizer.update(
+                model.weights, gradients: gradients, copy: model.operandCopy, rates: scheduler.rates,
+                gradientScale: clip / Double(tokens), pool: setup.compute.pool)
             return norm
         }
         scheduler.advance()
+        try scheduler.requireUsableRateOfAll()
         model.timeline?.record(.step, index: step, since: start)
 
         let seconds = Double(clock() - start) / 1e9
         sinceLine = (sinceLine.tokens + tokens, sinceLine.seconds + seconds)
+        rankTimes.end(seconds: seconds)
         var measured = TrainerState.StepMeasurement()
         measured.trainLoss = loss
         measured.gradientNorm = norm
@@ -211,29 +232,42 @@ package final class Trainer {
         metrics.muonLearningRate = scheduler.rates.muon
         metrics.tokens = position * model.configuration.contextLength
         metrics.measured = measured
+        metrics.ceilingShare = setup.ceiling?.share(of: measured.tokensPerSecond)
         if configuration.sequenceWarmup != nil {
             metrics.sequenceLength = pieceLength(at: step - 1) ?? model.configuration.contextLength
         }
         return metrics
     }
 
-    /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them.
-    private func report(_ metrics: StepMetrics) {
-        let lostBefore = metricsLog?.lostLines ?? 0
-        metricsLog?.append(metrics)
-        // Said once a run: training goes on without the line.
-        if lostBefore == 0, let metricsLog, metricsLog.lostLines > 0 {
-            reporter.warning("a line of metrics.jsonl could not be written; is the disk full?")
-        }
+    /// Writes the step's line of metrics, the log line and the live display. Rank 0 alone has them; what the ranks tell each
+    /// other for them all do.
+    private func report(_ metrics: StepMetrics) throws {
+        for record in setup.records { record.append(metrics) }
         // A validation loss is said at the step that it is of.
         if step % configuration.logInterval == 0 || step == configuration.steps || metrics.validationLoss != nil {
             let meanSpeed = sinceLine.seconds > 0 ? Double(sinceLine.tokens) / sinceLine.seconds : 0
             sinceLine = (0, 0)
-            reporter.line(
-                metrics.logLine(
-                    of: configuration.steps, mixedPrecision: model.precision == .bf16, meanSpeed: meanSpeed))
+            slowest = try rankTimes.exchange(on: communicator)
+            let text = metrics.logLine(
+                of: configuration.steps, mixedPrecision: model.precision == .bf16, meanSpeed: meanSpeed)
+            reporter.event(.step(metrics, text: text))
         }
-        reporter.progress(metrics, of: configuration.steps)
+        var moment = RunMoment()
+        (moment.metrics, moment.steps, moment.slowest) = (metrics, configuration.steps, slowest)
+        moment.ceilingShare = setup.ceiling?.share(of: metrics.measured.tokensPerSecond)
+        moment.checkpointStep = lastSavedStep ?? setup.resumedState?.step
+        reporter.progress(moment)
+    }
+
+    /// Lets rank 0 write a text with the weights of this step; the others wait for it. Nothing of the training changes.
+    private func writeSample() throws {
+        Activity.enter(.sample)
+        let sample = try communicator.agreeing {
+            try setup.parts.generator.map { try setup.sampleWriter?.sample(step: step, by: $0) } ?? nil
+        }
+        guard let sample else { return }
+        for record in setup.records { record.append(sample) }
+        reporter.event(.sample(sample))
     }
 
     /// Writes what was traced, or says that nothing was.
@@ -245,10 +279,11 @@ package final class Trainer {
         }
     }
 
-    /// Lets model and reducer record what they do; nil ends it.
+    /// Lets model, reducer and optimizer record what they do; nil ends it.
     func record(on timeline: Timeline?) {
         model.timeline = timeline
         reducer.timeline = timeline
+        optimizer.timeline = timeline
     }
 
     private func requireFinite(loss: Double, norm: Double) throws {

@@ -13,6 +13,10 @@ extension TrainingConfiguration: OptionSettings {
         "Data and places", "Model", "Batch and schedule", "Optimizer", "Precision and ranks",
         "When to log, evaluate and save", "Resume", "Order, debugging and display",
     ]
+    // None is also an option: `schedule: cosine` and a section are told apart by their names.
+    package static let sectionNames = [
+        "data", "model", "training", "optimization", "ranks", "logging", "resuming", "display",
+    ]
 
     /// Counts of steps, up to the largest number that a checkpoint's name can hold.
     private static let steps = 1...LearningRateSchedule.largestStep
@@ -104,6 +108,9 @@ extension TrainingConfiguration: OptionSettings {
             "decay-share", \.decayShare, .optional(.real(0...1)), as: .schedule, section: 2,
             "The same as a part of the steps, which a longer run keeps."),
         .init(
+            "decay-shape", \.decayShape, .word, as: .schedule, section: 2,
+            "How wsd decays: along a root, steep first, or in a straight line."),
+        .init(
             "sequence-warmup", \.sequenceWarmup, .optional(.sequenceWarmup, or: "none"), as: .identity, section: 2,
             "Short sequences first: 64:0.25,128:0.5 cuts them into pieces of 64 tokens for a quarter of the steps and "
                 + "of 128 up to the half; the tokens of a step stay the same ones."),
@@ -189,6 +196,13 @@ extension TrainingConfiguration: OptionSettings {
             "stop-after-no-improvement", \.stopAfterNoImprovement, .optional(.whole(steps)), section: 5,
             "Save and end after this many evaluations in a row without a new lowest loss."),
         .init(
+            "sample-interval", \.sampleInterval, .optional(.whole(steps)), section: 5,
+            "Steps between texts that the model writes, into the log and samples.jsonl; the last step has one too."),
+        .init(
+            "sample-prompt", \.samplePrompt, .optional(.text), otherwise: "as a text begins", section: 5,
+            "What these texts begin with."),
+        .init("sample-tokens", \.sampleTokens, .whole(1...10_000), section: 5, "Tokens of such a text."),
+        .init(
             "step-timeout", \.stepTimeout, .whole(0...1_000_000), section: 5,
             "Seconds without any progress after which a run that hangs ends with 76; 0: never."),
 
@@ -217,6 +231,12 @@ extension TrainingConfiguration: OptionSettings {
         .init(
             "progress", \.progress, .flag, as: .place, section: 7,
             "Show the live display even when standard error is no terminal."),
+        .init(
+            "log-format", \.logFormat, .word, as: .place, section: 7,
+            "text: lines for people; json: each line of the log and each warning is one JSON object."),
+        .init(
+            "no-tensorboard", \.hasEvents, .inverseFlag, as: .place, section: 7,
+            "Write no event files for TensorBoard into the run directory."),
     ]
 
     /// The options that all ranks must have alike.

@@ -57,6 +57,8 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var decaySteps: Int?
     /// The same as a part of the steps.
     package var decayShare: Double?
+    /// Of wsd.
+    package var decayShape = LearningRateSchedule.DecayShape.sqrt
     /// Nil: sequences are whole from the start.
     package var sequenceWarmup: SequenceWarmup?
     /// Nil: what is not given is the default.
@@ -101,6 +103,12 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var stopAfter: Int?
     /// End after so many evaluations in a row without a new lowest loss.
     package var stopAfterNoImprovement: Int?
+    /// Steps between texts that the model writes; nil: none.
+    package var sampleInterval: Int?
+    /// What these begin with; nil: as a text begins.
+    package var samplePrompt: String?
+    /// Tokens of each.
+    package var sampleTokens = 64
     /// Seconds without any progress after which a run ends with 76; 0: never.
     package var stepTimeout = 60
 
@@ -118,6 +126,9 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package var debug = false
     package var trace: FilePath?
     package var progress = false
+    package var logFormat = LogFormat.text
+    /// Whether event files for TensorBoard are written.
+    package var hasEvents = true
 
     // A measured setting that no option changes, but `swiftlet bench` compares.
     /// Bytes of gradients that are reduced at a time; nil: as `GradientBuckets` says.
@@ -133,7 +144,7 @@ package struct TrainingConfiguration: Equatable, Sendable {
     package func makeSchedule() throws(ExitError) -> LearningRateSchedule {
         try LearningRateSchedule(
             kind: schedule, base: learningRate, warmupSteps: warmupSteps, totalSteps: steps, minimum: minLearningRate,
-            decaySteps: decaySteps, decayShare: decayShare,
+            decaySteps: decaySteps, decayShare: decayShare, decayShape: decayShape,
             muonBase: optimizerKind == .muon ? muonLearningRate : nil)
     }
 
@@ -149,6 +160,11 @@ package struct TrainingConfiguration: Equatable, Sendable {
     /// - Throws: `ExitError` (exit code 64) naming the option and what to do.
     package func validate() throws(ExitError) {
         try requireAll()
+        try validateChoices()
+    }
+
+    /// The same without asking whether all that must be given is.
+    package func validateChoices() throws(ExitError) {
         guard !(extendSchedule && rewarm != nil) else {
             throw .usage("--extend-schedule and --rewarm exclude each other; give one of them")
         }
@@ -156,6 +172,11 @@ package struct TrainingConfiguration: Equatable, Sendable {
             ("--keep-best", keepBest), ("--stop-after-no-improvement", stopAfterNoImprovement != nil),
         ] where isGiven && validationData == nil {
             throw .usage("\(flag) goes by the validation loss; give --val-data, or leave it out")
+        }
+        for (flag, isGiven) in [
+            ("--sample-prompt", samplePrompt != nil), ("--sample-tokens", sampleTokens != Self().sampleTokens),
+        ] where isGiven && sampleInterval == nil {
+            throw .usage("\(flag) is of the texts that --sample-interval asks for; give that too, or leave it out")
         }
     }
 

@@ -10,8 +10,6 @@ extension TrainingSetup {
         let plan = loader.plan
         let ranks = communicator.worldSize
         let options = configuration.values.map { "\($0.name)=\($0.value)" }.joined(separator: " ")
-        let sequences = loader.order.sequenceCount
-        let shards = loader.stream.shards.count
         let lines: [String?] = [
             "configuration: \(options)",
             "ranks: \(ranks) (\(communicator.implementation)), \(configuration.threads ?? 1) "
@@ -22,8 +20,7 @@ extension TrainingSetup {
             "model: \(shape.architecture.rawValue), \(shape.parameterCount) parameters, \(shape.layerCount) layers, \(shape.headCount) heads, "
                 + "embedding \(shape.embeddingSize), context \(shape.contextLength), vocabulary \(shape.vocabularySize)"
                 + shape.differences.map { ", \($0)" }.joined(),
-            "data: \(loader.stream.tokenCount) tokens in \(shards) \(shards == 1 ? "shard" : "shards"), "
-                + "\(sequences) sequences, \(fixed(Double(sequences) / Double(plan.globalBatch), 1)) steps an epoch",
+            "data: \(loader.summary)",
             "batch: \(plan.globalBatch) sequences = \(plan.accumulation) × \(plan.microBatch) × \(ranks) ranks, "
                 + "\(plan.globalBatch * shape.contextLength) tokens a step",
             optimizerRemark(communicator),
@@ -67,6 +64,7 @@ extension TrainingSetup {
     /// What a schedule does otherwise than its words suggest.
     private var scheduleRemark: String? {
         let schedule = scheduler.schedule
+        if schedule.custom != nil { return schedule.kindText }
         let (total, warmup) = (schedule.totalSteps, schedule.warmupSteps)
         guard schedule.kind != .constant else { return nil }
         guard warmup < total else {

@@ -25,122 +25,66 @@ struct TrainingSetup {
     let resumedState: TrainerState?
     /// Rank 0's.
     let runDirectory: RunDirectory?
+    /// Rank 0's: what it writes of the run, besides checkpoints.
+    let records: [any RunRecord]
+    /// Rank 0's: what it writes of the model's own text, where that is asked for.
+    let sampleWriter: SampleWriter?
     /// Rank 0's.
-    let metricsLog: MetricsLog?
+    let dataBytes: DataBytes?
+    /// Where it is shown or recorded; the same on all ranks.
+    let ceiling: RunCeiling?
+    /// Rank 0's.
+    let startsLog: StartsLog?
     let dataIdentity: [String]
 
     init(
         _ wanted: TrainingConfiguration, communicator: any Communicator, reporter: any Reporter,
-        fileSystem: any FileSystem
+        fileSystem: any FileSystem, hooks: TrainingHooks = TrainingHooks()
     ) throws {
-        var configuration = wanted
         let isFirst = communicator.rank == 0
-        try communicator.agree(on: [("swiftlet", swiftletVersion)] + configuration.comparedOverRanks)
-        if configuration.debug, communicator.worldSize > 1 {
+        try communicator.agree(on: [("swiftlet", swiftletVersion)] + wanted.comparedOverRanks + hooks.compared)
+        if wanted.debug, communicator.worldSize > 1 {
             throw AgreedError(
                 ExitError.usage(
                     "--debug is for one rank, this run has \(communicator.worldSize); start it without mpirun"))
         }
 
         // What cannot be written at the end is better known now.
-        if let path = configuration.trace {
+        if let path = wanted.trace {
             try communicator.agreeing { if isFirst { try Tracer.write([], to: path) } }
         }
 
         // The checkpoint to go on from, where there is one: it says what was not given. A new directory is made only
         // when nothing else can go wrong.
-        let path = configuration.runDirectory
+        let path = wanted.runDirectory
         var directory = try communicator.agreeing {
             isFirst && fileSystem.exists(path) ? try RunDirectory(path: path, fileSystem: fileSystem) : nil
         }
+        for name in directory?.swept ?? [] { reporter.line("removed what an interrupted save left behind: \(name)") }
+        for warning in directory?.warnings ?? [] { reporter.warning(warning) }
         let resume = try ResumePoint(
-            configuration, directory: directory, communicator: communicator, reporter: reporter)
-        try communicator.agreeing { try resume.complete(&configuration, reporter) }
-        // A resume goes on with what its run began with.
-        let recipe = resume.state == nil ? configuration.recipe : nil
-        var fromRecipe = recipe.map { configuration.followShape(of: $0) } ?? []
-
-        // Shape and data.
-        let (training, validation) = try communicator.agreeing {
-            // Missing data is the first thing to say, before what would have been found beside it.
-            (
-                try TokenStream(glob: configuration.trainData),
-                try configuration.validationData.map { try TokenStream(glob: $0) }
-            )
-        }
-        dataIdentity = [try Self.identity("training data", training, on: communicator)]
-        let validationIdentity = try Self.identity("val-data", validation, on: communicator)
-        let source = try communicator.agreeing {
-            try ModelSource(
-                configuration, saved: resume.model, checkpoint: resume.checkpoint,
-                data: training.shards[0].path.parent)
-        }
-        let shape = source.shape
-        configuration.adopt(shape)
-        let context = shape.contextLength
-        if let recipe {
-            fromRecipe += configuration.follow(recipe)
-            reporter.line(recipe.remark(fromRecipe))
-        } else if let recipe = configuration.recipe {
-            reporter.line("recipe \(recipe.rawValue) sets nothing at a resume: the checkpoint has the values")
-        }
-        let (loader, evaluator) = try communicator.agreeing {
-            try configuration.validateTogether()
-            let plan = try BatchPlan(
-                globalBatch: configuration.globalBatch, microBatch: configuration.microBatch,
-                worldSize: communicator.worldSize)
-            let stream = try training.checked(for: shape, communicator)
-            let order = try SampleOrder(
-                seed: configuration.seed, sequenceCount: stream.requireSequences(contextLength: context),
-                shuffle: configuration.shuffle)
-            let evaluator = try validation.map {
-                try Evaluator(
-                    stream: $0.checked(for: shape, communicator), identity: validationIdentity, contextLength: context,
-                    sequences: configuration.evalSequences)
-            }
-            return (BatchLoader(stream: stream, order: order, plan: plan, contextLength: context), evaluator)
-        }
-        // The checkpoint's values too: a rank that was given one and a rank that was not must end with the same.
-        try communicator.agree(on: [("model", "\(shape)")] + configuration.comparedOverRanks)
-        let identity = dataIdentity
-        let remarks = try communicator.agreeing {
-            try resume.requireFit(source, dataIdentity: identity)
-            return isFirst
-                ? try source.requireOneTokenizer(
-                    training: training, validation: validation, allowOther: configuration.allowOtherTokenizer) : []
-        }
-        for remark in remarks { reporter.line(remark) }
-        scheduler = try resume.scheduler(configuration, communicator: communicator, reporter: reporter)
-        resumedState = resume.state
+            wanted, checkpoints: directory?.checkpoints, communicator: communicator, reporter: reporter)
+        let inputs = try RunInputs(
+            wanted, resume: resume, hooks: hooks, communicator: communicator, reporter: reporter)
+        (source, loader, evaluator) = (inputs.source, inputs.loader, inputs.evaluator)
+        (scheduler, resumedState, dataIdentity) = (inputs.scheduler, resume.state, inputs.dataIdentity)
 
         // Threads, precision, memory.
-        let threadPlan = try communicator.agreeing {
-            try ThreadPlan(requested: configuration.threads, ranksOnHost: communicator.localSize)
-        }
-        configuration.threads = threadPlan.threads
-        let compute = try communicator.agreeing { try Compute(threadCount: threadPlan.threads) }
-        // At a resume the precision is what the run began with.
-        if configuration.precision == nil {
-            let isHalf = try communicator.fromRankZero {
-                let (precision, reason) = try Precision.choice(compute, width: shape.embeddingSize)
-                reporter.line(reason)
-                return precision == .bf16 ? [1] : []
-            }
-            configuration.precision = isHalf.isEmpty ? .fp32 : .bf16
-        }
-        let precision = configuration.precision ?? .fp32
-        try communicator.agreeing { try precision.requireInstructions() }
-        try configuration.decideMuonPrecision(on: communicator)
-        func makeParts(_ batch: BatchPlan, _ memory: Memory) throws -> RunParts {
-            try RunParts(
-                configuration, shape, precision, batch, compute: compute, communicator: communicator, memory: memory)
-        }
+        let ranks = communicator.localSize
+        let computing = try RunCompute(inputs, ranksOnHost: ranks, communicator: communicator, reporter: reporter)
+        configuration = computing.configuration
+        compute = computing.compute
         memoryPlan = try communicator.agreeing {
-            try MemoryPlan(ranks: communicator.localSize, largest: loader.plan.largestMicroBatch) {
-                _ = try makeParts(loader.plan.with(microBatch: $0), $1)
-            }
+            try computing.plan(inputs.loader.plan, ranks: ranks, on: communicator).fitting()
         }
-        parts = try communicator.agreeing { try makeParts(loader.plan, Memory()) }
+        parts = try communicator.agreeing {
+            try computing.makeParts(inputs.loader.plan, on: communicator, Memory())
+        }
+        let sampleWriter = computing.sampleWriter
+        self.sampleWriter = sampleWriter
+        ceiling =
+            try communicator.isAny(reporter.isLive || configuration.hasEvents)
+            ? Self.ceiling(computing, source.shape, on: communicator) : nil
         directory = try communicator.agreeing {
             isFirst ? try directory ?? RunDirectory(path: path, fileSystem: fileSystem) : nil
         }
@@ -149,39 +93,77 @@ struct TrainingSetup {
         try resume.fill(
             parts.model, parts.optimizer, source: source, seed: configuration.seed, communicator: communicator)
 
-        let step = scheduler.step
-        metricsLog = try communicator.agreeing {
-            try directory.map { try MetricsLog(path: $0.metricsPath, keepingThrough: step, fileSystem: fileSystem) }
+        // A step whose evaluation is still to come has not been recorded, or will be once more.
+        let recorded = resume.state?.unevaluatedStep == nil ? scheduler.step : scheduler.step - 1
+        let metricsLog = try communicator.agreeing {
+            try directory.map {
+                try MetricsLog(path: $0.metricsPath, keepingThrough: recorded, fileSystem: fileSystem) {
+                    reporter.warning("a line of metrics.jsonl could not be written; is the disk full?")
+                }
+            }
         }
-        self.configuration = configuration
-        self.source = source
-        self.loader = loader
-        self.evaluator = evaluator
-        self.compute = compute
+        let samplesLog = try communicator.agreeing {
+            try directory.flatMap { directory -> SamplesLog? in
+                // Without samples now, those that an earlier start wrote after this step go all the same.
+                guard sampleWriter != nil || fileSystem.exists(directory.samplesPath) else { return nil }
+                return try SamplesLog(path: directory.samplesPath, keepingThrough: recorded, fileSystem: fileSystem) {
+                    reporter.warning("a line of samples.jsonl could not be written; is the disk full?")
+                }
+            }
+        }
+        let bytes = try communicator.agreeing {
+            isFirst ? try DataBytes(training: inputs.loader.stream, inputs.evaluator) : nil
+        }
+        dataBytes = bytes
+        let decided = configuration
+        let eventLog = try communicator.agreeing {
+            try directory.flatMap {
+                try EventLog(
+                    of: decided, in: $0, keepingThrough: recorded, bytesPerToken: bytes?.training,
+                    fileSystem: fileSystem
+                ) {
+                    reporter.warning(
+                        "an event for TensorBoard could not be written; is the disk full? The next start makes up for it"
+                    )
+                }
+            }
+        }
+        let records: [(any RunRecord)?] = [metricsLog, samplesLog, eventLog]
+        self.records = records.compactMap(\.self)
+        let hosts = try StartsLog.hosts(of: communicator)
+        startsLog = directory.map { [configuration] in
+            StartsLog(
+                path: $0.startsPath, configuration: configuration, hosts: hosts, communicator: communicator,
+                fileSystem: fileSystem)
+        }
         runDirectory = directory
+        if isFirst {
+            resume.changes(of: configuration, wanted: wanted, in: path, fileSystem: fileSystem)
+                .forEach(reporter.line)
+        }
         // Every option with its value, in the order of the command line.
         let json = OptionList(configuration.values).json.pretty + [0x0A]
         try communicator.agreeing { try directory?.writeConfiguration(json) }
         if let warning = metricsLog?.warning { reporter.warning(warning) }
-        if let advice = threadPlan.advice { reporter.warning(advice) }
-        if let saved = resume.state?.threadsPerRank, saved != threadPlan.threads, wanted.threads == nil {
+        if let warning = sampleWriter?.warning { reporter.warning(warning) }
+        if let advice = computing.threadPlan.advice { reporter.warning(advice) }
+        if let saved = resume.state?.threadsPerRank, saved != computing.threadPlan.threads, wanted.threads == nil {
             reporter.warning(
-                "threads change at this resume: \(saved) → \(threadPlan.threads); give --threads \(saved) to keep them")
+                "threads change at this resume: \(saved) → \(computing.threadPlan.threads); give --threads \(saved) "
+                    + "to keep them")
         }
         announce(reporter, communicator: communicator)
     }
 
-    /// A name for the contents of a stream, the same on all ranks or an error of all. One rank a host reads them; the
-    /// others compare what the headers say.
-    private static func identity(
-        _ what: String, _ stream: TokenStream?, on communicator: any Communicator
-    ) throws -> String {
-        let reads = communicator.localRank == 0
-        let own = try communicator.agreeing { try stream.map { reads ? try $0.identity() : "" } ?? "none" }
-        let first = String(decoding: try communicator.fromRankZero { Array(own.utf8) }, as: UTF8.self)
-        let size = stream.map { ", \($0.tokenCount) tokens in \($0.shards.count) shards" } ?? ""
-        try communicator.agree(on: [(what, (reads || stream == nil ? own : first) + size)])
-        return first
+    /// What the machine allows, measured beside the memory that the run has reserved; nil where no room is left for that.
+    private static func ceiling(
+        _ computing: RunCompute, _ shape: DecoderConfiguration, on communicator: any Communicator
+    ) throws -> RunCeiling? {
+        do {
+            return try RunCeiling.measure(computing.compute, shape, computing.precision, on: communicator)
+        } catch is AgreedError {
+            return nil
+        }
     }
 }
 
@@ -194,12 +176,14 @@ struct RunParts {
     let losses: OrderedSum
     let squareSums: Buffer<Double>
     let model: any LanguageModel
+    /// What samples are written with, by the model's own weights; nil where none are.
+    let generator: (any TokenGenerator)?
 
     /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
     init(
         _ configuration: TrainingConfiguration, _ shape: DecoderConfiguration, _ precision: Precision,
         _ batch: BatchPlan,
-        compute: Compute, communicator: any Communicator, memory: Memory
+        compute: Compute, communicator: any Communicator, memory: Memory, sampleWriter: SampleWriter? = nil
     ) throws {
         let layout = ParameterLayout(shape)
         gradients = try memory.buffer(.gradients, layout.count)
@@ -216,31 +200,7 @@ struct RunParts {
             shape, precision: precision, microBatch: batch.microBatch, compute: compute,
             recomputes: configuration.recompute, dropout: configuration.dropoutRates,
             pieceLengths: configuration.sequenceWarmup?.lengths ?? [], memory: memory)
-    }
-}
-
-extension BatchPlan {
-    /// The same batch in micro-batches of another size, which must divide it; nil keeps the size.
-    fileprivate func with(microBatch: Int?) throws(ExitError) -> BatchPlan {
-        try BatchPlan(globalBatch: globalBatch, microBatch: microBatch ?? self.microBatch, worldSize: worldSize)
-    }
-
-    /// The largest size of micro-batches below this one that divides the batch and fits.
-    fileprivate func largestMicroBatch(_ fits: (Int) throws -> Bool) rethrows -> Int? {
-        let share = globalBatch / worldSize
-        let roots = (1...max(1, Int(Double(share).squareRoot()))).filter { share % $0 == 0 }
-        let sizes = roots.map { share / $0 } + roots.reversed()
-        return try sizes.first { try $0 < microBatch && fits($0) }
-    }
-}
-
-extension TokenStream {
-    /// The same with ids checked against a model's vocabulary: all of them by one rank a host, each again when it is read.
-    fileprivate func checked(for shape: DecoderConfiguration, _ communicator: any Communicator) throws -> TokenStream {
-        if communicator.localRank == 0 { try validateTokenIDs(vocabularySize: shape.vocabularySize) }
-        var stream = self
-        stream.vocabularySize = shape.vocabularySize
-        return stream
+        generator = try sampleWriter?.generator(model, compute: compute, memory: memory)
     }
 }
 

@@ -25,10 +25,12 @@ package final class Generator<E: ActivationElement> {
     /// - Parameters:
     ///   - promptLength: the tokens of the longest text that is read at once.
     ///   - length: the tokens of the whole text.
+    ///   - model: one of the same shape and element whose weights this one reads, as they are at each moment; nil for
+    ///     weights of its own.
     /// - Throws: `KernelError` when memory cannot be reserved (64) or oneDNN fails (70).
     package init(
         _ configuration: DecoderConfiguration, promptLength: Int, length: Int, compute: Compute,
-        memory: Memory = Memory()
+        sharing model: (any LanguageModel)? = nil, memory: Memory = Memory()
     ) throws(KernelError) {
         let context = configuration.contextLength
         let columns = configuration.keyValueHeadCount * configuration.headSize
@@ -40,8 +42,10 @@ package final class Generator<E: ActivationElement> {
             .activations,
             CachedAttention.scoreCount(positions: context, columns: configuration.headColumns))
         let rows = max(min(promptLength, context), length > context ? context / 2 : 0)
+        let owner = model as? Decoder<E>
+        precondition(model == nil || owner != nil, "a model of other elements")
         let single = try Decoder<E>(
-            configuration, microBatch: 1, context: 1, compute: compute, training: false, memory: memory)
+            configuration, microBatch: 1, context: 1, compute: compute, training: false, sharing: owner, memory: memory)
         self.single = single
         many =
             rows > 1

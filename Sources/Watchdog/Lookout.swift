@@ -75,7 +75,7 @@ package struct Lookout {
             switch section {
             case .start, .setup, .firstStep: 5.0
             case .save: 10.0
-            case .step, .evaluation, .end: 1.0
+            case .step, .evaluation, .sample, .end: 1.0
             }
         return max(stepLimit * factor, 5 * longest[Int(section.rawValue)])
     }
@@ -203,6 +203,7 @@ package struct Lookout {
         case .firstStep, .step: "in step \(state.step)" + (state.bucket >= 0 ? ", bucket \(state.bucket)" : "")
         case .evaluation: "in the evaluation after step \(state.step)"
         case .save: "in the save after step \(state.step)"
+        case .sample: "in the sample after step \(state.step)"
         case .end: "at the end, after step \(state.step)"
         }
     }

@@ -17,7 +17,7 @@ struct EvaluateCommand: ParsableCommand {
 
     func run() throws {
         let options = try given.settings()
-        let reporter = ConsoleReporter(alwaysLive: false)
+        let reporter = ConsoleReporter()
         try withCommunicator { communicator in
             let result = try ModelEvaluation.run(options, communicator: communicator, warn: reporter.warning)
             if communicator.rank == 0 {

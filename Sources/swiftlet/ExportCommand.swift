@@ -13,6 +13,6 @@ struct ExportCommand: ParsableCommand {
 
     func run() throws {
         let options = try given.settings()
-        try StandardStreams.print(ModelExport.run(options, warn: ConsoleReporter(alwaysLive: false).warning))
+        try StandardStreams.print(ModelExport.run(options, warn: ConsoleReporter().warning))
     }
 }

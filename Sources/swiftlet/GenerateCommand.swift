@@ -16,7 +16,7 @@ struct GenerateCommand: ParsableCommand {
 
     func run() throws {
         let options = try given.settings()
-        let warn = ConsoleReporter(alwaysLive: false).warning
+        let warn = ConsoleReporter().warning
         try TextGeneration.run(options, warn: warn, write: StandardStreams.write)
         try StandardStreams.print("")
     }

@@ -2,6 +2,7 @@ import ArgumentParser
 import Basics
 import Checkpointing
 import TokenData
+import Transformer
 
 /// `swiftlet inspect PATH`: what a file or directory of ours holds, and whether it verifies.
 struct InspectCommand: ParsableCommand {
@@ -45,6 +46,7 @@ struct Inspection {
         case "safetensors": try describeSafetensors(path)
         case "bin": try describeShard(path)
         case "json": try describeJSON(path)
+        case "jsonl" where path.lastComponent?.string == "samples.jsonl": try describeSamples(path)
         case "jsonl": try describeMetrics(path)
         default:
             throw ExitError(
@@ -95,6 +97,7 @@ struct Inspection {
         for file in checkpoint.manifest.files {
             lines.append("  \(file.name)  \(file.size) bytes  sha256 \(file.sha256.prefix(16))…  verifies")
         }
+        if let shape = try? HuggingFaceModelFiles(checkpoint).description.shape { describe(shape) }
         describe(checkpoint.model)
         if let own = try? Tokenizer.inFolder(checkpoint.path)?.tokenizer.identity() {
             lines.append("  tokenizer \(own.shown)")
@@ -110,9 +113,10 @@ struct Inspection {
                 + "tokens \(state.tokensSeen)")
         lines.append("  learning rate \(state.scheduler.nextLearningRate)")
         lines.append(
-            "  schedule \(schedule.kind.rawValue)  base \(schedule.base)  minimum \(schedule.minimum)  "
+            "  schedule \(schedule.kindText)  base \(schedule.base)  minimum \(schedule.minimum)  "
                 + "warm-up \(schedule.warmupSteps)  steps \(schedule.totalSteps)"
                 + (schedule.kind == .wsd ? "  decay \(schedule.decaySteps)" : "")
+                + (schedule.decayShape == .linear ? " in a straight line" : "")
                 + (schedule.rewarm.map { "  rewarm \($0.steps) from step \($0.start)" } ?? ""))
         lines.append(
             "  batch \(state.globalBatch) sequences of \(state.contextLength)  micro-batch \(state.microBatch)  "
@@ -126,8 +130,11 @@ struct Inspection {
     }
 
     private mutating func describeModel(_ model: ModelDescription, at path: FilePath) {
-        let shape = model.shape
         lines.append("model \(path.shown)")
+        describe(model.shape)
+    }
+
+    private mutating func describe(_ shape: DecoderConfiguration) {
         lines.append(
             "  \(shape.architecture.rawValue)  layers \(shape.layerCount)  heads \(shape.headCount)  embedding \(shape.embeddingSize)  "
                 + "context \(shape.contextLength)  vocabulary \(shape.vocabularySize)  "
@@ -191,7 +198,8 @@ struct Inspection {
     private mutating func describeShard(_ path: FilePath) throws {
         let stream = try TokenStream(paths: [path])
         let shard = stream.shards[0]
-        let ids = try stream.idRange().map { "ids \($0.lowerBound) to \($0.upperBound)" } ?? "no token"
+        let range = try WorkProgress.during("reading ids", of: shard.byteCount, .bytesRead) { try stream.idRange() }
+        let ids = range.map { "ids \($0.lowerBound) to \($0.upperBound)" } ?? "no token"
         lines += [
             "token shard \(path.shown)  verifies",
             "  tokens \(shard.tokenCount)  bytes a token \(shard.tokenWidth)  size \(shard.byteCount)",
@@ -233,6 +241,29 @@ struct Inspection {
             "metrics \(path.shown)  \(problem.map { "DOES NOT VERIFY: \($0)" } ?? "verifies")",
             "  \(range)" + (trainLoss.map { "  train loss \($0)" } ?? "")
                 + (validationLoss.map { "  val loss \($0)" } ?? ""),
+        ]
+        if problem != nil { failure = .badInput }
+    }
+
+    /// A run's `samples.jsonl`: how many texts, of which steps. It verifies when every line is one that a run writes, one
+    /// step after the other, the last with its end.
+    private mutating func describeSamples(_ path: FilePath) throws {
+        let text = try InputFile(path).contents(limit: .max)
+        var steps: [Int] = []
+        var problem: String?
+        for (index, line) in text.split(separator: 0x0A).enumerated() {
+            guard let json = try? JSON(Array(line)), let step = json["step"]?.int, step > (steps.last ?? 0),
+                json["prompt"]?.string != nil, json["text"]?.string != nil
+            else {
+                problem = problem ?? "line \(index + 1) is no sample"
+                continue
+            }
+            steps.append(step)
+        }
+        if text.last ?? 0x0A != 0x0A { problem = problem ?? "the last line is cut" }
+        lines += [
+            "samples \(path.shown)  \(problem.map { "DOES NOT VERIFY: \($0)" } ?? "verifies")",
+            "  samples \(steps.count)" + (steps.first.map { "  steps \($0) to \(steps.last ?? $0)" } ?? ""),
         ]
         if problem != nil { failure = .badInput }
     }

@@ -11,10 +11,11 @@ struct Swiftlet: ParsableCommand {
         commandName: "swiftlet",
         abstract: "Trains GPT-style language models on CPUs, on one process or many.",
         discussion: "Start N ranks with: mpirun -np N swiftlet train …, or with launch/local.",
-        version: swiftletVersion,
+        version: BuildInformation.text,
         subcommands: [
             TokenizeCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, InspectCommand.self,
-            BenchCommand.self, ExportCommand.self,
+            BenchCommand.self, ExportCommand.self, PlanCommand.self, ReportCommand.self, PlotCommand.self,
+            ManualCommand.self,
         ])
 
     /// Parses and runs. Every error leaves through `Exit`, so that it is printed once and has the right code.
@@ -24,6 +25,7 @@ struct Swiftlet: ParsableCommand {
         do {
             // Before anything else: a vector instruction that this CPU lacks would end the process with a signal.
             try requireProcessor()
+            if Exit.launcherRank == 0 { ProgressLine.show() }
             var command = try parseAsRoot(CommandLineText.arguments())
             try MemoryPlan.requireRoomForProgram()
             try command.run()

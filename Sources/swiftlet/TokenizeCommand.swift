@@ -47,13 +47,8 @@ struct TokenizeCommand: ParsableCommand {
         try output.requireFree(for: given)
         let source = try CorpusSource(paths: input.map { try FilePath(argument: $0) }, output: output)
         let work = CorpusTokenizer(source: source, output: output, validationFraction: valFraction)
-        let isLive = StandardStreams.canShowProgress
-        let summary = try work.run(tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize)) {
-            phase, fraction in
-            if isLive { StandardStreams.showProgress("\(phase.rawValue) \(Int(fraction * 100)) %") }
-        }
-        StandardStreams.clearProgress()
-        summary.warnings.forEach(ConsoleReporter(alwaysLive: false).warning)
+        let summary = try work.run(tokenizer: given, trainer: BPETrainer(vocabularySize: vocabSize))
+        summary.warnings.forEach(ConsoleReporter().warning)
         try StandardStreams.print(report(summary, source, ContinuousClock.now - start).joined(separator: "\n"))
     }
 

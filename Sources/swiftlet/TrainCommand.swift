@@ -11,13 +11,18 @@ struct TrainCommand: ParsableCommand {
         usage: "swiftlet train --train-data <path> --run-dir <path> [--val-data <path>] [<options>]",
         discussion: """
             Runs on one rank as it is, on N ranks under mpirun -np N. SIGUSR1 saves and stops (exit code 75); the same \
-            command then goes on with no jump of the learning rate. At a resume the checkpoint says what is not given.
+            command then goes on with no jump of the learning rate. At a resume the checkpoint says what is not given. An \
+            environment variable such as SWIFTLET_LEARNING_RATE gives an option too.
             """)
 
     @Option(
-        parsing: .unconditionalSingleValue, help: "YAML file with any of these options by name; flags win.",
+        parsing: .unconditionalSingleValue,
+        help: "YAML file with any of these options, by name or in sections; environment and flags win.",
         completion: .file())
     var config: [String] = []
+
+    @Flag(help: "Print the configuration of the run as YAML for --config, with where each value is from.")
+    var printConfig = false
 
     @OptionGroup(title: TrainingConfiguration.sections[0]) var places: TableOptions<TrainingConfiguration, 0>
     @OptionGroup(title: TrainingConfiguration.sections[1]) var model: TableOptions<TrainingConfiguration, 1>
@@ -31,22 +36,49 @@ struct TrainCommand: ParsableCommand {
     func run() throws {
         // A run outlives the terminal that it was started in.
         signal(SIGHUP, SIG_IGN)
-        var configuration = TrainingConfiguration()
+        var given = GivenOptions<TrainingConfiguration>()
         guard config.count <= 1 else { throw ExitError(.usage, "--config is given more than once; give one file") }
-        if let file = config.first { try ConfigurationFile.apply(file, to: &configuration) }
-        try configuration.apply(
-            places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given + resume.given
-                + display.given)
+        if let file = config.first { try ConfigurationFile.apply(file, to: &given) }
+        try given.take(environment: Self.environment())
+        try given.take(
+            flags: places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given
+                + resume.given
+                + display.given, requiringAll: !printConfig)
+        if printConfig { return try print(given) }
+        let configuration = given.settings
         try configuration.validate()
 
         var outcome = Trainer.Outcome.finished
         try withCommunicator(stepTimeout: configuration.stepTimeout) { communicator in
-            let reporter: any Reporter =
-                communicator.rank == 0 ? ConsoleReporter(alwaysLive: configuration.progress) : SilentReporter()
+            let console =
+                communicator.rank == 0
+                ? ConsoleReporter(alwaysLive: configuration.progress, format: configuration.logFormat) : nil
+            defer { console?.finish() }
+            let reporter: any Reporter = console ?? SilentReporter()
+            given.warnings.forEach(reporter.warning)
+            if let remark = given.environmentRemark { reporter.line(remark) }
             let trainer = try Trainer(configuration, communicator: communicator, reporter: reporter)
             outcome = try trainer.run()
-            if outcome == .stopped { reporter.line("stopped on request at step \(trainer.step); run again to go on") }
+            console?.finish()
+            if outcome == .stopped {
+                let text = "stopped on request at step \(trainer.step); run again to go on"
+                reporter.event(.stopped(step: trainer.step, text: text))
+            }
         }
         if outcome == .stopped { Foundation.exit(Basics.ExitCode.stopped.rawValue) }
+    }
+
+    /// Says what a run would begin with. One rank speaks, and none waits for another.
+    private func print(_ given: GivenOptions<TrainingConfiguration>) throws {
+        guard Exit.launcherRank == 0 else { return }
+        given.warnings.forEach(ConsoleReporter().warning)
+        try StandardStreams.print(EffectiveConfiguration(given).yaml)
+    }
+
+    /// This process's environment, with values as they were given.
+    static func environment() -> [String: String] {
+        var variables = ProcessInfo.processInfo.environment
+        for name in variables.keys { variables[name] = CommandLineText.variable(name) }
+        return variables
     }
 }

@@ -1,4 +1,5 @@
 import Basics
+import Glibc
 import Testing
 
 private struct Broken: Error {}
@@ -41,6 +42,19 @@ private struct Broken: Error {}
         await #expect(processExitsWith: .success) {
             _ = try LocalFileSystem().status("/", followLinks: true)
             #expect(Activity.state.progress > 0)
+        }
+    }
+
+    /// By the process as a whole, calls within a call once.
+    @Test func whatIsWaitedIsCounted() async {
+        await #expect(processExitsWith: .success) {
+            #expect(Activity.waitedNanoseconds == 0)
+            let clock = ContinuousClock()
+            let time = clock.measure {
+                Activity.waiting { _ = Activity.waiting { usleep(20_000) } }
+            }
+            let waited = Double(Activity.waitedNanoseconds) / 1e9
+            #expect(waited >= 0.02 && waited <= time / .seconds(1))
         }
     }
 }

@@ -58,4 +58,55 @@ private func written(_ end: Int32) -> String {
             }
         }
     }
+
+    @Test("a block is drawn in place, cleared before anything else is said, and gone at the end") func block() async {
+        await #expect(processExitsWith: .success) {
+            let ends = pipeOfStandardError()
+            StandardStreams.showBlock(["ab", "c"])
+            StandardStreams.showBlock(["d"])
+            StandardStreams.say("line")
+            StandardStreams.say("line")
+            #expect(
+                written(ends.read) == "ab\u{1B}[K\nc\u{1B}[K\n\u{1B}[J" + "\r\u{1B}[2Ad\u{1B}[K\n\u{1B}[J"
+                    + "\r\u{1B}[1A\u{1B}[Jline\nline\n")
+            // A line in place of a block, and a block in place of a line.
+            StandardStreams.showBlock(["x"])
+            StandardStreams.showProgress("y")
+            StandardStreams.showBlock(["z"])
+            StandardStreams.clearProgress()
+            StandardStreams.clearProgress()
+            #expect(
+                written(ends.read) == "x\u{1B}[K\n\u{1B}[J" + "\r\u{1B}[1A\u{1B}[J\ry" + "\r \rz\u{1B}[K\n\u{1B}[J"
+                    + "\r\u{1B}[1A\u{1B}[J")
+            // Standard error is a pipe.
+            #expect(!StandardStreams.canShowProgress && !StandardStreams.canShowBlock)
+            for (value, mayColour) in [("1", false), ("0", false), ("", true)] {
+                setenv("NO_COLOR", value, 1)
+                #expect(StandardStreams.mayColour == mayColour, "\(value)")
+            }
+        }
+    }
+
+    @Test("a display on another terminal than standard error leaves that alone") func anotherTerminal() async {
+        await #expect(processExitsWith: .success) {
+            let ends = pipeOfStandardError()
+            setenv("TERM", "xterm", 1)
+            for path in ["/dev/null", "/nowhere"] { StandardStreams.draw(onTerminal: path) }
+            #expect(!StandardStreams.isScreenApart && !StandardStreams.canShowBlock)
+            // A terminal of its own: unlocked, and by its number (TIOCSPTLCK, TIOCGPTN).
+            let terminal = open("/dev/ptmx", O_RDWR | O_NOCTTY)
+            var (lock, number) = (Int32(0), Int32(-1))
+            guard ioctl(terminal, 0x4004_5431, &lock) == 0, ioctl(terminal, 0x8004_5430, &number) == 0 else { exit(1) }
+            StandardStreams.draw(onTerminal: "/dev/pts/\(number)")
+            #expect(StandardStreams.isScreenApart && StandardStreams.canShowBlock)
+            var size = winsize(ws_row: 5, ws_col: 33, ws_xpixel: 0, ws_ypixel: 0)
+            #expect(ioctl(terminal, UInt(TIOCSWINSZ), &size) == 0)
+            #expect(StandardStreams.terminalWidth() == 33 && StandardStreams.terminalHeight() == 5)
+            StandardStreams.showBlock(["ab"])
+            StandardStreams.say("line")
+            // A terminal makes two characters of a newline.
+            #expect(written(terminal) == "ab\u{1B}[K\r\n\u{1B}[J" + "\r\u{1B}[1A\u{1B}[J")
+            #expect(written(ends.read) == "line\n")
+        }
+    }
 }

@@ -48,19 +48,29 @@ import Testing
 
     private static func value(_ rank: Int, _ index: Int) -> Float { Float(index % 1013) + Float(rank) / 8 }
 
-    /// Every rank ends with what each matrix's owner had, to the bit, and with nothing else changed.
-    @Test(arguments: [2, 3, 4]) func allGetTheOwnersBits(ranks: Int) throws {
+    /// Every rank ends with what each matrix's owner had, to the bit, and with nothing else changed, in every update, and
+    /// however few may be under way.
+    @Test(arguments: [2, 3, 4], [1, 2, nil] as [Int?]) func allGetTheOwnersBits(ranks: Int, limit: Int?) throws {
         let shapes = shapes(64)
         let total = shapes.reduce(16) { $0 + $1.count }
         let results = try ThreadWorld.run(worldSize: ranks) { communicator in
             let arena = try Buffer<Float>(count: total)
-            arena.set((0..<total).map { Self.value(communicator.rank, $0) })
-            guard let sharing = MatrixSharing(shapes, on: communicator) else { return [Float]() }
-            var start = 0
-            for (index, shape) in shapes.enumerated() {
-                if sharing.isOwn(index) != (sharing.owners[index] == communicator.rank) { return [] }
-                try sharing.share(index, arena, start..<start + shape.count)
-                start += shape.count
+            guard let sharing = MatrixSharing(shapes, on: communicator, limit: limit) else { return [Float]() }
+            for update in 0..<3 {
+                arena.set((0..<total).map { Self.value(communicator.rank, $0) + Float(update) })
+                var named: [Int] = []
+                var start = 0
+                for (index, shape) in shapes.enumerated() {
+                    if sharing.isOwn(index) != (sharing.owners[index] == communicator.rank) { return [] }
+                    try sharing.start(index, arena, start..<start + shape.count)
+                    start += shape.count
+                    // Ranks of which one asks often, one never before the end.
+                    guard communicator.rank != 1 else { continue }
+                    while let other = try sharing.next(waiting: false) { named.append(other) }
+                }
+                while let other = try sharing.next(waiting: true) { named.append(other) }
+                // Each of the others once, in order.
+                if named != shapes.indices.filter({ !sharing.isOwn($0) }) { return [] }
             }
             return arena.array()
         }
@@ -68,9 +78,9 @@ import Testing
         for (rank, found) in results.enumerated() {
             var expected: [Float] = []
             for (shape, owner) in zip(shapes, owners) {
-                expected += (expected.count..<expected.count + shape.count).map { Self.value(owner, $0) }
+                expected += (expected.count..<expected.count + shape.count).map { Self.value(owner, $0) + 2 }
             }
-            expected += (expected.count..<total).map { Self.value(rank, $0) }
+            expected += (expected.count..<total).map { Self.value(rank, $0) + 2 }
             #expect(found.count == total && zip(found, expected).allSatisfy { $0.bitPattern == $1.bitPattern })
         }
     }

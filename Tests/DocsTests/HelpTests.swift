@@ -50,7 +50,8 @@ import Training
             "attention-dropout": "that of --dropout", "residual-dropout": "that of --dropout",
             "optimizer": "adamw", "muon-learning-rate": "0.02", "muon-momentum": "0.95", "muon-weight-decay": "0.01",
             "muon-precision": "auto",
-            "sequence-warmup": "none",
+            "sequence-warmup": "none", "decay-shape": "sqrt", "sample-prompt": "as a text begins",
+            "sample-tokens": "64", "log-format": "text",
         ]
         try check(TrainingConfiguration.self, own.merging(Self.shape) { $1 })
     }
@@ -58,6 +59,7 @@ import Training
     @Test("M: the help of bench tells every default") func bench() throws {
         let own = [
             "vocab-size": "8192", "accumulation": "1", "bucket": "an eighth of them, 1024 to 8192", "steps": "10",
+            "optimizer": "adamw", "muon-precision": "auto",
         ]
         try check(Benchmark.Options.self, own.merging(Self.shape) { $1 })
     }
@@ -76,6 +78,14 @@ import Training
                 "context-length": "the model's",
                 "threads": "auto",
             ])
+    }
+
+    @Test("M: the help of plan tells every default, and has the options of train") func plan() throws {
+        try check(RunPlan.Options.self, ["ranks": "as many as it was started with"])
+        let help = try help("plan")
+        for row in TrainingConfiguration.options where row.successor == nil {
+            #expect(help.contains(" --\(row.name) "), "--\(row.name)")
+        }
     }
 
     @Test("M: the help of export tells every default") func export() throws {

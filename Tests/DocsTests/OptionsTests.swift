@@ -10,10 +10,19 @@ import Testing
         "sbatch": [
             "nodes", "ntasks-per-node", "cpus-per-task", "time", "signal", "requeue", "open-mode", "job-name", "output",
         ],
-        "swift": ["scratch-path", "skip-build", "build-tests", "filter", "static-swift-stdlib", "product", "strict"],
+        "swift": [
+            "scratch-path", "skip-build", "build-tests", "filter", "static-swift-stdlib", "product", "strict", "target",
+            "show-bin-path",
+        ],
+        "git": ["always", "dirty", "abbrev", "exclude"],
+        "docc": [
+            "additional-symbol-graph-dir", "fallback-display-name", "fallback-bundle-identifier", "warnings-as-errors",
+            "output-path",
+        ],
+        "swiftlet": ["generate-completion-script"],
         "apt-get": ["no-install-recommends"], "pkg-config": ["exists"],
         "Tests/Reference": ["repetitions", "text", "only", "work", "seeds", "options", "picture", "peer", "rate"],
-        "pip": ["quiet", "requirement"], "python3": ["help"],
+        "pip": ["quiet", "requirement"], "tensorboard": ["logdir"], "python3": ["help"],
         // The scripts' word for any option.
         "launch": ["name"],
     ]

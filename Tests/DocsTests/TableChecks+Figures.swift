@@ -5,6 +5,17 @@ import Testing
 
 extension TableChecks {
     static let figures: [String: Check] = [
+        "docs/operations.md › Before a run › shape | memory planned, MB | measured | off by, % | time planned, s | measured | off by, %":
+            { table in
+                for row in table.rows {
+                    let numbers = try row.dropFirst().map { try #require(Double($0), "\(row)") }
+                    for (place, limit) in [(0, 5.0), (3, nil)] as [(Int, Double?)] {
+                        let off = 100 * (numbers[place] / numbers[place + 1] - 1)
+                        #expect((off - numbers[place + 2]).magnitude < 0.5, "\(row)")
+                        #expect(limit == nil || numbers[place + 2].magnitude <= limit ?? 0, "\(row)")
+                    }
+                }
+            },
         "docs/performance.md › Weight gradients › rows × columns, tokens | oneDNN | own | best": { table in
             for row in table.rows { #expect(row.dropFirst().allSatisfy { $0.contains(/\d/) }, "\(row)") }
         },

@@ -3,6 +3,7 @@ import Foundation
 import TestSupport
 import Testing
 import TokenData
+import Training
 
 // Tables about files: what a run writes, field by field.
 
@@ -19,8 +20,39 @@ extension TableChecks {
             #expect(named.count == Set(named).count)
             // Only the fields of an evaluation may be missing.
             let always = Set(fields[0].keys)
-            #expect(Set(named).subtracting(always) == ["val_loss", "val_ppl"])
+            #expect(Set(named).subtracting(always) == ["val_loss", "val_ppl", "val_bpb"])
             #expect(fields.map { $0["val_loss"] != nil } == [false, false, true, false, false, true])
+        },
+        "docs/files.md › TensorBoard › tag | number": { table in
+            let run = try FilePath(Program.run.get())
+            var found: [Set<String>] = []
+            for name in try LocalFileSystem().names(in: run) where name.string.contains("tfevents") {
+                try RecordedEvent.forEach(in: run.appending(name)) { event, _ in
+                    found.append(Set(event.values.map(\.tag)))
+                }
+            }
+            let tags = table.rows.flatMap { Pages.code(in: $0[0]) }
+            #expect(
+                tags.count == Set(tags).count
+                    && Set(tags) == Set(EventScalar.allCases.map(\.rawValue) + ["config", "samples"]))
+            // Three are of runs with an option.
+            let others: Set = ["optimizer/muon_learning_rate", "data/sequence_length", "samples"]
+            #expect(found.reduce(into: []) { $0.formUnion($1) } == Set(tags).subtracting(others))
+            // A row names the fields of metrics.jsonl that its tags are made of.
+            let fields = try metricsFields()
+            let named = table.rows.flatMap { Pages.code(in: $0[1]) }.filter { !$0.contains(".") && !$0.hasPrefix("--") }
+            #expect(Set(named).subtracting(["muon_lr", "sequence_length"]).isSubset(of: fields))
+        },
+        "docs/files.md › starts.jsonl › member | meaning": { table in
+            let lines = try String(contentsOfFile: Program.run.get() + "/starts.jsonl", encoding: .utf8)
+                .split(separator: "\n")
+            let members = try lines.map { line in
+                try #require(try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any])
+            }
+            #expect(members.map { $0["outcome"] as? String } == [nil, "finished"])
+            // A whole run has no reason to fail.
+            let named = Set(table.rows.flatMap { row in row[0].matches(of: /`([a-z]+)`/).map { String($0.1) } })
+            #expect(named == members.reduce(into: ["reason"]) { $0.formUnion($1.keys) })
         },
         "docs/files.md › Checkpoint › file | holds": { table in
             let folder = try Program.run.get() + "/checkpoints/step-00000006"
@@ -65,6 +97,15 @@ extension TableChecks {
             #expect(rest.allSatisfy { $0 == 0 })
         },
     ]
+
+    /// The fields of the run's metrics.jsonl.
+    private static func metricsFields() throws -> Set<String> {
+        let text = try String(contentsOfFile: Program.run.get() + "/metrics.jsonl", encoding: .utf8)
+        return try text.split(separator: "\n").reduce(into: []) { fields, line in
+            let object = try JSONSerialization.jsonObject(with: Data(line.utf8)) as? [String: Any]
+            fields.formUnion((object ?? [:]).keys)
+        }
+    }
 
     /// A shard of three tokens.
     private static func shard(vocabulary: Int, tokenizer: TokenizerIdentity? = nil) throws -> [UInt8] {

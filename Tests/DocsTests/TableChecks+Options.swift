@@ -35,7 +35,7 @@ extension TableChecks {
             for name in ["val-data", "init-from", "trace"] { try all.set(name, "x") }
             for name in [
                 "kv-heads", "head-size", "vocab-size", "inner-size", "rope-theta", "soft-cap", "decay-steps",
-                "stop-after", "stop-after-no-improvement", "rewarm",
+                "stop-after", "stop-after-no-improvement", "rewarm", "sample-interval", "sample-prompt",
             ] { try all.set(name, "3") }
             try all.set("activation", "relu")
             try all.set("recipe", "modern")

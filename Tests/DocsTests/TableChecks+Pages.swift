@@ -53,12 +53,13 @@ extension TableChecks {
             }
         },
         "docs/schedule.md › The formula › `--schedule` | λ(k)": { table in
+            let names = table.rows.map { Pages.code(in: $0[0]) }
             #expect(
-                Set(table.rows.flatMap { Pages.code(in: $0[0]) })
-                    == Set(LearningRateSchedule.Kind.allCases.map(\.rawValue)))
-            for row in table.rows {
-                let kind = try #require(LearningRateSchedule.Kind(rawValue: Pages.code(in: row[0])[0]))
-                try checkFactor(kind, row[1])
+                names.map { $0.joined(separator: " ") }
+                    == LearningRateSchedule.Kind.allCases.map(\.rawValue) + ["wsd --decay-shape linear"])
+            for (row, name) in zip(table.rows, names) {
+                let kind = try #require(LearningRateSchedule.Kind(rawValue: name[0]))
+                try checkFactor(kind, name.count > 1 ? .linear : .sqrt, row[1])
             }
         },
         "docs/schedule.md › What the log shows › step | 10 | 20 | 30 | 50 | 90 | 100 | 350 | 360 | 540 | 550 | 590": {
@@ -91,13 +92,15 @@ extension TableChecks {
     }
 
     /// Works the formula of a row out, and the page's own definition of lr(k) around it, and compares with the code.
-    private static func checkFactor(_ kind: LearningRateSchedule.Kind, _ text: String) throws {
+    private static func checkFactor(
+        _ kind: LearningRateSchedule.Kind, _ shape: LearningRateSchedule.DecayShape, _ text: String
+    ) throws {
         for (warmup, total, minimum, decay) in [
             (0, 10, 0.0, 4), (7, 50, 0.125, 10), (3, 4, 0.0, 1), (20, 100, 0.5, 80),
         ] {
             let schedule = try LearningRateSchedule(
                 kind: kind, base: 2, warmupSteps: warmup, totalSteps: total, minimum: minimum,
-                decaySteps: kind == .wsd ? decay : nil)
+                decaySteps: kind == .wsd ? decay : nil, decayShape: shape)
             for step in 0...total {
                 var variables = ["k": Double(step), "W": Double(warmup), "S": Double(total), "D": Double(decay)]
                 variables["base"] = 2
@@ -112,7 +115,7 @@ extension TableChecks {
                     var factor = text
                     if kind == .wsd {
                         let match = try #require(
-                            text.firstMatch(of: #/^1 up to D steps before the end, then (.*), with D = /#))
+                            text.firstMatch(of: #/^1 up to D steps before the end, then (.*), with D /#))
                         factor = step <= total - decay ? "1" : String(match.1)
                     }
                     variables["λ"] = try Formula.value(factor, variables)

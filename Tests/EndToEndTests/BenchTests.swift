@@ -40,8 +40,28 @@ extension EndToEnd {
             #expect((report.modelFlopsUtilization / share - 1).magnitude < 1e-9, "\(outcome)")
             #expect((report.tokensPerSecond * report.stepMilliseconds / (2 * 16 * 1000) - 1).magnitude < 1e-9)
             #expect(report.ceilings.reductionGigabytes != nil)
+            #expect(report.optimizer == "adamw" && report.newtonSchulzShare == nil)
             // The program with its libraries; no process of this size has gigabytes.
             #expect((10...5000).contains(report.peakMemoryMegabytes), "\(outcome)")
+        }
+
+        /// Two ranks that share the matrices: the parts of the update are named, in both forms, and add up.
+        @Test("the update's parts with Muon", arguments: [1, 2]) func muon(ranks: Int) throws {
+            let json = try Workspace().run(
+                [
+                    "bench", "--layers", "2", "--heads", "2", "--embedding-size", "64", "--context-length", "16",
+                    "--vocab-size", "64", "--micro-batch", "1", "--threads", "1", "--optimizer", "muon",
+                    "--muon-precision", "fp32", "--steps", "1", "--json",
+                ], ranks: ranks, timeout: 240)
+            #expect(json.status == 0, "\(json)")
+            let report = try JSONDecoder().decode(Benchmark.Report.self, from: Data(json.standardOutput.utf8))
+            let names = report.breakdown.parts.map(\.name)
+            #expect(names.contains("optimizer") && names.contains("Newton-Schulz"), "\(names)")
+            #expect(names.contains("matrix exchange") == (ranks == 2), "\(names)")
+            let share = try #require(report.newtonSchulzShare)
+            #expect(report.optimizer == "muon" && report.muonPrecision == "fp32")
+            #expect(share > 0 && share < report.optimizerShare && report.optimizerShare < 1, "\(json)")
+            #expect(report.text.contains("% of a step (muon), Newton-Schulz "))
         }
 
         @Test("T2: a step of more sequences than there can be is refused by the options that make it")

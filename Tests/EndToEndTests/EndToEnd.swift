@@ -142,7 +142,8 @@ struct RunRecord: Equatable {
             for field in line.dropFirst().dropLast().split(separator: ",") {
                 let parts = field.split(separator: ":", maxSplits: 1)
                 let name = parts[0].filter { $0 != "\"" }
-                if name != "tokens_per_second" && name != "step_ms" { fields[name] = String(parts[1]) }
+                let isTime = ["tokens_per_second", "step_ms", "ceiling_share"].contains(name)
+                if !isTime { fields[name] = String(parts[1]) }
             }
             return fields
         }

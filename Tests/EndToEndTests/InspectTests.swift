@@ -74,6 +74,8 @@ extension EndToEnd {
             #expect(outcome.status == 0, "\(outcome)")
             let shown = try workspace.run(["inspect", workspace.checkpoint("run", 1) + "/config.json"])
             #expect(shown.standardOutput.hasSuffix("  inner 40  relu  own head\n"), "\(shown)")
+            let checkpoint = try workspace.run(["inspect", workspace.checkpoint("run", 1)])
+            #expect(checkpoint.lines.count { $0.hasPrefix("  gpt2  layers ") && $0.hasSuffix("  own head") } == 1)
         }
 
         @Test("W2: inspect reads every file of a run, and counts epochs from 1 as the log does")

@@ -75,7 +75,11 @@ extension EndToEnd {
             #expect(try workspace.train("run", ["--keep", "2"]).status == 0)
             let files = FileManager.default
             let run = try files.contentsOfDirectory(atPath: workspace.file("run")).filter { !$0.hasPrefix(".") }
-            #expect(run.sorted() == ["checkpoints", "config.json", "metrics.jsonl"])
+            let events = run.filter { $0.hasPrefix("events.out.tfevents.") }
+            #expect(events.count == 1)
+            #expect(
+                run.filter { !events.contains($0) }.sorted()
+                    == ["checkpoints", "config.json", "metrics.jsonl", "starts.jsonl"])
             #expect(
                 try files.contentsOfDirectory(atPath: workspace.file("run/checkpoints")).sorted()
                     == ["step-00000015", "step-00000020"])
@@ -117,7 +121,7 @@ extension EndToEnd {
                 "grad-clip", "precision", "reduction", "overlap", "threads", "log-interval", "eval-interval",
                 "eval-sequences",
                 "checkpoint-interval", "keep", "fingerprint-interval", "resume", "extend-schedule", "rewarm", "seed",
-                "no-shuffle", "debug", "progress",
+                "no-shuffle", "debug", "progress", "sample-interval", "sample-prompt", "sample-tokens", "log-format",
             ] {
                 #expect(help.contains("--\(option) ") || help.contains("--\(option)\n"), "\(option)")
             }

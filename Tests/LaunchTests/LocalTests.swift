@@ -50,7 +50,9 @@ import Testing
     }
 
     @Test func onlyCommandsThatHaveTheOptionGetThreads() throws {
-        for (command, more) in [("bench", ["--threads", "2"]), ("evaluate", [])] {
+        for (command, more) in [
+            ("bench", ["--threads", "2"]), ("plan", ["--threads", "2"]), ("evaluate", []),
+        ] {
             let tree = try LaunchTree()
             try tree.becomeMachine(cores: 4)
             #expect(try tree.run("local", ["-n", "2", command]).status == 0)

@@ -128,14 +128,17 @@ import Testing
         #expect(error.description.contains("--decay-steps: saved \(saved.decaySteps)"), "\(error)")
     }
 
-    @Test(arguments: ["schedule", "learning-rate", "min-learning-rate", "warmup-steps", "steps", "decay-steps"])
+    @Test(arguments: [
+        "schedule", "learning-rate", "min-learning-rate", "warmup-steps", "steps", "decay-steps", "decay-shape",
+    ])
     func eachDifferenceAloneIsNamed(name: String) throws {
         func schedule(otherThan name: String? = nil) throws -> LearningRateSchedule {
             try LearningRateSchedule(
                 kind: name == "schedule" ? .cosine : .wsd, base: name == "learning-rate" ? 2 : 1,
                 warmupSteps: name == "warmup-steps" ? 9 : 10, totalSteps: name == "steps" ? 99 : 100,
                 minimum: name == "min-learning-rate" ? 0.2 : 0.1,
-                decaySteps: name == "schedule" ? nil : name == "decay-steps" ? 21 : 20)
+                decaySteps: name == "schedule" ? nil : name == "decay-steps" ? 21 : 20,
+                decayShape: name == "decay-shape" ? .linear : .sqrt)
         }
         let state = LearningRateScheduler(schedule: try schedule(), step: 50).state
         #expect(try schedule().resuming(state).schedule == schedule())

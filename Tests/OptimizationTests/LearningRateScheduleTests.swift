@@ -6,10 +6,11 @@ import Testing
 @Suite struct LearningRateScheduleTests {
     private func schedule(
         _ kind: LearningRateSchedule.Kind = .cosine, base: Double = 1, warmup: Int, total: Int, minimum: Double = 0,
-        decay: Int? = nil
+        decay: Int? = nil, shape: LearningRateSchedule.DecayShape = .sqrt
     ) throws -> LearningRateSchedule {
         try LearningRateSchedule(
-            kind: kind, base: base, warmupSteps: warmup, totalSteps: total, minimum: minimum, decaySteps: decay)
+            kind: kind, base: base, warmupSteps: warmup, totalSteps: total, minimum: minimum, decaySteps: decay,
+            decayShape: shape)
     }
 
     /// Six decimals, as the log prints them.
@@ -32,7 +33,10 @@ import Testing
         var compared = 0
         for golden in scheduleGoldens {
             let kind = try #require(LearningRateSchedule.Kind(rawValue: golden.kind))
-            let schedule = try schedule(kind, base: golden.base, warmup: golden.warmup, total: golden.total)
+            let shape = try #require(LearningRateSchedule.DecayShape(rawValue: golden.shape))
+            let schedule = try schedule(
+                kind, base: golden.base, warmup: golden.warmup, total: golden.total,
+                decay: kind == .wsd ? golden.decay : nil, shape: shape)
             for (step, bits) in golden.rates {
                 #expect(
                     schedule.rate(at: step).bitPattern == bits,
@@ -40,7 +44,7 @@ import Testing
                 compared += 1
             }
         }
-        #expect(compared > 150)
+        #expect(compared > 250)
     }
 
     @Test func edgesOfACosine() throws {
@@ -85,6 +89,11 @@ import Testing
         #expect(try schedule(.wsd, warmup: 100, total: 100).rate(at: 100) == 1)
         #expect(try schedule(.wsd, warmup: 2, total: 10, decay: 0).rate(at: 10) == 1)
         #expect(try schedule(.wsd, base: 8, warmup: 0, total: 4, minimum: 2, decay: 4).rate(at: 1) == 5)
+        let straight = try schedule(.wsd, base: 8, warmup: 2, total: 10, decay: 4, shape: .linear)
+        #expect((0...11).map(straight.rate) == [4, 8, 8, 8, 8, 8, 8, 6, 4, 2, 0, 0])
+        let raised = try schedule(.wsd, base: 8, warmup: 0, total: 4, minimum: 4, decay: 2, shape: .linear)
+        #expect((0...5).map(raised.rate) == [8, 8, 8, 6, 4, 4])
+        #expect(try schedule(.wsd, warmup: 2, total: 10, decay: 0, shape: .linear).rate(at: 10) == 1)
     }
 
     @Test(arguments: [
@@ -143,6 +152,29 @@ import Testing
                 kind: kind, base: 1, warmupSteps: warmup, totalSteps: 10, decaySteps: steps, decayShare: share)
         }
         #expect(error.exitCode == 64 && error.description.hasPrefix(message), "\(error)")
+    }
+
+    /// A file without a shape is one from before there was a choice.
+    @Test(arguments: LearningRateSchedule.DecayShape.allCases)
+    func theShapeIsStored(shape: LearningRateSchedule.DecayShape) throws {
+        let schedule = try schedule(.wsd, base: 8, warmup: 2, total: 10, decay: 4, shape: shape)
+        let text = String(decoding: schedule.json.pretty, as: UTF8.self)
+        #expect(try LearningRateSchedule(JSON(Array(text.utf8))) == schedule)
+        #expect(text.contains("decay_shape") == (shape == .linear))
+        #expect(schedule.options.contains { $0 == ("decay-shape", shape.rawValue) })
+        guard shape == .linear else { return }
+        for word in ["\"cubic\"", "3"] {
+            let wrong = text.replacing("\"linear\"", with: word)
+            let error = #expect(throws: (any Error).self) { try LearningRateSchedule(JSON(Array(wrong.utf8))) }
+            #expect(error.map { exitCode(of: $0) } == .badInput, "\(word)")
+        }
+    }
+
+    @Test(arguments: LearningRateSchedule.Kind.allCases.filter { $0 != .wsd })
+    func aStraightDecayIsOfWSDAlone(kind: LearningRateSchedule.Kind) throws {
+        let error = try #require(throws: ExitError.self) { try schedule(kind, warmup: 0, total: 10, shape: .linear) }
+        #expect(error.exitCode == 64)
+        #expect(error.description == "--decay-shape is linear, expected no value: only --schedule wsd has it")
     }
 
     @Test func decayStepsBelongToStableDecayOnly() {

@@ -131,7 +131,7 @@ import Testing
             StandInExchange.merge(exchanges)
         }
         #expect(results[2] == results[4] && results[3] == results[4])
-        #expect(exchanges.allSatisfy { $0.asked == [0, 1, 2, 0, 1, 2] })
+        #expect(exchanges.allSatisfy { $0.asked == [0, 1, 2, 0, 1, 2] && $0.isKept })
     }
 }
 
@@ -140,18 +140,38 @@ private final class StandInExchange: MatrixExchange {
     private let own: Set<Int>
     private var kept: [Int: [Float]] = [:]
     private(set) var asked: [Int] = []
+    private var coming: [(index: Int, arena: Buffer<Float>, range: Range<Int>)] = []
+    private var given: [(index: Int, arena: Buffer<Float>, range: Range<Int>)] = []
+    /// Whether a result stayed as it was until all were taken.
+    private(set) var isKept = true
+    private var isLate = false
 
     init(own: Set<Int>) { self.own = own }
 
     func isOwn(_ index: Int) -> Bool { own.contains(index) }
 
-    func share(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) {
+    func start(_ index: Int, _ arena: Buffer<Float>, _ range: Range<Int>) {
         asked.append(index)
         if isOwn(index) {
             kept[index] = arena.array(range)
-        } else if let values = kept[index] {
-            arena.set(values, at: range.lowerBound)
+            given.append((index, arena, range))
+        } else {
+            coming.append((index, arena, range))
         }
+    }
+
+    /// Others are late: each comes at the second time of asking.
+    func next(waiting: Bool) -> Int? {
+        isLate.toggle()
+        guard waiting || !isLate else { return nil }
+        guard let first = coming.first else {
+            for (index, arena, range) in given { isKept = isKept && kept[index] == arena.array(range) }
+            if waiting { given = [] }
+            return nil
+        }
+        coming.removeFirst()
+        if let values = kept[first.index] { first.arena.set(values, at: first.range.lowerBound) }
+        return first.index
     }
 
     static func merge(_ all: [StandInExchange]) {

@@ -111,6 +111,11 @@ package struct CollectiveChecks {
                         receives.append((sends[sends.count - 1], own, own.values))
                     }
                 }
+                // Each ends while it is asked for, and is still to be finished.
+                for receive in receives { while try !world.isOver(receive.transfer) {} }
+                for receive in receives {
+                    try require(try world.isOver(receive.transfer), "a transfer is over for good")
+                }
                 for receive in receives.reversed() { try world.finish(receive.transfer) }
                 try require(receives.allSatisfy { $0.into.values == $0.expected }, "transfers with rank \(peer)")
             }

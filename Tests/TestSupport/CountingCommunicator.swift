@@ -29,6 +29,7 @@ package final class CountingCommunicator: Communicator, @unchecked Sendable {
     ) throws(CollectiveError) -> Transfer {
         try base.startReceive(into: memory, range, from: peer, tag: tag)
     }
+    package func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool { try base.isOver(transfer) }
     package func finish(_ transfer: Transfer) throws(CollectiveError) { try base.finish(transfer) }
     package func allReduce<Value: Reducible>(
         _ values: inout MutableSpan<Value>, _ operation: ReductionOperation

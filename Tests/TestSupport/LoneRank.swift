@@ -49,6 +49,7 @@ package final class LoneRank: Communicator {
     package func startReceive(
         into memory: any ExchangeMemory, _ range: Range<Int>, from peer: Int, tag: Int
     ) throws(CollectiveError) -> Transfer { Transfer(id: 1) }
+    package func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool { true }
     package func finish(_ transfer: Transfer) throws(CollectiveError) { note("finish") }
     package func barrier() throws(CollectiveError) { note("barrier") }
     package func abort(code: ExitCode) -> Never { exit(code.rawValue) }

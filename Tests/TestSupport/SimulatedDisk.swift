@@ -53,7 +53,11 @@ package final class SimulatedDisk: FileSystem, @unchecked Sendable {
                 switch cut.data {
                 case .kept: break
                 case .lost: data = durableData
-                case .torn: data = Array(data.prefix(data.count / 2)) + [UInt8](repeating: 0, count: data.count / 2)
+                case .torn:
+                    // What was put behind durable data takes nothing of that with it.
+                    let whole = data.starts(with: durableData) ? durableData.count : 0
+                    let half = (data.count - whole) / 2
+                    data = Array(data.prefix(whole + half)) + [UInt8](repeating: 0, count: half)
                 }
             }
             synchronize()

@@ -93,6 +93,21 @@ final class ThreadCommunicator: Communicator {
         return Transfer(id: receives.next)
     }
 
+    func isOver(_ transfer: Transfer) throws(CollectiveError) -> Bool {
+        try world.requireWhole(rank: rank, "isOver")
+        guard transfer.id > 0 else {
+            precondition(receives.sends[transfer.id] != nil, "a send is asked for that is finished")
+            return true
+        }
+        guard let receive = receives.started[transfer.id] else {
+            preconditionFailure("transfer \(transfer.id) is asked for that is finished")
+        }
+        let channel = world.channel(from: receive.peer, to: rank)
+        var isOver = false
+        world.update { isOver = channel.messages.contains { $0.key == receive.key } }
+        return isOver
+    }
+
     func finish(_ transfer: Transfer) throws(CollectiveError) {
         guard transfer.id > 0 else {
             precondition(receives.sends.removeValue(forKey: transfer.id) != nil, "a send is finished twice")

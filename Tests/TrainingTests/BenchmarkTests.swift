@@ -35,7 +35,7 @@ import Transformer
         [
             .step, .forward, .head, .backward, .update, .layer, .data, .embedding, .norm, .activation, .biasGradient,
             .attentionForward, .attentionBackward, .crossEntropy, .reduction, .waiting, .gradientNorm, .optimizer,
-            .bucket, .headPlacement, .dropout,
+            .bucket, .headPlacement, .dropout, .orthogonalization, .matrixExchange,
         ] + MatrixProduct.allCases.flatMap(products)
 
     private static func products(_ product: MatrixProduct) -> [Phase] {
@@ -45,13 +45,20 @@ import Transformer
     private static func place(_ phase: Phase) -> Double { Double((phases.firstIndex(of: phase) ?? 0) + 1) }
 
     private static func report(
-        ranks: Int = 2, precision: Precision = .fp32, timelines: [[Timeline.Event]] = timelines()
+        ranks: Int = 2, precision: Precision = .fp32, timelines: [[Timeline.Event]] = timelines(),
+        muon: MuonWork? = muon
     ) throws -> Benchmark.Report {
         Benchmark.Report(
             try shape(), try BatchPlan(globalBatch: 6, microBatch: 3, worldSize: ranks), threads: 3,
             precision: precision, ceilings: ceilings, milliseconds: 40, utilization: 0.75, instructionUtilization: 0.5,
             peakMemory: 321,
-            timelines: timelines)
+            timelines: timelines, muon: muon)
+    }
+
+    /// Of 16 × 48, 16 × 16 and 64 × 16 the middle one is another rank's.
+    private static var muon: MuonWork {
+        let shapes = [(16, 48), (16, 16), (64, 16)].map { MatrixShape(rows: $0.0, columns: $0.1) }
+        return MuonWork(shapes, precision: .bf16) { $0 != 1 }
     }
 
     @Test func theMedianIsTheMiddle() {
@@ -78,6 +85,8 @@ import Transformer
         let bytes = 1 / 3e6
         let parameters = 8320.0
         let rows = 24.0
+        let products: Double = (1 + 2) * 16 * 16 * (48 + 64)
+        let squares: Double = 2 * 16 * 16 * 16
         let expected: [(String, Double)] = [
             ("matmul qkv", 3 * 2 * (2 * rows * 16 * 48) * flops),
             ("matmul attention out", 3 * 2 * (2 * rows * 16 * 16) * flops),
@@ -99,6 +108,10 @@ import Transformer
             ("embeddings", 2 * (rows * 16) * 12 * bytes),
             // Gradient, weight and two moments in, the last three out.
             ("optimizer", parameters * 7 * 4 * bytes),
+            // Five times: x·xᵀ and the square, of which half is computed, and a whole product.
+            ("Newton-Schulz", 5 * (products + squares) / 4e6),
+            // The middle one, read and written.
+            ("matrix exchange", 2 * (16 * 16) * 4 * bytes),
             ("gradient norm", parameters * 4 * bytes),
             ("reduction", parameters * 4 / 0.5e6),
             ("waiting", 0), ("reading tokens", 0),
@@ -130,6 +143,7 @@ import Transformer
             "cross-entropy": [.crossEntropy], "norms and residuals": [.norm], "activation": [.activation],
             "rotary, head norms": [.headPlacement], "dropout": [.dropout], "bias gradients": [.biasGradient],
             "embeddings": [.embedding], "optimizer": [.optimizer],
+            "Newton-Schulz": [.orthogonalization], "matrix exchange": [.matrixExchange],
             "gradient norm": [.gradientNorm], "reduction": [.reduction], "waiting": [.waiting],
             "reading tokens": [.data],
             "matmul head": Self.products(.head), "matmul mlp out": Self.products(.contraction),
@@ -176,6 +190,13 @@ import Transformer
         #expect(report.modelFlopsUtilization == 0.75 && report.peakMemoryMegabytes == 321)
         let averaging = 2 * (Self.place(.reduction) + Self.place(.waiting))
         #expect((report.averagingShare - averaging / 40).magnitude < 1e-12)
+        let newtonSchulz = 2 * Self.place(.orthogonalization)
+        let update = newtonSchulz + 2 * (Self.place(.optimizer) + Self.place(.matrixExchange))
+        #expect((report.optimizerShare - update / 40).magnitude < 1e-12 && report.optimizer == "muon")
+        #expect(((report.newtonSchulzShare ?? -1) - newtonSchulz / 40).magnitude < 1e-12)
+        #expect(report.muonPrecision == "bf16")
+        let plain = try Self.report(ranks: ranks, muon: nil)
+        #expect(plain.optimizer == "adamw" && plain.newtonSchulzShare == nil && plain.muonPrecision == nil)
         // The rows of a rank are its share of the tokens.
         let head = try #require(report.breakdown.parts.first { $0.name == "matmul head" })
         #expect((head.floorMilliseconds - 3 * 2 * (48 / Double(ranks)) * 16 * 100 / 2e6).magnitude < 1e-12)
@@ -214,6 +235,11 @@ import Transformer
             lines.contains {
                 $0.hasPrefix("averaging, waiting ") && $0.contains(" \(two(100 * report.averagingShare)) % of a step")
             })
+        let shares = [report.optimizerShare, try #require(report.newtonSchulzShare)].map { two(100 * $0) }
+        let muon = " \(shares[0]) % of a step (muon), Newton-Schulz \(shares[1]) % (bf16)"
+        #expect(
+            lines.contains { $0.hasPrefix("optimizer  ") && $0.hasSuffix(muon) })
+        #expect(try Self.report(muon: nil).text.contains(" % of a step (adamw)\n"))
         #expect(lines.contains { $0.hasPrefix("peak memory a rank ") && $0.hasSuffix(" 321 MB") })
     }
 

@@ -33,6 +33,12 @@ import Training
         #expect(metrics.json.hasSuffix(#""step_ms":12.5,"val_loss":0.0,"val_ppl":1.0}"#))
     }
 
+    @Test func bitsPerByteAreAFieldMore() {
+        var metrics = Self.metrics
+        (metrics.validationLoss, metrics.validationBitsPerByte) = (0, 0.25)
+        #expect(metrics.json.hasSuffix(#""val_loss":0.0,"val_ppl":1.0,"val_bpb":0.25}"#))
+    }
+
     /// The shortest text that reads back as the same number.
     @Test(arguments: [
         1.0 / 3, 0.1 + 0.2, Double.leastNonzeroMagnitude, 1.7976931348623157e308, -0.0, 2.9999999999999996e-4,

@@ -141,6 +141,31 @@ import Transformer
             reporter.lines.contains("--muon-learning-rate, --muon-momentum have no effect without --optimizer muon"))
     }
 
+    /// The shape of the decay is the checkpoint's, another one is refused, and another schedule has none.
+    @Test func theShapeOfTheDecayIsTheCheckpoints() throws {
+        let decay = [("schedule", "wsd"), ("decay-share", "0.5"), ("decay-shape", "linear")]
+        try train(configuration("whole", Self.shape(.gpt2) + decay), ranks: 1)
+        let whole = try record("whole")
+        for (name, peak) in [("lr", Curve.base), ("muon_lr", 0.02)] {
+            // A line has the rate of the next update: two of warm-up, one stable, and down from step 3 to 6.
+            for (rate, part) in try zip(whole.numbers(name), [1, 1, 1, 2.0 / 3, 1.0 / 3, 0]) {
+                #expect((rate - peak * part).magnitude < 1e-15, "\(name)")
+            }
+        }
+        var first = try configuration("run", Self.shape(.gpt2) + decay)
+        first.stopAfter = 4
+        try train(first, ranks: 1)
+        let root = try configuration("run", [("decay-shape", "sqrt")], muon: false)
+        let error = try #require(throws: AgreedError.self) { try train(root, ranks: 1) }
+        #expect(error.exitCode == .usage)
+        #expect(error.description.contains("(--decay-shape: saved linear, asked for sqrt)"), "\(error)")
+        var other = try configuration("run", [("schedule", "cosine")], muon: false)
+        (other.rewarm, other.stopAfter) = (1, 4)
+        #expect(try train(other, ranks: 1) == .stopped)
+        try train(configuration("run", muon: false), ranks: 2)
+        for name in ["lr", "muon_lr", "train_loss"] { #expect(try record("run").texts(name) == whole.texts(name)) }
+    }
+
     /// Each option of Muon changes the run.
     @Test(arguments: [
         ("muon-learning-rate", "0.03"), ("muon-momentum", "0.9"), ("muon-weight-decay", "0.5"), ("beta1", "0.8"),

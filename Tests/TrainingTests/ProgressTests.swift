@@ -1,14 +1,16 @@
 import Testing
 import Training
 
-/// The live display's text.
+/// The live display in one line.
 @Suite struct ProgressTests {
     private func text(_ step: Int, of steps: Int = 40, left: Double = 5) -> String {
-        var metrics = StepMetrics()
-        metrics.step = step
-        (metrics.measured.trainLoss, metrics.measured.tokensPerSecond) = (2.34567, 1234.5)
-        metrics.measured.milliseconds = 1000 * left / Double(steps - step)
-        return metrics.progress(of: steps)
+        var moment = RunMoment()
+        (moment.metrics.step, moment.steps) = (step, steps)
+        (moment.metrics.measured.trainLoss, moment.metrics.measured.tokensPerSecond) = (2.34567, 1234.5)
+        moment.metrics.measured.milliseconds = 1000 * left / Double(steps - step)
+        var display = RunDisplay()
+        display.add(moment, at: 0)
+        return display.line
     }
 
     @Test func theBarFillsUp() {

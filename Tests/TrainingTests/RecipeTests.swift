@@ -51,7 +51,8 @@ import Transformer
         let expected = [
             "optimizer": "muon", "learning-rate": "0.01", "muon-learning-rate": "0.04", "muon-momentum": "0.85",
             "muon-weight-decay": "0.01", "weight-decay": "0.0", "beta1": "0.9", "beta2": "0.95", "grad-clip": "0.0",
-            "warmup-steps": "0", "schedule": "wsd", "decay-share": "0.6", "min-learning-rate": "0.0",
+            "warmup-steps": "0", "schedule": "wsd", "decay-share": "0.6", "decay-shape": "linear",
+            "min-learning-rate": "0.0",
             "sequence-warmup": "4:0.25,8:0.5",
         ]
         #expect(Recipe.modern.architecture == .modern)
@@ -74,6 +75,7 @@ import Transformer
             ("context-length", "18", "sequence-warmup", nil),
             ("context-length", "4", "sequence-warmup", "1:0.25,2:0.5"),
             ("schedule", "linear", "decay-share", nil), ("decay-steps", "3", "decay-share", nil),
+            ("schedule", "linear", "decay-shape", nil), ("decay-steps", "3", "decay-shape", "linear"),
             ("warmup-steps", "3", "decay-share", "0.6"), ("warmup-steps", "9", "decay-share", "0.25"),
             ("warmup-steps", "13", "decay-share", "0.0"), ("optimizer", "adamw", "muon-learning-rate", nil),
             ("optimizer", "muon", "muon-learning-rate", "0.04"),
@@ -152,6 +154,7 @@ import Transformer
         let path = directory.file("run") + "/checkpoints/" + CheckpointName.directory(step: 7)
         let schedule = try Checkpoint(verifying: FilePath(path)).state.scheduler.schedule
         #expect(schedule.totalSteps == 20 && schedule.decaySteps == 12 && schedule.decayShare == 0.6)
+        #expect(schedule.decayShape == .linear)
         let lengths = try metricsFields(directory.file("run")).map { $0["sequence_length"] }
         #expect(lengths == ["4", "4", "4", "8", "4", "8", "8"])
     }

@@ -210,8 +210,8 @@ private final class ProgressReporter: Reporter {
     private(set) var steps: [Int] = []
     func line(_ text: String) { lines.append(text) }
     func warning(_ text: String) {}
-    func progress(_ metrics: StepMetrics, of steps: Int) {
-        progress.append(metrics)
-        self.steps.append(steps)
+    func progress(_ moment: RunMoment) {
+        progress.append(moment.metrics)
+        steps.append(moment.steps)
     }
 }

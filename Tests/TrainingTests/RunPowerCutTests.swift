@@ -30,6 +30,11 @@ import Training
         return text.matches(of: /\{"step":(\d+),[^\n]*\}\n/).compactMap { Int($0.1) }
     }
 
+    /// The steps of the events for TensorBoard.
+    private func events(on disk: SimulatedDisk) -> [Int] {
+        (try? EventFiles(in: "/run", fileSystem: disk).steps) ?? []
+    }
+
     @Test func whatWasSaidToBeSavedIs() throws {
         let whole = SimulatedDisk()
         #expect(try run(on: whole) == .finished)
@@ -49,9 +54,11 @@ import Training
             let found = try newest(on: disk)?.step ?? 0
             #expect(found >= said.max() ?? 0, "\(place), \(cut)")
             #expect(steps(on: disk).starts(with: Array(0...found).dropFirst()), "\(place), \(cut)")
+            #expect(events(on: disk).starts(with: Array(0...found).dropFirst()), "\(place), \(cut)")
             #expect(try run(on: disk) == .finished)
             #expect(try newest(on: disk) == expected, "\(place), \(cut)")
             #expect(steps(on: disk) == Array(1...Self.steps), "\(place), \(cut)")
+            #expect(events(on: disk) == Array(1...Self.steps), "\(place), \(cut)")
         }
     }
 }

@@ -119,11 +119,13 @@ import Training
             var configuration = try Curve.configuration(runDirectory: directory.file(name))
             configuration.steps = 6
             configuration.warmupSteps = 1
+            configuration.hasEvents = false
             return try Trainer(configuration, communicator: SingleProcess(), reporter: reporter, fileSystem: disk)
         }
         let whole = FaultyFileSystem()
         _ = try trainer("one", on: whole)
-        let disk = FaultyFileSystem(.dead, at: whole.count + written)
+        // The line of starts.jsonl comes first.
+        let disk = FaultyFileSystem(.dead, at: whole.count + 1 + written)
         // The last save fails too.
         #expect(throws: (any Error).self) { try trainer("two", on: disk).run() }
         #expect(try metricsFields(directory.file("two")).count == written)

@@ -13,12 +13,13 @@ import Training
     }
 
     /// Slices by row, (process, thread).
-    private func rows(ranks: Int, microBatch: Int = 1) throws -> [[Int]: [Slice]] {
+    private func rows(ranks: Int, microBatch: Int = 1, optimizer: String = "adamw") throws -> [[Int]: [Slice]] {
         let directory = try TemporaryDirectory()
         var configuration = try Curve.configuration(runDirectory: directory.file("run"), microBatch: microBatch)
         configuration.steps = 6
         configuration.warmupSteps = 1
         configuration.bucketBytes = 4096
+        try configuration.set("optimizer", optimizer)
         configuration.trace = FilePath(directory.file("trace.json"))
         try train(configuration, ranks: ranks)
         let data = try Data(contentsOf: URL(fileURLWithPath: directory.file("trace.json")))
@@ -108,6 +109,15 @@ import Training
             #expect(buckets[0] == Set((0..<buckets[0].count).map { "bucket \($0)" }))
             #expect(buckets[0].count > 3)
         }
+    }
+
+    /// AdamW for the rest, then of each of the eight matrices the momentum, the products and the pass over the weights.
+    @Test func theWorkOfMuon() throws {
+        let work = try rows(ranks: 1, microBatch: 4, optimizer: "muon")[[0, 0]]?.filter { $0.category == "work" }
+        let names = (work ?? []).map(\.name)
+        let update = try #require(names.split(separator: "gradient norm").last)
+        #expect(
+            Array(update) == ["optimizer"] + (0..<8).flatMap { _ in ["optimizer", "Newton-Schulz", "optimizer"] })
     }
 
     /// One micro-batch on one rank: every piece of work in its order.

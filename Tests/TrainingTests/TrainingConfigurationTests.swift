@@ -15,11 +15,13 @@ import Transformer
         "keep-best": "false", "fingerprint-interval": "100",
         "step-timeout": "60",
         "resume": "auto", "seed": "1337", "no-shuffle": "false", "debug": "false", "extend-schedule": "false",
-        "allow-other-tokenizer": "false", "progress": "false", "train-data": "", "run-dir": "",
+        "allow-other-tokenizer": "false", "progress": "false", "no-tensorboard": "false", "train-data": "",
+        "run-dir": "",
         "architecture": "gpt2", "untied-head": "false", "recompute": "false", "dropout": "0.0",
         "optimizer": "adamw", "muon-learning-rate": "0.02", "muon-momentum": "0.95", "muon-weight-decay": "0.01",
         "muon-precision": "auto",
-        "sequence-warmup": "none",
+        "sequence-warmup": "none", "decay-shape": "sqrt",
+        "sample-tokens": "64", "log-format": "text",
     ]
 
     /// A value for each option that is not its default.
@@ -36,12 +38,15 @@ import Transformer
         "resume": "runs/a/checkpoints/step-00000010",
         "extend-schedule": "true", "rewarm": "20", "allow-other-tokenizer": "true", "seed": "18446744073709551615",
         "no-shuffle": "true", "debug": "true", "trace": "trace.json", "progress": "true",
+        "no-tensorboard": "true",
         "inner-size": "99", "activation": "gelu_fast", "norm-epsilon": "0.001", "untied-head": "true",
         "architecture": "llama", "kv-heads": "1", "head-size": "12", "rope-theta": "500.0", "soft-cap": "15.0",
         "recompute": "true", "dropout": "0.1", "embedding-dropout": "0.2", "attention-dropout": "0.3",
         "optimizer": "muon", "muon-learning-rate": "0.04", "muon-momentum": "0.85", "muon-weight-decay": "0.0",
         "muon-precision": "fp32",
         "residual-dropout": "0.4", "decay-share": "0.5", "sequence-warmup": "64:0.25,128:0.5", "recipe": "modern",
+        "decay-shape": "linear",
+        "sample-interval": "250", "sample-prompt": "let ", "sample-tokens": "32", "log-format": "json",
     ]
 
     private static let rows = TrainingConfiguration.options.filter { $0.successor == nil }
@@ -80,7 +85,10 @@ import Transformer
 
     /// What a role means for each table that follows from it, by a list of its own.
     @Test func rolesSayWhoComparesAndKeeps() {
-        let places: Set = ["train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress"]
+        let places: Set = [
+            "train-data", "val-data", "run-dir", "init-from", "resume", "trace", "progress", "log-format",
+            "no-tensorboard",
+        ]
         let kept: Set = [
             "layers", "heads", "embedding-size", "context-length", "vocab-size", "micro-batch", "global-batch",
             "weight-decay", "beta1", "beta2", "epsilon", "grad-clip", "precision", "reduction", "seed", "no-shuffle",
@@ -93,7 +101,9 @@ import Transformer
         for (name, value) in Self.values { try? all.set(name, value) }
         #expect(Set(all.comparedOverRanks.map(\.name)) == Set(Self.values.keys).subtracting(places))
         #expect(Set(all.keptInCheckpoints.map(\.name)) == kept)
-        #expect(Set(Self.rows.filter(\.form.isPath).map(\.name)) == places.subtracting(["progress"]))
+        #expect(
+            Set(Self.rows.filter(\.form.isPath).map(\.name))
+                == places.subtracting(["progress", "log-format", "no-tensorboard"]))
     }
 
     @Test(arguments: [
@@ -138,7 +148,8 @@ import Transformer
         ("layers", "six", "a whole number"), ("layers", "2.5", "a whole number"), ("layers", "", "a whole number"),
         ("layers", " 6", "a whole number"), ("layers", "1_0", "a whole number"), ("layers", "0x10", "a whole number"),
         ("steps", "99999999999999999999", "a whole number"), ("learning-rate", "fast", "a number, 0.0 or more"),
-        ("schedule", "cosin", "cosine, linear, constant, wsd"), ("optimizer", "adam", "adamw, muon"),
+        ("schedule", "cosin", "cosine, linear, constant, wsd"), ("decay-shape", "straight", "sqrt, linear"),
+        ("optimizer", "adam", "adamw, muon"),
         ("muon-precision", "fp16", "auto, fp32, bf16"), ("precision", "fp16", "auto, fp32, bf16"),
         ("reduction", "nccl", "exact, mpi"), ("overlap", "thread", "none, messages"),
         ("threads", "all", "auto, a whole number"), ("eval-sequences", "auto", "all, a whole number"),
@@ -165,6 +176,7 @@ import Transformer
         ("stop-after-no-improvement", "0"),
         ("muon-learning-rate", "-1"), ("muon-momentum", "1"), ("muon-weight-decay", "-0.1"),
         ("decay-steps", "-3"), ("decay-share", "1.1"), ("decay-share", "-0.1"), ("decay-share", "nan"),
+        ("sample-interval", "0"), ("sample-tokens", "0"), ("sample-tokens", "10001"), ("log-format", "xml"),
         ("recipe", "fast"), ("sequence-warmup", "64"), ("sequence-warmup", "64:1.5"), ("sequence-warmup", "0:0.5"),
         ("sequence-warmup", "64:0.5,32:0.75"), ("sequence-warmup", "64:0.5,128:0.5"), ("sequence-warmup", ""),
     ])
@@ -177,7 +189,7 @@ import Transformer
 
     /// Numbers that are none together.
     @Test(arguments: [
-        ["min-learning-rate": "1"], ["decay-steps": "3"], ["decay-share": "0.5"],
+        ["min-learning-rate": "1"], ["decay-steps": "3"], ["decay-share": "0.5"], ["decay-shape": "linear"],
         ["decay-share": "0.5", "decay-steps": "3", "schedule": "wsd"],
         ["decay-share": "0.995", "schedule": "wsd"], ["sequence-warmup": "64:0.25,96:0.5"],
         ["sequence-warmup": "256:0.5"],

@@ -82,6 +82,7 @@ struct LookoutTests {
                 (Activity.Section.start, 5.0, "the start of MPI"), (.setup, 5, "the setup"),
                 (.firstStep, 5, "step 7, bucket 3"), (.step, 1, "step 7, bucket 3"),
                 (.evaluation, 1, "the evaluation after step 7"), (.save, 10, "the save after step 7"),
+                (.sample, 1, "the sample after step 7"),
                 (.end, 1, "the end, after step 7"),
             ] {
                 let play = Play(ranks: ranks, limit: 12, section: section)

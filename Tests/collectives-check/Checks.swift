@@ -38,6 +38,7 @@ func checkAll(expected: Int, chunkLimit: Int?, on communicator: MPICommunicator)
     }
     try checkPlainSums(on: communicator)
     try checkParameterBroadcast(on: communicator)
+    try checkMatrixSharing(on: communicator)
     try checkActivity(on: communicator)
     try checkSecondStart()
     tell("all checks passed on \(expected) ranks, \(communicator.implementation)", on: communicator)

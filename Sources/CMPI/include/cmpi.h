@@ -49,6 +49,9 @@ int cmpi_allreduce(void *values, size_t count, int number_type, int operation);
 /// The memory must stay where it is, and untouched until then. Messages of one tag, 0 or 1, keep their order.
 int cmpi_start(float *values, size_t count, int peer, int tag, int is_send, int *request);
 
+/// Says whether a transfer has ended, and lets messages move on; its name stays taken until `cmpi_wait`.
+int cmpi_test(int request, int *is_over);
+
 /// Waits for the end of a transfer, which gives its name back.
 int cmpi_wait(int request);
 

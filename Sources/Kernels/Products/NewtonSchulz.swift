@@ -39,8 +39,9 @@ package func makeNewtonSchulz(
 }
 
 /// The quintic of Jordan 2024, X ← aX + b(XXᵀ)X + c(XXᵀ)²X: after five of them singular values are between 0.7 and 1.2.
-enum Quintic {
-    static let iterations = 5
+package enum Quintic {
+    /// How often it is applied.
+    package static let iterations = 5
     static let polynomial = SymmetricMirror.Polynomial(a: 3.4445, b: -4.7750, c: 2.0315)
     /// The least norm that a matrix is divided by.
     static let leastNorm = 1e-7

@@ -7,7 +7,7 @@ package enum Phase: Hashable, Sendable {
     // Pieces of work.
     case data, embedding, norm, headPlacement, activation, biasGradient, attentionForward, attentionBackward
     case dropout, crossEntropy
-    case reduction, waiting, gradientNorm, optimizer
+    case reduction, waiting, gradientNorm, optimizer, orthogonalization, matrixExchange
     case product(MatrixProduct, Direction)
     /// A part of a reduction.
     case bucket

@@ -26,7 +26,7 @@ package struct Benchmark {
             [
                 "architecture", "layers", "heads", "kv-heads", "head-size", "embedding-size", "context-length",
                 "vocab-size", "inner-size", "activation", "untied-head", "micro-batch", "precision", "reduction",
-                "overlap", "threads", "recompute",
+                "overlap", "threads", "recompute", "optimizer", "muon-precision",
             ].compactMap { TrainingConfiguration.option($0)?.lifted(to: \Options.run) } + [
                 .init(
                     "accumulation", \.accumulation, .whole(BatchPlan.sizes), "Micro-batches of a rank in one step."),
@@ -60,6 +60,14 @@ package struct Benchmark {
         package var instructionUtilization: Double
         /// Reduction and waiting as a share of the step.
         package var averagingShare: Double
+        /// What updates the weights, by its word.
+        package var optimizer: String
+        /// The update as a share of the step, with all that Muon does; of the rank where it is the largest.
+        package var optimizerShare: Double
+        /// Newton–Schulz as a share of the step, likewise; nil without Muon.
+        package var newtonSchulzShare: Double?
+        /// Of its products.
+        package var muonPrecision: String?
         package var peakMemoryMegabytes: Double
         package var breakdown: StepBreakdown
     }
@@ -97,11 +105,18 @@ package struct Benchmark {
             trainer.setup.compute, mode: configuration.reduction,
             known: (trainer.model.precision, speed.ceiling, speed.instruction),
             on: communicator)
-        return Report(
+        var report = Report(
             trainer.model.configuration, trainer.setup.loader.plan, threads: trainer.setup.compute.pool.threadCount,
             precision: trainer.model.precision, ceilings: ceilings, milliseconds: speed.milliseconds,
             utilization: speed.utilization, instructionUtilization: speed.instructionUtilization,
-            peakMemory: speed.peakMemory, timelines: speed.timelines)
+            peakMemory: speed.peakMemory, timelines: speed.timelines,
+            muon: MuonWork(trainer.setup.configuration, trainer.model.layout, on: communicator))
+        // Ranks do not own quite the same.
+        report.optimizerShare = try communicator.allReduce(report.optimizerShare, .maximum)
+        if let share = report.newtonSchulzShare {
+            report.newtonSchulzShare = try communicator.allReduce(share, .maximum)
+        }
+        return report
     }
 
     /// Steps and matmul ceiling in turns: on a machine that others use too, both see the same minutes.
@@ -203,11 +218,13 @@ package struct Benchmark {
 
 extension Benchmark.Report {
     /// What the measurements of all ranks amount to.
-    /// - Parameter timelines: what each of the steps consisted of; the others are the report's figures of their names.
+    /// - Parameters:
+    ///   - timelines: what each of the steps consisted of; the others are the report's figures of their names.
+    ///   - muon: what its matrices need of this rank; nil without it.
     package init(
         _ shape: DecoderConfiguration, _ plan: BatchPlan, threads: Int, precision: Precision, ceilings: MachineCeilings,
         milliseconds: Double, utilization: Double, instructionUtilization: Double, peakMemory: Double,
-        timelines: [[Timeline.Event]]
+        timelines: [[Timeline.Event]], muon: MuonWork? = nil
     ) {
         let tokens = plan.globalBatch * shape.contextLength
         ranks = plan.worldSize
@@ -226,9 +243,12 @@ extension Benchmark.Report {
         self.instructionUtilization = instructionUtilization
         peakMemoryMegabytes = peakMemory
         breakdown = StepBreakdown(
-            timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings)
-        averagingShare =
-            breakdown.parts.filter { $0.name == "reduction" || $0.name == "waiting" }.reduce(0) { $0 + $1.milliseconds }
-            / milliseconds
+            timelines, shape, tokens: tokens / plan.worldSize, precision: precision, ceilings: ceilings,
+            muon: muon)
+        averagingShare = breakdown.milliseconds("reduction", "waiting") / milliseconds
+        optimizer = (muon == nil ? OptimizerKind.adamW : .muon).rawValue
+        optimizerShare = breakdown.milliseconds("optimizer", "Newton-Schulz", "matrix exchange") / milliseconds
+        newtonSchulzShare = muon.map { _ in breakdown.milliseconds("Newton-Schulz") / milliseconds }
+        muonPrecision = muon?.precision.rawValue
     }
 }

@@ -49,6 +49,8 @@ extension Benchmark.Report {
             "share of the ceiling  \(fixed(100 * modelFlopsUtilization, 1)) %  (MFU)",
             "share of instruction  \(fixed(100 * instructionUtilization, 1)) %",
             "averaging, waiting    \(fixed(100 * averagingShare, 2)) % of a step",
+            "optimizer             \(fixed(100 * optimizerShare, 2)) % of a step (\(optimizer))"
+                + (newtonSchulzShare.map { ", Newton-Schulz \(fixed(100 * $0, 2)) % (\(muonPrecision ?? ""))" } ?? ""),
             "peak memory a rank    \(fixed(peakMemoryMegabytes, 0)) MB",
         ]
         return lines.joined(separator: "\n")

@@ -32,16 +32,22 @@ package struct StepBreakdown: Codable, Sendable {
     /// The kinds of matmul.
     package var products: [Product]
 
+    /// Median milliseconds of the parts of these names.
+    func milliseconds(_ names: String...) -> Double {
+        parts.filter { names.contains($0.name) }.reduce(0) { $0 + $1.milliseconds }
+    }
+
     /// Adds up the events of several steps: `timelines` has one list a step.
     ///
     /// - Parameters:
     ///   - tokens: tokens of one rank in a step.
     ///   - ceilings: what the floors follow from.
+    ///   - muon: what its matrices need of the rank; nil without it.
     package init(
         _ timelines: [[Timeline.Event]], _ shape: DecoderConfiguration, tokens: Int, precision: Precision,
-        ceilings: MachineCeilings
+        ceilings: MachineCeilings, muon: MuonWork? = nil
     ) {
-        let floors = StepFloors(shape, tokens: tokens, precision: precision, ceilings: ceilings)
+        let floors = StepFloors(shape, tokens: tokens, precision: precision, ceilings: ceilings, muon: muon)
         func perStep(_ phases: [Phase]) -> [Double] {
             timelines.map { events in
                 events.reduce(0.0) { $0 + (phases.contains($1.phase) ? Double($1.end - $1.start) / 1e6 : 0) }

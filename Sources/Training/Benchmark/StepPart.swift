@@ -41,6 +41,9 @@ struct StepPart: Sendable {
         },
         StepPart("embeddings", .embedding, "embedding") { $0.traffic(2 * $0.rows * $0.width * 12) },
         StepPart("optimizer", .optimizer) { $0.traffic($0.parameters * (28 + ($0.bytes == 2 ? 2 : 0))) },
+        // Read where the owner has them, written here.
+        StepPart("Newton-Schulz", .orthogonalization) { $0.newtonSchulz },
+        StepPart("matrix exchange", .matrixExchange) { $0.traffic($0.receivedBytes * 2) },
         StepPart("gradient norm", .gradientNorm) { $0.traffic($0.parameters * 4) },
         StepPart("reduction", .reduction) { floors in
             floors.reductionPerMillisecond.map { floors.parameters * 4 / $0 } ?? 0
@@ -79,12 +82,18 @@ struct StepFloors {
     /// Milliseconds of a product over one layer's scores, half of which lie below the diagonal.
     let halfSquare: Double
     let reductionPerMillisecond: Double?
+    /// Milliseconds of Newton–Schulz, and bytes that come from other ranks for it.
+    let (newtonSchulz, receivedBytes): (Double, Double)
     private let bytesPerMillisecond: Double
 
     /// - Parameters:
     ///   - tokens: tokens of one rank in a step.
     ///   - ceilings: the speeds that bound it; a missing one counts as almost none.
-    init(_ shape: DecoderConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings) {
+    ///   - muon: what its matrices need; nil without it.
+    init(
+        _ shape: DecoderConfiguration, tokens: Int, precision: Precision, ceilings: MachineCeilings,
+        muon: MuonWork? = nil
+    ) {
         (layers, width, inner) = (Double(shape.layerCount), Double(shape.embeddingSize), Double(shape.innerSize))
         (vocabulary, parameters) = (Double(shape.vocabularySize), Double(shape.parameterCount))
         (queryKeyValue, attention) = (Double(shape.queryKeyValueWidth), Double(shape.attentionWidth))
@@ -92,6 +101,9 @@ struct StepFloors {
         rows = Double(tokens)
         bytes = Double(precision.byteCount)
         flopsPerMillisecond = max(1, (ceilings.matmulTogether[precision.rawValue] ?? 1) * 1e6)
+        let products = muon.flatMap { ceilings.matmulTogether[$0.precision.rawValue] } ?? 1
+        newtonSchulz = (muon?.operations ?? 0) / max(1, products * 1e6)
+        receivedBytes = muon?.receivedBytes ?? 0
         bytesPerMillisecond = max(1, ceilings.memoryGigabytes * 1e6)
         reductionPerMillisecond = ceilings.reductionGigabytes.map { max(1, $0 * 1e6) }
         halfSquare = rows * Double(shape.contextLength) * attention / flopsPerMillisecond

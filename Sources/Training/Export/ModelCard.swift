@@ -1,5 +1,6 @@
 import Basics
 import Checkpointing
+import Kernels
 import Transformer
 
 /// `README.md` of an exported model directory: what the model is and where it comes from, for people and for the Hub.
@@ -82,23 +83,40 @@ struct ModelCard {
     private func facts(of state: TrainerState) -> [Row] {
         let schedule = state.scheduler.schedule
         let adam = state.optimizer.hyperparameters
-        return [
+        let course: [Row] = [
             ("steps", "\(state.step) of \(schedule.totalSteps)"), ("tokens seen", "\(state.tokensSeen)"),
             ("epoch", "\(state.epoch + 1)"),
             ("batch", "\(state.globalBatch) sequences of \(state.contextLength)"),
             (
                 "learning rate",
-                "\(schedule.base), \(schedule.kind.rawValue) to \(schedule.minimum), warm-up \(schedule.warmupSteps)"
+                "\(schedule.base), \(schedule.kindText)\(schedule.decayShape == .linear ? " in a straight line" : "") "
+                    + "to \(schedule.minimum), warm-up \(schedule.warmupSteps)"
             ),
             (
                 "AdamW",
                 "betas \(adam.beta1) and \(adam.beta2), epsilon \(adam.epsilon), weight decay \(adam.weightDecay), "
                     + "gradient clip \(state.optimizer.gradientClip)"
             ),
+        ]
+        return course + muon(of: state) + [
             ("precision", printable(state.precision)), ("seed", "\(state.seed)"),
             ("data", state.dataIdentity.map { printable($0) }.joined(separator: ", ")),
             ("tokenizer", state.tokenizerHash.map { printable($0) } ?? "not known"),
             ("trained by", "swiftlet \(printable(state.swiftletVersion))"),
+        ]
+    }
+
+    /// What its matrices were trained with, where it had Muon.
+    private func muon(of state: TrainerState) -> [Row] {
+        guard let rate = state.scheduler.schedule.muonBase else { return [] }
+        func saved(_ name: String) -> String { state.configuration[name].map { printable($0) } ?? "not known" }
+        return [
+            (
+                "Muon",
+                "the blocks' matrices: learning rate \(rate) on the same curve, momentum \(saved("muon-momentum")), "
+                    + "weight decay \(saved("muon-weight-decay")), \(Quintic.iterations) Newton–Schulz iterations in "
+                    + saved("muon-precision")
+            )
         ]
     }
 
@@ -120,7 +138,7 @@ struct ModelCard {
         for row in TrainingConfiguration.options {
             let planned = schedule.options.first { $0.name == row.name }?.value
             guard let value = state.configuration[row.name] ?? planned,
-                row.name != "decay-steps" || schedule.kind == .wsd
+                !row.name.hasPrefix("decay-") || schedule.kind == .wsd
             else { continue }
             // A value that no run writes has no place in a command that somebody may paste.
             var configuration = TrainingConfiguration()

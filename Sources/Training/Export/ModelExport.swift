@@ -64,19 +64,22 @@ package enum ModelExport {
                 "the tokenizer in \(saved.path.shown) has \(size) tokens, the model \(shape.vocabularySize); put the "
                     + "tokenizer there that its data was made with")
         }
-        switch format {
-        case .huggingFace:
-            try output.writeHuggingFace(
-                saved.files, as: options.type, others: saved.otherFiles(tokenizer, as: options.type))
-        case .gguf:
-            let model = try GGUFModel(saved.files)
-            model.warnings.forEach(warn)
-            let file = model.file(
-                name: options.output.stem ?? "model", as: options.type,
-                vocabulary: GGUFVocabulary.keys(tokenizer?.tokenizer, saved.files.description))
-            try output.writeFile { try file.write(to: $0) }
-        case .llmc:
-            try output.writeLlmc(saved.files, as: options.type)
+        let size = shape.parameterCount * options.type.dataType.bitCount / 8
+        try WorkProgress.during("exporting", of: size, .bytesWritten) {
+            switch format {
+            case .huggingFace:
+                try output.writeHuggingFace(
+                    saved.files, as: options.type, others: saved.otherFiles(tokenizer, as: options.type))
+            case .gguf:
+                let model = try GGUFModel(saved.files)
+                model.warnings.forEach(warn)
+                let file = model.file(
+                    name: options.output.stem ?? "model", as: options.type,
+                    vocabulary: GGUFVocabulary.keys(tokenizer?.tokenizer, saved.files.description))
+                try output.writeFile { try file.write(to: $0) }
+            case .llmc:
+                try output.writeLlmc(saved.files, as: options.type)
+            }
         }
         if tokenizer == nil, format == .gguf || format == .huggingFace && remark == nil {
             warn("\(saved.path.shown) has no tokenizer that can be written: what was written holds weights alone")

@@ -108,6 +108,8 @@ package protocol OptionSettings: Sendable {
     static var command: String { get }
     /// Titles of the parts of `--help`, in order.
     static var sections: [String] { get }
+    /// What a configuration file calls them, in the same order; none where all options stand side by side.
+    static var sectionNames: [String] { get }
     /// The table, in the order of `--help`.
     static var options: [CommandOption<Self>] { get }
     /// The options that were set, by flag or file.
@@ -116,6 +118,7 @@ package protocol OptionSettings: Sendable {
 
 extension OptionSettings {
     package static var sections: [String] { ["Options"] }
+    package static var sectionNames: [String] { [] }
 
     /// The row of a name.
     package static func option(_ name: String) -> CommandOption<Self>? { options.first { $0.name == name } }
@@ -134,8 +137,7 @@ extension OptionSettings {
     package mutating func set(_ name: String, _ text: String, source: String? = nil) throws(ExitError) {
         let shown = source.map { "\($0): \(name)" } ?? "--\(name)"
         guard let row = Self.option(name) else {
-            let names = Self.options.filter { $0.successor == nil }.map(\.name)
-            let near = names.min { distance($0, name) < distance($1, name) } ?? ""
+            let near = nearest(name, of: Self.options.filter { $0.successor == nil }.map(\.name))
             throw .usage("\(shown) is not an option of \(Self.command); did you mean \(near)?")
         }
         if let successor = row.successor {
@@ -146,8 +148,9 @@ extension OptionSettings {
     }
 
     /// Sets options in turn and checks that what the command cannot do without is there.
+    /// - Parameter requiringAll: whether that is checked now.
     /// - Throws: as `set`, and for an option that stands there twice or a required one that is missing.
-    package mutating func apply(_ given: [(name: String, text: String)]) throws(ExitError) {
+    package mutating func apply(_ given: [(name: String, text: String)], requiringAll: Bool = true) throws(ExitError) {
         var seen: Set<String> = []
         for (name, text) in given {
             guard seen.insert(name).inserted || Self.option(name)?.isRepeatable == true else {
@@ -155,7 +158,7 @@ extension OptionSettings {
             }
             try set(name, text)
         }
-        try requireAll()
+        if requiringAll { try requireAll() }
     }
 
     /// Checks that every required option has a value.
@@ -169,6 +172,11 @@ extension OptionSettings {
     package func isGiven(_ row: CommandOption<Self>) -> Bool {
         namesGiven.contains(row.name) || row.write(self) != row.write(Self())
     }
+}
+
+/// The one of some words that a wrong one was most likely meant to be.
+package func nearest(_ word: String, of words: [String]) -> String {
+    words.min { distance($0, word) < distance($1, word) } ?? ""
 }
 
 /// How many letters must be added, dropped or changed to turn one word into the other (Levenshtein 1966).
