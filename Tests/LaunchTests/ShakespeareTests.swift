@@ -70,7 +70,10 @@ import Testing
         try tree.write("hosts.txt", "a slots=1\n")
         let outcome = try tree.run(
             "hosts", [tree.path + "/hosts.txt", "train"],
-            environment: ["OMPI_MCA_plm_rsh_agent": "agent", "SWIFTLET_SEED": "5", "SWIFTLET_KEEP_BEST": "true"])
+            environment: [
+                "OMPI_MCA_plm_rsh_agent": "agent", "SWIFTLET_SEED": "5", "SWIFTLET_KEEP_BEST": "true",
+                "SWIFTLET_CPU": "native",
+            ])
         #expect(outcome.status == 0, "\(outcome)")
         let arguments = try tree.calls()[0].arguments
         let given = arguments.indices.filter { arguments[$0] == "-x" }.map { arguments[$0 + 1] }

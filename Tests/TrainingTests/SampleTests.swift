@@ -35,7 +35,7 @@ import Training
         (configuration.checkpointInterval, configuration.threads, configuration.precision) = (3, 1, .fp32)
         configuration.sampleInterval = interval
         configuration.samplePrompt = interval == nil ? nil : "let v"
-        configuration.sampleTokens = 24
+        if interval != nil { configuration.sampleTokens = 24 }
         try configuration.validate()
         return configuration
     }
