@@ -24,6 +24,12 @@ extension TableChecks {
             // The first row is the tuned one, whose loss the others are to reach.
             #expect(table.rows[0][2] == "120")
         },
+        "docs/recipes.md › Swept again › one thing otherwise | a quarter | one epoch": { table in
+            for row in table.rows {
+                let losses = try row.dropFirst().map { try #require(Double($0), "\(row)") }
+                #expect(losses[0] > losses[1], "\(row)")
+            }
+        },
         "docs/recipes.md › The race › run | steps | seconds | loss | bits a byte": { table in
             for row in table.rows {
                 let numbers = try row.dropFirst().map { try #require(Double($0), "\(row)") }
