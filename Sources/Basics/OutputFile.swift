@@ -54,6 +54,20 @@ package final class OutputFile {
         }
     }
 
+    /// Writes all of `bytes` behind the first `whole` bytes, or nothing of them: what an attempt that failed left there is
+    /// taken away, now or before the next one.
+    /// - Parameter whole: the bytes that count; after success those of now.
+    package func append(_ bytes: [UInt8], behind whole: inout Int) throws(FileSystemError) {
+        do throws(FileSystemError) {
+            if size != whole { try truncate(to: whole) }
+            try append(bytes.span.bytes)
+            whole = size
+        } catch {
+            if size != whole { try? truncate(to: whole) }
+            throw error
+        }
+    }
+
     /// Cuts the file to its first `count` bytes.
     package func truncate(to count: Int) throws(FileSystemError) {
         try fileSystem.truncate(open, to: count)

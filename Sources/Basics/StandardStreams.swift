@@ -79,7 +79,12 @@ package enum StandardStreams {
 
     /// Whether there is a terminal that can draw over a line.
     package static var canShowProgress: Bool {
-        isatty(screenDescriptor) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? true
+        canDraw(on: screenDescriptor)
+    }
+
+    /// Whether this is a terminal, and none that calls itself dumb.
+    static func canDraw(on descriptor: Int32) -> Bool {
+        isatty(descriptor) == 1 && getenv("TERM").map { strcmp($0, "dumb") != 0 } ?? true
     }
 
     /// Whether that terminal says that it knows escape codes.
@@ -127,11 +132,14 @@ package enum StandardStreams {
     }
 
     /// Columns of the terminal that is drawn on, or as COLUMNS says, or 80.
-    package static func terminalWidth() -> Int {
+    package static func terminalWidth() -> Int { columns(of: screenDescriptor) }
+
+    /// Columns of a terminal, or as COLUMNS says, or 80.
+    static func columns(of descriptor: Int32) -> Int {
         var size = winsize()
-        if ioctl(screenDescriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
+        if ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 { return Int(size.ws_col) }
         let columns = getenv("COLUMNS").flatMap { Int(String(cString: $0)) } ?? 0
-        return columns > 0 ? columns : 80
+        return (1...10_000).contains(columns) ? columns : 80
     }
 
     /// Writes everything; 0, or the code of the error that stopped it.

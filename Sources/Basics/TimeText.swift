@@ -9,6 +9,16 @@ package func timeText(_ seconds: Double) -> String {
     return hours > 0 ? "\(hours) h \(minutes) min" : minutes > 0 ? "\(minutes) min \(total % 60) s" : "\(total) s"
 }
 
+/// The same for times of all sizes, from parts of a millisecond to years.
+package func durationText(_ seconds: Double) -> String {
+    guard seconds.isFinite, seconds < 1e10 else { return "?" }
+    if seconds < 1 { return "\(fixed(seconds * 1000, seconds < 0.01 ? 2 : seconds < 0.1 ? 1 : 0)) ms" }
+    if seconds < 60 { return "\(fixed(seconds, 1)) s" }
+    guard seconds >= 86_400 else { return timeText(seconds) }
+    let hours = Int(seconds.rounded()) / 3600
+    return "\(hours / 24) d \(hours % 24) h"
+}
+
 /// A moment as RFC 3339 has it, in UTC with milliseconds: `2026-11-28T00:10:55.120Z`.
 /// - Parameters:
 ///   - seconds: whole seconds since 1970.
@@ -24,7 +34,18 @@ package func timestamp(seconds: Int, nanoseconds: Int) -> String {
 
 /// This moment as `timestamp` writes it.
 package func currentTimestamp() -> String {
+    let now = timeOfDay()
+    return timestamp(seconds: now.tv_sec, nanoseconds: now.tv_nsec)
+}
+
+/// Seconds since 1970, with their fractions.
+package func secondsSince1970() -> Double {
+    let now = timeOfDay()
+    return Double(now.tv_sec) + Double(now.tv_nsec) / 1e9
+}
+
+private func timeOfDay() -> timespec {
     var now = timespec()
     clock_gettime(CLOCK_REALTIME, &now)
-    return timestamp(seconds: now.tv_sec, nanoseconds: now.tv_nsec)
+    return now
 }

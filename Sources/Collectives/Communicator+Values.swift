@@ -26,6 +26,11 @@ extension Communicator {
         return bytes
     }
 
+    /// The ranks' hosts, in the order of the ranks, at rank 0; elsewhere nothing.
+    package func gatherHostNames() throws(CollectiveError) -> [String] {
+        try gather(Array(hostName.utf8), root: 0).map { String(decoding: $0, as: UTF8.self) }
+    }
+
     /// Copies `root`'s text to every rank.
     package func broadcast(message: String, root: Int = 0) throws(CollectiveError) -> String {
         String(decoding: try broadcast(message: Array(message.utf8), root: root), as: UTF8.self)

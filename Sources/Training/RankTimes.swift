@@ -45,10 +45,7 @@ struct RankTimes {
         let seconds = own
         own = 0
         guard communicator.worldSize > 1 else { return nil }
-        if hosts == nil {
-            hosts = try communicator.gather(Array(communicator.hostName.utf8), root: 0)
-                .map { String(decoding: $0, as: UTF8.self) }
-        }
+        if hosts == nil { hosts = try communicator.gatherHostNames() }
         // Whole nanoseconds, with zeros for what others hold: their sum is exact.
         var all = [Int64](repeating: 0, count: communicator.worldSize)
         all[communicator.rank] = Int64(min(seconds * 1e9, 1e18))

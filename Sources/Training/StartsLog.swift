@@ -36,14 +36,14 @@ final class StartsLog {
     func begin(after step: Int) {
         guard !hasBegun else { return }
         hasBegun = true
-        append([("time", .string(Self.now)), ("step", .number(step))] + place)
+        append([("time", .string(currentTimestamp())), ("step", .number(step))] + place)
     }
 
     /// The run is over for now; where no step was made, nothing is said.
     func end(_ outcome: String, at step: Int, because reason: String? = nil) {
         guard hasBegun else { return }
         var members: [(String, JSONText)] = [
-            ("time", .string(Self.now)), ("step", .number(step)), ("outcome", .string(outcome)),
+            ("time", .string(currentTimestamp())), ("step", .number(step)), ("outcome", .string(outcome)),
         ]
         if let reason { members.append(("reason", .string(reason))) }
         append(members)
@@ -55,12 +55,6 @@ final class StartsLog {
         let start = old.last.map { $0 != 0x0A } ?? false ? "\n" : ""
         let line = Array((start + JSONText.object(members).text + "\n").utf8)
         try? OutputFile(appendingTo: path, fileSystem: fileSystem).append(line.span.bytes)
-    }
-
-    /// The names of the hosts of all ranks, each once, at rank 0. All ranks call it together.
-    static func hosts(of communicator: any Communicator) throws -> [String] {
-        let names = try communicator.gather(Array(communicator.hostName.utf8), root: 0)
-        return Set(names.map { String(decoding: $0, as: UTF8.self) }).sorted()
     }
 
     /// The command line, with quotes where a shell needs them.
@@ -75,15 +69,5 @@ final class StartsLog {
             if isPlain, !word.isEmpty { return word }
             return "'" + word.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "'\\''") + "'"
         }.joined(separator: " ")
-    }
-
-    /// The time in UTC, such as `2026-03-01T12:00:00Z`.
-    private static var now: String {
-        var seconds = time(nil)
-        var parts = tm()
-        gmtime_r(&seconds, &parts)
-        func two(_ value: Int32) -> String { padded("\(value)", to: 2) }
-        return "\(parts.tm_year + 1900)-\(two(parts.tm_mon + 1))-\(two(parts.tm_mday))"
-            + "T\(two(parts.tm_hour)):\(two(parts.tm_min)):\(two(parts.tm_sec))Z"
     }
 }

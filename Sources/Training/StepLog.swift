@@ -30,12 +30,9 @@ package final class StepLog {
     /// - Parameter json: an object whose first member is `step`.
     func append(_ json: String) {
         do throws(FileSystemError) {
-            if file.size != wholeSize { try file.truncate(to: wholeSize) }
-            try file.append(Array((json + "\n").utf8).span.bytes)
-            wholeSize = file.size
+            try file.append(Array((json + "\n").utf8), behind: &wholeSize)
         } catch {
             lostLines += 1
-            if file.size != wholeSize { try? file.truncate(to: wholeSize) }
             if lostLines == 1 { onLoss?() }
         }
     }

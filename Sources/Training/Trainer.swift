@@ -254,7 +254,6 @@ package final class Trainer {
         }
         var moment = RunMoment()
         (moment.metrics, moment.steps, moment.slowest) = (metrics, configuration.steps, slowest)
-        moment.ceilingShare = setup.ceiling?.share(of: metrics.measured.tokensPerSecond)
         moment.checkpointStep = lastSavedStep ?? setup.resumedState?.step
         reporter.progress(moment)
     }

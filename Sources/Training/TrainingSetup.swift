@@ -130,7 +130,7 @@ struct TrainingSetup {
         }
         let records: [(any RunRecord)?] = [metricsLog, samplesLog, eventLog]
         self.records = records.compactMap(\.self)
-        let hosts = try StartsLog.hosts(of: communicator)
+        let hosts = Set(try communicator.gatherHostNames()).sorted()
         startsLog = directory.map { [configuration] in
             StartsLog(
                 path: $0.startsPath, configuration: configuration, hosts: hosts, communicator: communicator,

@@ -17,31 +17,11 @@ struct PlanCommand: ParsableCommand {
 
     @OptionGroup var own: TableOptions<RunPlan.Options, 0>
 
-    @Option(
-        parsing: .unconditionalSingleValue,
-        help: "YAML file with any of the options of train, by name or in sections; environment and flags win.",
-        completion: .file())
-    var config: [String] = []
-
-    @OptionGroup(title: TrainingConfiguration.sections[0]) var places: TableOptions<TrainingConfiguration, 0>
-    @OptionGroup(title: TrainingConfiguration.sections[1]) var model: TableOptions<TrainingConfiguration, 1>
-    @OptionGroup(title: TrainingConfiguration.sections[2]) var batch: TableOptions<TrainingConfiguration, 2>
-    @OptionGroup(title: TrainingConfiguration.sections[3]) var optimizer: TableOptions<TrainingConfiguration, 3>
-    @OptionGroup(title: TrainingConfiguration.sections[4]) var ranks: TableOptions<TrainingConfiguration, 4>
-    @OptionGroup(title: TrainingConfiguration.sections[5]) var rhythm: TableOptions<TrainingConfiguration, 5>
-    @OptionGroup(title: TrainingConfiguration.sections[6]) var resume: TableOptions<TrainingConfiguration, 6>
-    @OptionGroup(title: TrainingConfiguration.sections[7]) var display: TableOptions<TrainingConfiguration, 7>
+    @OptionGroup var train: TrainOptions
 
     func run() throws {
         let options = try own.settings()
-        var given = GivenOptions<TrainingConfiguration>()
-        guard config.count <= 1 else { throw ExitError(.usage, "--config is given more than once; give one file") }
-        if let file = config.first { try ConfigurationFile.apply(file, to: &given) }
-        try given.take(environment: TrainCommand.environment())
-        try given.take(
-            flags: places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given
-                + resume.given
-                + display.given, requiringAll: false)
+        let given = try train.given(requiringAll: false)
         let configuration = given.settings
         try configuration.validateChoices()
         try withCommunicator(stepTimeout: configuration.stepTimeout) { communicator in

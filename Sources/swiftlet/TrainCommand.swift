@@ -15,35 +15,15 @@ struct TrainCommand: ParsableCommand {
             environment variable such as SWIFTLET_LEARNING_RATE gives an option too.
             """)
 
-    @Option(
-        parsing: .unconditionalSingleValue,
-        help: "YAML file with any of these options, by name or in sections; environment and flags win.",
-        completion: .file())
-    var config: [String] = []
+    @OptionGroup var options: TrainOptions
 
     @Flag(help: "Print the configuration of the run as YAML for --config, with where each value is from.")
     var printConfig = false
 
-    @OptionGroup(title: TrainingConfiguration.sections[0]) var places: TableOptions<TrainingConfiguration, 0>
-    @OptionGroup(title: TrainingConfiguration.sections[1]) var model: TableOptions<TrainingConfiguration, 1>
-    @OptionGroup(title: TrainingConfiguration.sections[2]) var batch: TableOptions<TrainingConfiguration, 2>
-    @OptionGroup(title: TrainingConfiguration.sections[3]) var optimizer: TableOptions<TrainingConfiguration, 3>
-    @OptionGroup(title: TrainingConfiguration.sections[4]) var ranks: TableOptions<TrainingConfiguration, 4>
-    @OptionGroup(title: TrainingConfiguration.sections[5]) var rhythm: TableOptions<TrainingConfiguration, 5>
-    @OptionGroup(title: TrainingConfiguration.sections[6]) var resume: TableOptions<TrainingConfiguration, 6>
-    @OptionGroup(title: TrainingConfiguration.sections[7]) var display: TableOptions<TrainingConfiguration, 7>
-
     func run() throws {
         // A run outlives the terminal that it was started in.
         signal(SIGHUP, SIG_IGN)
-        var given = GivenOptions<TrainingConfiguration>()
-        guard config.count <= 1 else { throw ExitError(.usage, "--config is given more than once; give one file") }
-        if let file = config.first { try ConfigurationFile.apply(file, to: &given) }
-        try given.take(environment: Self.environment())
-        try given.take(
-            flags: places.given + model.given + batch.given + optimizer.given + ranks.given + rhythm.given
-                + resume.given
-                + display.given, requiringAll: !printConfig)
+        let given = try options.given(requiringAll: !printConfig)
         if printConfig { return try print(given) }
         let configuration = given.settings
         try configuration.validate()
@@ -73,12 +53,5 @@ struct TrainCommand: ParsableCommand {
         guard Exit.launcherRank == 0 else { return }
         given.warnings.forEach(ConsoleReporter().warning)
         try StandardStreams.print(EffectiveConfiguration(given).yaml)
-    }
-
-    /// This process's environment, with values as they were given.
-    static func environment() -> [String: String] {
-        var variables = ProcessInfo.processInfo.environment
-        for name in variables.keys { variables[name] = CommandLineText.variable(name) }
-        return variables
     }
 }

@@ -79,7 +79,7 @@ import Transformer
             init(_ isLive: Bool) { self.isLive = isLive }
             func line(_ text: String) {}
             func warning(_ text: String) {}
-            func progress(_ moment: RunMoment) { found.withLock { $0.append(moment.ceilingShare) } }
+            func progress(_ moment: RunMoment) { found.withLock { $0.append(moment.metrics.ceilingShare) } }
         }
         let directory = try TemporaryDirectory()
         var configuration = try Curve.configuration(runDirectory: directory.file("run"))

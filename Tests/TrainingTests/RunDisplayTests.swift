@@ -5,7 +5,7 @@ import Training
 @Suite struct RunDisplayTests {
     private static func display(work: String? = nil) -> RunDisplay {
         var moment = RunMoment()
-        (moment.steps, moment.checkpointStep, moment.ceilingShare) = (120, 50, 0.617)
+        (moment.steps, moment.checkpointStep, moment.metrics.ceilingShare) = (120, 50, 0.617)
         moment.slowest = SlowestRank([1, 1, 1, 1.083], hosts: ["a", "a", "b", "node2"])
         moment.metrics.step = 60
         (moment.metrics.learningRate, moment.metrics.muonLearningRate) = (6e-4, 0.012)

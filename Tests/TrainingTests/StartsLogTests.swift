@@ -41,7 +41,7 @@ import Training
                 && (found[0]["host"] as? String)?.isEmpty == false)
         for line in found {
             let time = line["time"] as? String ?? ""
-            #expect(time.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ/) != nil, "\(time)")
+            #expect(time.wholeMatch(of: /\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d\d\dZ/) != nil, "\(time)")
         }
         // A run with nothing to do has not run.
         try train(configuration(), ranks: 1)

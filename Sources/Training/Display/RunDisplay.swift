@@ -80,7 +80,7 @@ package struct RunDisplay: Sendable {
                 ].compactMap { $0.map { Field(text: $0) } })
             rows.append(
                 [
-                    speed, moment.ceilingShare.map { "\(fixed(100 * $0, 0)) % of the ceiling" },
+                    speed, metrics.ceilingShare.map { "\(fixed(100 * $0, 0)) % of the ceiling" },
                     checkpoint,
                 ].compactMap { $0.map { Field(text: $0) } })
             if let slowest = moment.slowest {

@@ -4,8 +4,6 @@ package struct RunMoment: Sendable {
     package var metrics = StepMetrics()
     /// Steps of the whole run.
     package var steps = 0
-    /// The step's speed as a part of `RunCeiling`; nil where that was not measured.
-    package var ceilingShare: Double?
     /// As of the newest log line; nil on one rank.
     package var slowest: SlowestRank?
     /// The step of the newest checkpoint.

@@ -102,14 +102,3 @@ extension RunPlan {
         return (try? encoder.encode(self)).map { String(decoding: $0, as: UTF8.self) } ?? "{}"
     }
 }
-
-/// A time for people, in two units at most.
-package func durationText(_ seconds: Double) -> String {
-    guard seconds.isFinite, seconds < 1e10 else { return "?" }
-    if seconds < 1 { return "\(fixed(seconds * 1000, seconds < 0.01 ? 2 : seconds < 0.1 ? 1 : 0)) ms" }
-    if seconds < 60 { return "\(fixed(seconds, 1)) s" }
-    let whole = Int(seconds.rounded())
-    let (days, hours, minutes) = (whole / 86_400, whole / 3600 % 24, whole / 60 % 60)
-    if days > 0 { return "\(days) d \(hours) h" }
-    return hours > 0 ? "\(hours) h \(minutes) min" : "\(minutes) min \(whole % 60) s"
-}

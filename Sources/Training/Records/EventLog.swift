@@ -109,15 +109,11 @@ package final class EventLog: RunRecord {
     private func write() {
         defer { records.removeAll() }
         do throws(FileSystemError) {
-            let file = try openFile()
-            if file.size != wholeSize { try file.truncate(to: wholeSize) }
             let bytes = wholeSize == 0 ? head.bytes + records.bytes : records.bytes
-            try file.append(bytes.span.bytes)
-            wholeSize = file.size
+            try openFile().append(bytes, behind: &wholeSize)
         } catch {
             lostRecords += 1
             if lostRecords == 1 { onLoss?() }
-            if let file, file.size != wholeSize { try? file.truncate(to: wholeSize) }
         }
     }
 
@@ -138,13 +134,6 @@ package final class EventLog: RunRecord {
         }
         return (["| option | value |", "|---|---|"] + rows).joined(separator: "\n")
     }
-}
-
-/// The time of day.
-package func secondsSince1970() -> Double {
-    var time = timespec()
-    clock_gettime(CLOCK_REALTIME, &time)
-    return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
 }
 
 extension EventLog {
