@@ -12,6 +12,8 @@ public struct TrainedModel: Sendable {
         public let loss: Double
         /// e^loss.
         public let perplexity: Double
+        /// The loss in bits a byte of text, which compares over tokenizers; nil without a tokenizer beside the data.
+        public let bitsPerByte: Double?
         /// Tokens that were predicted.
         public let tokens: Int
     }
@@ -52,12 +54,14 @@ public struct TrainedModel: Sendable {
     public func evaluate(
         data: String, options: [String: String] = [:], on ranks: Ranks, warn: (String) -> Void = { _ in }
     ) throws(SwiftletError) -> Evaluation {
-        let result = try translated(isShared: { $0 is AgreedError }) {
+        let report = try translated(isShared: { $0 is AgreedError }) {
             var settings = ModelEvaluation.Options()
             try settings.apply(given(["data": data], options))
             return try ModelEvaluation.run(settings, communicator: ranks.communicator, warn: warn)
         }
-        return Evaluation(loss: result.loss, perplexity: result.perplexity, tokens: result.tokens)
+        return Evaluation(
+            loss: report.found.loss, perplexity: report.found.perplexity, bitsPerByte: report.bitsPerByte,
+            tokens: report.found.tokens)
     }
 
     /// Continues a prompt: `swiftlet generate`. One process does it alone.

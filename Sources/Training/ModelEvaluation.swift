@@ -19,6 +19,7 @@ package enum ModelEvaluation {
         /// Nil: what the checkpoint was trained in.
         package var precision: Precision?
         package var allowOtherTokenizer = false
+        package var json = false
         package var namesGiven: Set<String> = []
 
         package init() {}
@@ -43,14 +44,34 @@ package enum ModelEvaluation {
             .init(
                 "allow-other-tokenizer", \.allowOtherTokenizer, .flag,
                 "Go on though the data was made with another tokenizer than the model's."),
+            .init("json", \.json, .flag, "Print JSON, with the loss in bits a byte."),
         ]
+    }
+
+    /// What an evaluation found.
+    package struct Report: Sendable, Equatable {
+        package let found: Evaluator.Result
+        /// Nil where no tokenizer beside the data says what its tokens stand for.
+        package let bitsPerByte: Double?
+
+        /// The line of `evaluate`.
+        package var text: String {
+            "loss \(fixed(found.loss, 6))  ppl \(fixed(found.perplexity, 6))  tokens \(found.tokens)"
+        }
+        /// What `--json` prints.
+        package var json: String {
+            JSONText.object([
+                ("loss", .number(found.loss)), ("perplexity", .number(found.perplexity)),
+                ("bitsPerByte", bitsPerByte.map { .number($0) } ?? nil), ("tokens", .number(found.tokens)),
+            ]).text
+        }
     }
 
     /// Reads the weights on each rank, shares the sequences over ranks and returns the same result on all.
     /// - Parameter warn: takes a line for the user.
     package static func run(
         _ options: Options, communicator: any Communicator, warn: (String) -> Void
-    ) throws -> Evaluator.Result {
+    ) throws -> Report {
         try communicator.agree(on: options.values { $0 != .place })
         let ranks = communicator.localSize
         let (files, evaluator, makeModel) = try communicator.agreeing {
@@ -97,7 +118,9 @@ package enum ModelEvaluation {
         guard let result = try evaluator.evaluate(model, on: communicator) else {
             preconditionFailure("nothing ends this evaluation early")
         }
-        return result
+        let bytes = try communicator.agreeing { try DataBytes(training: nil, evaluator).validation }
+        return Report(
+            found: result, bitsPerByte: bytes.map { TokenBytes.bitsPerByte(result.loss, bytesPerToken: $0) })
     }
 }
 

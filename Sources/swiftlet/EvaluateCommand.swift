@@ -19,11 +19,8 @@ struct EvaluateCommand: ParsableCommand {
         let options = try given.settings()
         let reporter = ConsoleReporter()
         try withCommunicator { communicator in
-            let result = try ModelEvaluation.run(options, communicator: communicator, warn: reporter.warning)
-            if communicator.rank == 0 {
-                try StandardStreams.print(
-                    "loss \(fixed(result.loss, 6))  ppl \(fixed(result.perplexity, 6))  tokens \(result.tokens)")
-            }
+            let report = try ModelEvaluation.run(options, communicator: communicator, warn: reporter.warning)
+            if communicator.rank == 0 { try StandardStreams.print(options.json ? report.json : report.text) }
         }
     }
 }

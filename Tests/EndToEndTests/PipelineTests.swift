@@ -42,6 +42,11 @@ extension EndToEnd {
             let perplexity = try #require(Double(result.2))
             #expect(loss < 3.5, "280 tokens at random are 5.63")
             #expect(abs(exp(loss) - perplexity) < 1e-4 * perplexity)
+            let json = try workspace.run(arguments + [workspace.file("run"), "--json"]).standardOutput
+            let members = try #require(try JSONSerialization.jsonObject(with: Data(json.utf8)) as? [String: Any])
+            #expect(Set(members.keys) == ["loss", "perplexity", "bitsPerByte", "tokens"])
+            #expect(abs(try #require(members["loss"] as? Double) - loss) < 1e-6, "\(json)")
+            #expect(members["tokens"] as? Int == Int(result.3))
             for ranks in [2, 3] {
                 let shared = try workspace.run(arguments + [workspace.checkpoint("run", 200)], ranks: ranks)
                 #expect(shared.standardOutput == evaluated.standardOutput, "\(shared)")

@@ -112,6 +112,10 @@ import Testing
         let evaluation = try model.evaluate(data: folder + "/data/val_*.bin", on: ranks)
         #expect(evaluation.loss == losses.last && evaluation.tokens <= corpus.validationTokens)
         #expect((evaluation.perplexity - exp(evaluation.loss)).magnitude < 1e-9)
+        let last = try #require(
+            String(contentsOfFile: folder + "/run/metrics.jsonl", encoding: .utf8).split(separator: "\n").last)
+        let bits = try #require(last.firstMatch(of: /"val_bpb":([0-9.e-]+)/)?.1)
+        #expect(evaluation.bitsPerByte == Double(bits))
         let written = try model.text(after: "line", options: ["max-tokens": "5"])
         #expect(written.hasPrefix("line"))
         #expect(try model.text(after: "line", options: ["max-tokens": "5"]) == written)

@@ -75,7 +75,7 @@ import Training
         let final = options
         let reporter = RecordingReporter()
         let losses = try ThreadWorld.run(worldSize: ranks) { communicator in
-            try ModelEvaluation.run(final, communicator: communicator, warn: reporter.warning).loss
+            try ModelEvaluation.run(final, communicator: communicator, warn: reporter.warning).found.loss
         }
         #expect(Set(losses).count == 1)
         #expect(reporter.warnings.count == 1, "\(reporter.warnings)")
