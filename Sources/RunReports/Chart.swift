@@ -7,17 +7,23 @@ package struct Chart {
     package enum Metric: String, CaseIterable, Sendable {
         case loss
         case validationLoss = "val_loss"
+        case validationBits = "val_bpb"
         case learningRate = "lr"
+        case muonLearningRate = "muon_lr"
         case gradientNorm = "grad_norm"
         case speed = "tokens_per_second"
+        case ceilingShare = "ceiling_share"
 
         var field: MetricField {
             switch self {
             case .loss: .trainLoss
             case .validationLoss: .validationLoss
+            case .validationBits: .validationBits
             case .learningRate: .learningRate
+            case .muonLearningRate: .muonLearningRate
             case .gradientNorm: .gradientNorm
             case .speed: .speed
+            case .ceilingShare: .ceilingShare
             }
         }
 
@@ -26,9 +32,12 @@ package struct Chart {
             switch self {
             case .loss: "train loss, nats"
             case .validationLoss: "validation loss, nats"
+            case .validationBits: "validation loss, bits a byte"
             case .learningRate: "learning rate"
+            case .muonLearningRate: "Muon's learning rate"
             case .gradientNorm: "gradient norm"
             case .speed: "tokens a second"
+            case .ceilingShare: "share of the ceiling"
             }
         }
     }

@@ -42,7 +42,11 @@ package struct RunHistory: Sendable {
         }
         metrics = try MetricsHistory(path: file, parts: parts, threads: threads, fileSystem: fileSystem)
         guard metrics.lineCount > 0 else {
-            throw ExitError(.badInput, "\(file.shown) has no step yet; wait until the run has made one")
+            throw ExitError(
+                .badInput,
+                metrics.strangeLines > 0
+                    ? "no line of \(file.shown) is of a step; check that train wrote it"
+                    : "\(file.shown) has no step yet; wait until the run has made one")
         }
         self.path = path
         name = Self.lastName(of: path)
@@ -90,8 +94,13 @@ package struct RunHistory: Sendable {
     /// Reads several runs, each under a name of its own: its directory's, or the path where two of these are the same.
     /// - Throws: as for one; 64 where a run is given twice.
     package static func read(_ paths: [FilePath], parts: Int = 2000, metricsOnly: Bool = false) throws -> [RunHistory] {
-        for (index, path) in paths.enumerated() where paths[..<index].contains(path) {
-            throw ExitError(.usage, "\(path.shown) is given twice; give each run once")
+        var seen: Set<FileStatus.Identity> = []
+        for path in paths {
+            // What is not there is said below.
+            guard let status = try? LocalFileSystem().status(path, followLinks: true) else { continue }
+            guard seen.insert(status.identity).inserted else {
+                throw ExitError(.usage, "\(path.shown) is given twice; give each run once")
+            }
         }
         let threads = Machine().usableThreads
         var runs = try paths.map { try RunHistory(path: $0, parts: parts, threads: threads, metricsOnly: metricsOnly) }

@@ -30,8 +30,7 @@ enum Exit {
         if error is ArgumentParser.ExitCode { exit(code) }
         var line = "\(error)"
         if !isOurs {
-            line = Swiftlet.message(for: error).split(separator: "\n").joined(separator: "; ")
-            line += "; --help lists the options"
+            line = oneLine(Swiftlet.message(for: error)) + "; --help lists the options"
         }
         if rank > 0 {
             // mpirun ends the other ranks when the first one fails; rank 0 must be that one, or its line is lost. If
@@ -41,6 +40,17 @@ enum Exit {
         }
         writeError(line)
         exit(code)
+    }
+
+    /// The parser's text without line breaks: a list of values gets commas.
+    private static func oneLine(_ text: String) -> String {
+        var line = ""
+        for part in text.split(separator: "\n").map({ $0.trimmingCharacters(in: .whitespaces) }) {
+            let isItem = part.hasPrefix("- ")
+            if !line.isEmpty { line += line.hasSuffix(":") ? " " : isItem ? ", " : "; " }
+            line += isItem ? String(part.dropFirst(2)) : part
+        }
+        return line.hasSuffix(".") ? String(line.dropLast()) : line
     }
 
     /// An error of a rank that has a communicator.

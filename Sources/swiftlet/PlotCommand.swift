@@ -24,7 +24,8 @@ struct PlotCommand: ParsableCommand {
     var smooth = 0.0
 
     @Option(
-        parsing: .unconditional, help: "SVG file to write, instead of drawing in the terminal.", completion: .file())
+        parsing: .unconditional,
+        help: "SVG file to write, instead of drawing in the terminal; - is standard output.", completion: .file())
     var output: String?
 
     func validate() throws {
@@ -35,17 +36,19 @@ struct PlotCommand: ParsableCommand {
 
     func run() throws {
         let paths = try runs.map { try FilePath(argument: $0) }
-        let target = try output.map { try FilePath(argument: $0) }
-        if let target { try requireFile(target, example: "chart.svg") }
+        let target = try output.map { try OutputTarget($0, endings: ["svg"], example: "chart.svg") }
         let histories = try RunHistory.read(paths, parts: 800, metricsOnly: true)
         for warning in histories.flatMap(\.warnings) { ConsoleReporter().warning(warning) }
         let chart = try Chart(histories, metric: metric, axis: x, isLog: logY, reach: smooth)
-        if let target { return try LocalFileSystem().replaceFile(target, with: chart.svg) }
+        if let target { return try target.write(chart.svg) }
         try StandardStreams.print(
             chart.text(
                 columns: StandardStreams.outputColumns, rows: 16, hasColours: StandardStreams.outputHasColours))
     }
 }
 
-extension Chart.Metric: ExpressibleByArgument {}
+extension Chart.Metric: ExpressibleByArgument {
+    /// The loss of training has the name of its field, too.
+    package init?(argument: String) { self.init(rawValue: argument == MetricField.trainLoss.name ? "loss" : argument) }
+}
 extension Chart.Axis: ExpressibleByArgument {}

@@ -16,7 +16,9 @@ struct ReportCommand: ParsableCommand {
     @Argument(help: "Run directories, the --run-dir of train.", completion: .directory)
     var runs: [String]
 
-    @Option(parsing: .unconditional, help: "File for the page; one that is there is replaced.", completion: .file())
+    @Option(
+        parsing: .unconditional, help: "File for the page; one that is there is replaced; - is standard output.",
+        completion: .file())
     var output = "report.html"
 
     @Option(
@@ -26,23 +28,16 @@ struct ReportCommand: ParsableCommand {
 
     func run() throws {
         let paths = try runs.map { try FilePath(argument: $0) }
-        let target = try FilePath(argument: output)
-        try requireFile(target, example: "report.html")
+        let target = try OutputTarget(output, endings: ["html", "htm"], example: "report.html")
         let trace = try trace.map { try TraceSummary(path: FilePath(argument: $0)) }
         let histories = try RunHistory.read(paths)
         for warning in histories.flatMap(\.warnings) { ConsoleReporter().warning(warning) }
         let page = ReportPage(histories, trace: trace, version: swiftletVersion).html
-        try LocalFileSystem().replaceFile(target, with: page)
+        try target.write(page)
+        guard let path = target.path else { return }
         let steps = histories.reduce(0) { $0 + $1.metrics.lineCount }
         let size = page.count < 1_000_000 ? "\(page.count / 1000) kB" : "\(fixed(Double(page.count) / 1e6, 1)) MB"
         try StandardStreams.print(
-            "\(target.shown)  \(size)  \(histories.count) \(histories.count == 1 ? "run" : "runs")  \(steps) steps")
+            "\(path.shown)  \(size)  \(histories.count) \(histories.count == 1 ? "run" : "runs")  \(steps) steps")
     }
-}
-
-/// Says before the work whether a file can be what is written to.
-func requireFile(_ path: FilePath, example: String) throws(ExitError) {
-    guard (try? LocalFileSystem().status(path, followLinks: true).kind) == .directory else { return }
-    throw ExitError(
-        .cannotCreate, "--output \(path.shown) is a directory; give a file, such as \(path.appending(example).shown)")
 }

@@ -44,10 +44,12 @@ extension EndToEnd {
         }
 
         private static let wrong: [(words: String, status: Int32)] = [
-            ("report", 64), ("report missing", 66), ("report data", 66), ("report run run", 64),
+            ("report", 64), ("report missing", 66), ("report data", 66), ("report run run/", 64),
+            ("plot run data/../run", 64),
             ("report run --output data", 73), ("report run --output no/such/report.html", 73),
             ("report run --trace run/config.json", 65), ("plot run --metric los", 64), ("plot run --smooth -1", 64),
-            ("plot empty", 65), ("plot run --output data", 73),
+            ("plot empty", 65), ("plot run --output data", 73), ("plot run --output chart.png", 64),
+            ("report run --output page.pdf", 64), ("plot run --metric val_bpb", 65), ("report strange", 65),
         ]
 
         @Test(arguments: wrong)
@@ -56,9 +58,21 @@ extension EndToEnd {
             try workspace.write("run/metrics.jsonl", "{\"step\":1,\"train_loss\":2.0}\n".utf8)
             try workspace.write("run/config.json", "{}".utf8)
             try workspace.write("empty/metrics.jsonl", "".utf8)
+            try workspace.write("strange/metrics.jsonl", "step 1\n".utf8)
             let outcome = try workspace.run(words.split(separator: " ").map(String.init))
             #expect(outcome.status == status, "\(outcome)")
             #expect(outcome.errorLines.count == 1 && outcome.standardOutput.isEmpty, "\(outcome)")
+            #expect(!outcome.standardError.contains(".;") && !outcome.standardError.contains(":;"), "\(outcome)")
+        }
+
+        @Test func toStandardOutput() throws {
+            let workspace = try Workspace()
+            try workspace.write("run/metrics.jsonl", "{\"step\":1,\"train_loss\":2.0}\n".utf8)
+            let svg = try workspace.run(["plot", "run", "--metric", "train_loss", "--output", "-"])
+            #expect(svg.status == 0 && svg.standardOutput.hasPrefix("<svg ") && svg.errorLines.isEmpty, "\(svg)")
+            let page = try workspace.run(["report", "run", "--output", "-"])
+            #expect(page.status == 0 && page.standardOutput.hasPrefix("<!doctype html>"), "\(page)")
+            #expect(page.standardOutput.hasSuffix("</html>\n"))
         }
     }
 }
