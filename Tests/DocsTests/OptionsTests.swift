@@ -21,7 +21,9 @@ import Testing
         ],
         "swiftlet": ["generate-completion-script"],
         "apt-get": ["no-install-recommends"], "pkg-config": ["exists"],
-        "Tests/Reference": ["repetitions", "text", "only", "work", "seeds", "options", "picture", "peer", "rate"],
+        "Tests/Reference": [
+            "repetitions", "text", "only", "work", "seeds", "options", "picture", "peer", "rate", "tokens",
+        ],
         "pip": ["quiet", "requirement"], "tensorboard": ["logdir"], "python3": ["help"],
         // The scripts' word for any option.
         "launch": ["name"],
