@@ -109,6 +109,10 @@ import Training
         }
         #expect(measured[0].batch.ranks == 2 && measured[0].batch.accumulation == 4)
         #expect(measured[0].time != nil && measured[0].time == measured[1].time)
+        // The peak is what steps came to, not what is reserved.
+        let memory = measured[0].memory
+        #expect(memory.measuredPeak == memory.peak - (3 << 20))
+        #expect(memory.program == max(0, memory.peak - memory.buffers))
         let counted = try plan(configuration, measures: true, ranks: 2)
         #expect(counted.memory.kinds == measured[0].memory.kinds && counted.batch == measured[0].batch)
         #expect(counted.memory.program > 20 << 20)

@@ -84,6 +84,11 @@ extension RunPlan {
             let measured = try PlanMeasurement(
                 inputs, computing, memoryPlan, stages: stages.map(\.lowerBound), communicator: communicator)
             memory.measuredPeak = measured.peakBytes
+            // Not every page that is reserved is used: what steps came to is nearer.
+            if let found = measured.peakBytes {
+                memory.peak = found + Self.startedLater
+                memory.program = max(0, memory.peak - memory.buffers)
+            }
             let time = Time(measured, stages, self, computing.configuration)
             self.time = time
             if let evaluations, time.total > 0 {

@@ -67,9 +67,9 @@ package struct RunPlan: Codable, Equatable, Sendable {
         package var kinds: [String: Int]
         /// All of them.
         package var buffers: Int
-        /// The program with its libraries, stacks and generated code.
+        /// The program with its libraries, stacks and generated code, less what is reserved and never touched.
         package var program: Int
-        /// The most that will be in memory at once: both together.
+        /// The most that will be in memory at once: both together. From measured steps, where there are some.
         package var peak: Int
         /// What the steps that were measured came to.
         package var measuredPeak: Int?
