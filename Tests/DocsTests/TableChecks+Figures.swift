@@ -37,6 +37,22 @@ extension TableChecks {
                 #expect((numbers[3] - numbers[2] / 0.693_147 / 4.128).magnitude < 1e-3, "\(row)")
             }
         },
+        "docs/recipes.md › The race › text | PyTorch, GPT-2 | loss, bits a byte | `modern` | loss, bits a byte | share of the time":
+            { table in
+                func seconds(_ cell: String) throws -> Double {
+                    let text = try #require(cell.firstMatch(of: /([0-9,]+) s$/)?.1, "\(cell)")
+                    return try #require(Double(text.replacing(",", with: "")))
+                }
+                func loss(_ cell: String) throws -> Double {
+                    try #require(Double(cell.prefix { $0 != "," }), "\(cell)")
+                }
+                for row in table.rows {
+                    let share = try seconds(row[3]) / seconds(row[1])
+                    #expect((share - (Double(row[5]) ?? 0)).magnitude < 0.006 && share < 0.35, "\(row)")
+                    // It is at the peer's loss or below.
+                    #expect(try loss(row[4]) <= loss(row[2]), "\(row)")
+                }
+            },
         "docs/recipes.md › What was measured › in the recipe | loss": { table in
             for row in table.rows { #expect(row[1].hasPrefix("+ 0.") || row[1] == "within the noise", "\(row)") }
         },
