@@ -53,13 +53,14 @@ extension TableChecks {
                     #expect(try loss(row[4]) <= loss(row[2]), "\(row)")
                 }
             },
-        "docs/recipes.md › Swept again › one thing otherwise | 3.3 M, a quarter | 3.3 M, one epoch | 1.05 M, four epochs | 1.05 M, the other text":
+        "docs/recipes.md › Swept again › one thing otherwise | 3.3 M, a quarter | 3.3 M, one epoch | 13.9 M, a quarter | 1.05 M, four epochs | 1.05 M, the other text":
             { table in
                 for row in table.rows {
                     for cell in row.dropFirst() where !cell.isEmpty { _ = try #require(Double(cell), "\(row)") }
-                    // What the recipe has is best of one epoch and of four, as the page says.
-                    let own = table.rows[0]
-                    #expect(row[2] >= own[2] && (row[3].isEmpty || row[3] >= own[3]), "\(row)")
+                    // What the recipe has is best in the wider models and the longer run, as the page says.
+                    for place in 1...4 where !row[place].isEmpty {
+                        #expect(row[place] >= table.rows[0][place], "\(row)")
+                    }
                 }
             },
         "docs/recipes.md › What was measured › in the recipe | loss": { table in
