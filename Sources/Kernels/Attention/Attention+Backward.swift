@@ -69,7 +69,6 @@ extension Attention {
             for keyStart in stride(from: 0, to: start + queries, by: Self.keyTile) {
                 backwardTile(worker, head, start, queries, keyStart)
             }
-            prefetchNext(head, start..<start + queries)
             copyRows(worker.sums.base, queries, to: head.qkvGradient + head.place.query + start * qkvStride)
         }
         if head.place.isLast {
@@ -113,6 +112,7 @@ extension Attention {
         let block = PackedProduct.rowBlock
         for first in stride(from: 0, to: queries, by: block) {
             let rows = min(block, queries - first)
+            if keyStart == 0 { prefetchNext(head, start + first..<start + first + rows) }
             let keys = Self.padded(min(Self.keyTile, start + first + rows - keyStart))
             Packing.words(
                 head.q + (start + first) * qkvStride, rows: rows, stride: qkvStride, columns: headSize, padded: block,
@@ -227,9 +227,10 @@ extension Attention {
     @inline(__always)
     private func copyRows(_ source: UnsafePointer<Float>, _ rows: Int, to target: UnsafeMutablePointer<E>) {
         for i in 0..<rows {
-            for d in stride(from: 0, to: headSize, by: 16) {
-                E.store(Float.load16(source + i * width + d), to: target + i * qkvStride + d, count: headSize - d)
-            }
+            let (from, to) = (source + i * width, target + i * qkvStride)
+            let whole = headSize / 16 * 16
+            for d in stride(from: 0, to: whole, by: 16) { E.store16(Float.load16(from + d), to: to + d) }
+            if whole < headSize { E.store(Float.load16(from + whole), to: to + whole, count: headSize - whole) }
         }
     }
 }
@@ -237,8 +238,10 @@ extension Attention {
 @inline(__always)
 func dot<E: ActivationElement>(_ x: UnsafePointer<E>, _ y: UnsafePointer<E>, _ count: Int) -> Float {
     var sum = SIMD16<Float>()
-    for d in stride(from: 0, to: count, by: 16) {
-        sum.addProduct(E.load(x + d, count: count - d), E.load(y + d, count: count - d))
+    let whole = count / 16 * 16
+    for d in stride(from: 0, to: whole, by: 16) { sum.addProduct(E.load16(x + d), E.load16(y + d)) }
+    if whole < count {
+        sum.addProduct(E.load(x + whole, count: count - whole), E.load(y + whole, count: count - whole))
     }
     return horizontalSum(sum)
 }

@@ -106,12 +106,13 @@ extension Attention {
                 worker.rows.base + Packing.wordCount(keyStart, E.self) * width, bStride: width, sums, cStride: width,
                 columns: width, words: Packing.wordCount(keys, E.self), accumulates: keyStart > 0)
         }
+        let whole = headSize / 16 * 16
         for i in 0..<rows {
             let inverse = splat(1 / totals[i])
-            for d in stride(from: 0, to: headSize, by: 16) {
-                E.store(
-                    Float.load16(sums + i * width + d) * inverse, to: y + (start + i) * outputStride + d,
-                    count: headSize - d)
+            let (from, to) = (sums + i * width, y + (start + i) * outputStride)
+            for d in stride(from: 0, to: whole, by: 16) { E.store16(Float.load16(from + d) * inverse, to: to + d) }
+            if whole < headSize {
+                E.store(Float.load16(from + whole) * inverse, to: to + whole, count: headSize - whole)
             }
             lse[start + i] = largest[i] * scale + log(totals[i])
         }

@@ -1,6 +1,8 @@
 // swift-format-ignore-file: AlwaysUseLowerCamelCase
 // Capital letters are the dimensions of the legend below, as in the literature.
 
+import CInstructions
+
 // K, N: the right operand b[K, N] of a product; words as in Packing.swift.
 
 /// Memory for the right operand of matrix products, in the format that oneDNN multiplies fastest.
@@ -77,6 +79,11 @@ package final class PackedOperand: @unchecked Sendable {
             for panel in 0..<N / panelWidth {
                 let from = first + panel * panelWidth * MemoryLayout<E>.stride
                 let to = target + panel * panelWords
+                for row in 8..<(isPair ? 10 : 9) {
+                    for line in stride(from: 0, to: panelWidth * MemoryLayout<E>.stride, by: 64) {
+                        instructions_prefetch(from + row * step + line)
+                    }
+                }
                 for part in stride(from: 0, to: panelWidth, by: 16) {
                     storeWords(
                         isPair
