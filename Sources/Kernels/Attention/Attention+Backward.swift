@@ -112,6 +112,7 @@ extension Attention {
         let block = PackedProduct.rowBlock
         for first in stride(from: 0, to: queries, by: block) {
             let rows = min(block, queries - first)
+            // With few rows at a time: as many lines as a whole tile has would keep the products waiting.
             if keyStart == 0 { prefetchNext(head, start + first..<start + first + rows) }
             let keys = Self.padded(min(Self.keyTile, start + first + rows - keyStart))
             Packing.words(

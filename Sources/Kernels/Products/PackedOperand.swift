@@ -79,6 +79,7 @@ package final class PackedOperand: @unchecked Sendable {
             for panel in 0..<N / panelWidth {
                 let from = first + panel * panelWidth * MemoryLayout<E>.stride
                 let to = target + panel * panelWords
+                // The rows eight further on: a panel is too narrow for the CPU to foresee them.
                 for row in 8..<(isPair ? 10 : 9) {
                     for line in stride(from: 0, to: panelWidth * MemoryLayout<E>.stride, by: 64) {
                         instructions_prefetch(from + row * step + line)
