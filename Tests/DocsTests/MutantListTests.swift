@@ -15,7 +15,9 @@ import Testing
         for line in try Pages.text("Tests/Mutants/mutants.txt").split(separator: "\n") {
             if line.hasPrefix("[") {
                 found.append(Mutant(id: String(line.dropFirst().prefix { $0 != "]" })))
-            } else if !line.hasPrefix("#"), !found.isEmpty {
+            } else if !line.hasPrefix("#") {
+                // A field before the first id would give every edit another one's text.
+                try #require(!found.isEmpty, "\(line)")
                 let parts = line.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
                 let value = parts.count > 1 ? String(parts[1].dropFirst()) : ""
                 #expect(found[found.count - 1].fields.updateValue(value, forKey: String(parts[0])) == nil, "\(line)")
