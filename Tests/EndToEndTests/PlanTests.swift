@@ -32,6 +32,25 @@ extension EndToEnd {
             #expect(plan.checkpoints.bytes == sizes.reduce(0, +))
         }
 
+        /// In a process of its own: another test's memory would be in its peak.
+        @Test("the peak is what the measured steps came to: what is reserved and not touched is not in memory")
+        func measuredPeak() throws {
+            let workspace = try Workspace()
+            func memory(_ more: [String]) throws -> RunPlan.MemoryNeed {
+                let outcome = try workspace.run(
+                    [
+                        "plan", "--json", "--layers", "4", "--heads", "4", "--embedding-size", "128", "--vocab-size",
+                        "2048", "--context-length", "32", "--micro-batch", "1", "--global-batch", "4",
+                        "--precision", "fp32", "--threads", "1",
+                    ] + more, ranks: 4)
+                return try JSONDecoder().decode(RunPlan.self, from: Data(outcome.standardOutput.utf8)).memory
+            }
+            let (measured, counted) = (try memory([]), try memory(["--no-measure"]))
+            #expect(measured.measuredPeak == measured.peak - (3 << 20) && counted.measuredPeak == nil)
+            // Of the 8 MiB of messages between ranks, the buckets of 4 MB of gradients touch less than half.
+            #expect(counted.peak - measured.peak > 1 << 20, "\(counted.peak) counted, \(measured.peak) measured")
+        }
+
         @Test("a plan needs no run directory and no data, reads --config, and is text without --json")
         func alone() throws {
             let workspace = try Workspace()

@@ -48,7 +48,8 @@ extension EndToEnd {
             ("plot run data/../run", 64),
             ("report run --output data", 73), ("report run --output no/such/report.html", 73),
             ("report run --trace run/config.json", 65), ("plot run --metric los", 64), ("plot run --smooth -1", 64),
-            ("plot empty", 65), ("plot run --output data", 73), ("plot run --output chart.png", 64),
+            ("plot run --x foo", 64), ("plot empty", 65), ("plot run --output data", 73),
+            ("plot run --output chart.png", 64),
             ("report run --output page.pdf", 64), ("plot run --metric val_bpb", 65), ("report strange", 65),
         ]
 
