@@ -144,7 +144,7 @@ private final class StandInExchange: MatrixExchange {
     private var given: [(index: Int, arena: Buffer<Float>, range: Range<Int>)] = []
     /// Whether a result stayed as it was until all were taken.
     private(set) var isKept = true
-    private var isLate = false
+    private var asks = 0
 
     init(own: Set<Int>) { self.own = own }
 
@@ -160,10 +160,10 @@ private final class StandInExchange: MatrixExchange {
         }
     }
 
-    /// Others are late: each comes at the second time of asking.
+    /// Others are late: one comes at each third time of asking, the last ones only to who waits.
     func next(waiting: Bool) -> Int? {
-        isLate.toggle()
-        guard waiting || !isLate else { return nil }
+        asks += 1
+        guard waiting || asks % 3 == 0 else { return nil }
         guard let first = coming.first else {
             for (index, arena, range) in given { isKept = isKept && kept[index] == arena.array(range) }
             if waiting { given = [] }

@@ -71,8 +71,8 @@ import Testing
 
     /// What the fast pass does not know goes to the parser, which knows it.
     @Test(arguments: [
-        #"{"epoch":1,"step":5}"#, #"{ "step": 5 }"#, #"{"step":5,"a":{"b":1}}"#, #"{"step":5,"a":"x\"y"}"#,
-        #"{"step":5,"a":[1,2]}"#, #"{"step":5,"a":true}"#,
+        #"{"epoch":1,"step":5}"#, #"{"step":5,"lr":0.5,"epoch":1}"#, #"{ "step": 5 }"#, #"{"step":5,"a":{"b":1}}"#,
+        #"{"step":5,"a":"x\"y"}"#, #"{"step":5,"a":[1,2]}"#, #"{"step":5,"a":true}"#,
     ])
     func otherForms(line: String) throws {
         #expect(scan(line) == nil)

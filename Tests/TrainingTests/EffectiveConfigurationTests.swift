@@ -129,6 +129,11 @@ import Training
         #expect(effective.remarks.contains("changed since the last start: --eval-interval 5 → 3"))
         // Said once, with the word for it.
         #expect(effective.remarks.filter { $0.contains("--beta2") } == ["--beta2 changes at this resume: 0.95 → 0.9"])
+        // A recipe leaves all of it alone.
+        let withRecipe = try self.effective(wanted + [("recipe", "gpt2")])
+        #expect(self.lines(withRecipe)["learning-rate"]?.hasSuffix("# step-00000006") == true)
+        #expect(withRecipe.configuration.optimizer.beta1 == 0.8)
+        #expect(!withRecipe.remarks.contains { $0.contains(" sets --") }, "\(withRecipe.remarks)")
         let other = #expect(throws: ExitError.self) { try self.effective(wanted + [("layers", "3")]) }
         #expect(other?.exitCode == 64 && other?.description.contains("the checkpoint has 2") == true)
         let longer = #expect(throws: ExitError.self) { try self.effective(wanted + [("steps", "40")]) }
