@@ -10,11 +10,22 @@ private func pipeOfStandardError() -> (read: Int32, write: Int32) {
     return (ends[0], ends[1])
 }
 
-/// What has been written by now.
+/// What has been written by now, of a pipe.
 private func written(_ end: Int32) -> String {
     var bytes = [UInt8](repeating: 0, count: 1 << 16)
     let count = read(end, &bytes, bytes.count)
     return String(decoding: bytes.prefix(max(0, count)), as: UTF8.self)
+}
+
+/// What has been written up to a mark: a terminal hands on in pieces, and late where the machine is busy.
+private func written(_ end: Int32, upTo mark: String) -> String {
+    var text = ""
+    while !text.hasSuffix(mark) {
+        let piece = written(end)
+        guard !piece.isEmpty else { return text + " and then its end" }
+        text += piece
+    }
+    return text
 }
 
 /// Standard error with the test for its reader, in processes of their own.
@@ -104,8 +115,10 @@ private func written(_ end: Int32) -> String {
             #expect(StandardStreams.terminalWidth() == 33 && StandardStreams.terminalHeight() == 5)
             StandardStreams.showBlock(["ab"])
             StandardStreams.say("line")
+            StandardStreams.showBlock(["end"])
             // A terminal makes two characters of a newline.
-            #expect(written(terminal) == "ab\u{1B}[K\r\n\u{1B}[J" + "\r\u{1B}[1A\u{1B}[J")
+            let blocks = "ab\u{1B}[K\r\n\u{1B}[J" + "\r\u{1B}[1A\u{1B}[J" + "end\u{1B}[K\r\n\u{1B}[J"
+            #expect(written(terminal, upTo: "end\u{1B}[K\r\n\u{1B}[J") == blocks)
             #expect(written(ends.read) == "line\n")
         }
     }
