@@ -7,7 +7,8 @@ import Kernels
 ///
 /// Kept for the backward pass are the residual stream, the attention's input and output and the MLP's hidden layer
 /// before its activation. Outputs of norms and of the activation are cheaper to compute again than to keep. With
-/// recomputation the stream at the start of each block alone is kept, and one block's memory serves all.
+/// recomputation the stream at the start of each block alone is kept; one block's memory serves all, and the head, which
+/// runs between the two passes, has a part of it.
 final class Activations<E: ActivationElement> {
     /// What one block keeps.
     struct Block {
@@ -24,7 +25,7 @@ final class Activations<E: ActivationElement> {
         /// [B, H, T] log of each softmax's denominator.
         let logSumExp: Buffer<Float>
         /// [N, I] the MLP's hidden layer before the activation; [N, 2I] of a gated one, what is gated behind the gate.
-        let hidden: Buffer<E>
+        let hidden: BufferSlice<E>
         let norm1: NormStatistics
         let norm2: NormStatistics
     }
@@ -39,17 +40,18 @@ final class Activations<E: ActivationElement> {
     /// [N, C] the embedding before its norm, where it has one.
     let embedding: Buffer<Float>
     let embeddingNorm: NormStatistics
-    /// [N, C] the residual stream after the last block.
+    /// [N, C] the residual stream after the last block; the same memory as `middle` where one block's serves all.
     let finalResidual: Buffer<Float>
     let finalNorm: NormStatistics
     /// [N, C] a norm's output: the operand of the next matmul.
     let normed: Buffer<E>
     /// [N, C] what a block adds to the residual stream.
     let branch: Buffer<E>
-    /// [N, I] the activation's output; in the backward pass of a gated one, the gradient of that on entry.
-    let activated: Buffer<E>
+    /// [N, I] the activation's output; in the backward pass of a gated one, the gradient of that on entry. In place where
+    /// one block's memory serves all and the activation is not gated.
+    let activated: BufferSlice<E>
     /// [rows of a block, vocabulary]: logits, then their gradient. The head runs between the two passes, so they share
-    /// memory with `wideGradient`.
+    /// memory with `wideGradient`, and with `hidden` where one block's serves all.
     let logits: BufferSlice<E>
     /// One row of exponentials a thread.
     let powers: Buffer<Float>
@@ -89,14 +91,30 @@ final class Activations<E: ActivationElement> {
         }
         let unnormed =
             configuration.normalizesHeads ? wide - configuration.keyValueHeadCount * configuration.headSize : 0
+        // Without a backward pass all blocks can share one block's memory; with recomputation, all but its start.
+        let isShared = !training || recomputes
+        let logitCount =
+            (Products.headBlocks(rows: hasHead ? rows : 0).first?.count ?? 0) * configuration.vocabularySize
+        let wideCount = saturatingProduct(kept, max(expansion, wide))
+        let hiddenCount = saturatingProduct(rows, expansion)
+        // On a border of cache lines.
+        let hiddenStart = saturatingSum(wideCount, 63) / 64 * 64
+        let wideMemory: Buffer<E> = try memory.buffer(
+            .logits, max(logitCount, isShared ? saturatingSum(hiddenStart, hiddenCount) : wideCount))
+        logits = wideMemory[0..<logitCount]
+        wideGradient = wideMemory[0..<wideCount]
+        func hidden() throws(KernelError) -> BufferSlice<E> {
+            if isShared { return wideMemory[hiddenStart..<hiddenStart + hiddenCount] }
+            let own: Buffer<E> = try buffer(expansion)
+            return own.all
+        }
         func block() throws(KernelError) -> Block {
             Block(
                 residual: try buffer(c), middle: try buffer(c), queryKeyValue: try buffer(wide),
                 unnormed: try buffer(unnormed), attention: try buffer(attention),
-                logSumExp: try buffer(configuration.headCount), hidden: try buffer(expansion),
+                logSumExp: try buffer(configuration.headCount), hidden: try hidden(),
                 norm1: try statistics(), norm2: try statistics())
         }
-        // Without a backward pass all blocks can share one block's memory; with recomputation, all but its start.
         let first = try block()
         var blocks = [first]
         for _ in 1..<configuration.layerCount {
@@ -116,12 +134,17 @@ final class Activations<E: ActivationElement> {
         embedding = try buffer(configuration.normalizesEmbedding ? c : 0)
         embeddingNorm = NormStatistics(
             mean: try buffer(0), rstd: try buffer(configuration.normalizesEmbedding ? 1 : 0))
-        finalResidual = try buffer(c)
+        finalResidual = isShared ? first.middle : try buffer(c)
         finalNorm = try statistics()
         normed = try buffer(c)
         // What attention's output needs in the backward pass is as wide as its heads.
         branch = try buffer(training ? max(c, attention) : c)
-        activated = try buffer(inner)
+        if isShared, !configuration.isGated {
+            activated = first.hidden
+        } else {
+            let own: Buffer<E> = try buffer(inner)
+            activated = own.all
+        }
         losses = try buffer(1)
         rotary = try configuration.positions.rotary.map { rotary throws(KernelError) in
             try RotaryTable(
@@ -134,12 +157,6 @@ final class Activations<E: ActivationElement> {
         normedGradient = branch[0..<kept * c]
         let own: Buffer<E> = try buffer(configuration.hasParallelResidual ? attention : 0, rows: kept)
         attentionGradient = configuration.hasParallelResidual ? own.all : branch[0..<kept * attention]
-        let logitCount =
-            (Products.headBlocks(rows: hasHead ? rows : 0).first?.count ?? 0) * configuration.vocabularySize
-        let wideCount = saturatingProduct(kept, max(expansion, wide))
-        let wideMemory: Buffer<E> = try memory.buffer(.logits, max(logitCount, wideCount))
-        logits = wideMemory[0..<logitCount]
-        wideGradient = wideMemory[0..<wideCount]
         // LayerNorm sums three vectors of its columns; what is gated has two layers.
         partials = try Partials(
             rows: training ? rows : 1, columns: max(expansion, wide, 3 * c, 2 * configuration.headSize), memory: memory)

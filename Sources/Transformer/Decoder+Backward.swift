@@ -64,7 +64,7 @@ extension Decoder {
         let hiddenGradient = backwardActivation(slots, block, gradients, layer: layer)
         try observe(slots.expansion.label, "gradient", hiddenGradient)
         weightGradient(
-            products.contraction, slots.contraction, a.activated.all, a.branchGradient.all, gradients, layer: layer)
+            products.contraction, slots.contraction, a.activated, a.branchGradient.all, gradients, layer: layer)
         try complete(downTo: slots.contraction.start, &end, completed)
         // What both read of the stream's gradient comes before norms add to it.
         if configuration.hasParallelResidual { try backwardProjection(slots, block, gradients, layer: layer) }
@@ -114,15 +114,15 @@ extension Decoder {
         let biasGradient = slots.expansion.bias.map { gradients[$0] }
         inputGradient(
             products.contraction, slots.contraction, a.branchGradient.all,
-            into: configuration.isGated ? a.activated.all : hiddenGradient, layer: layer)
+            into: configuration.isGated ? a.activated : hiddenGradient, layer: layer)
         timed(.activation, layer: layer) {
             if configuration.isGated {
                 configuration.activation.backwardGated(
-                    pool, x: block.hidden.all, outputAndGradient: a.activated.all, gradient: hiddenGradient,
+                    pool, x: block.hidden, outputAndGradient: a.activated, gradient: hiddenGradient,
                     biasGradient: biasGradient, partials: a.partials, columns: columns)
             } else {
                 configuration.activation.backward(
-                    pool, x: block.hidden.all, gradient: hiddenGradient, output: a.activated.all,
+                    pool, x: block.hidden, gradient: hiddenGradient, output: a.activated,
                     biasGradient: biasGradient, partials: a.partials, columns: columns)
             }
         }

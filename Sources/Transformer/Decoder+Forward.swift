@@ -55,12 +55,12 @@ extension Decoder {
             slots.norm1, incoming, adding: isStart ? nil : a.branch.all, sum: block.residual.all, block.norm1,
             layer: layer)
         try observe(slots.norm1.label, "activation", a.normed.all)
-        linear(products.queryKeyValue, slots.queryKeyValue, a.normed, block.queryKeyValue, layer: layer)
+        linear(products.queryKeyValue, slots.queryKeyValue, a.normed.all, block.queryKeyValue.all, layer: layer)
         placeHeads(slots, block, from: start, layer: layer)
         try observe(slots.queryKeyValue.label, "activation", block.queryKeyValue.all)
         timed(.attentionForward, layer: layer) { attend(layer, block) }
         try observe(slots.attentionLabel, "activation", block.attention.all)
-        linear(products.attentionProjection, slots.attentionProjection, block.attention, a.branch, layer: layer)
+        linear(products.attentionProjection, slots.attentionProjection, block.attention.all, a.branch.all, layer: layer)
         drop(.attentionBranch, layer: layer)
         try observe(slots.attentionProjection.label, "activation", a.branch[0..<inputs.count * width])
 
@@ -74,18 +74,18 @@ extension Decoder {
                 slots.norm2, block.residual.all, adding: a.branch.all, sum: block.middle.all, block.norm2, layer: layer)
         }
         try observe(slots.norm2.label, "activation", a.normed.all)
-        linear(products.expansion, slots.expansion, a.normed, block.hidden, layer: layer)
-        try observe(slots.expansion.label, "activation", block.hidden.all)
+        linear(products.expansion, slots.expansion, a.normed.all, block.hidden, layer: layer)
+        try observe(slots.expansion.label, "activation", block.hidden)
         guard !again else { return }
         timed(.activation, layer: layer) {
             let activation = configuration.activation
             if configuration.isGated {
-                activation.forwardGated(pool, block.hidden.all, into: a.activated.all, columns: configuration.innerSize)
+                activation.forwardGated(pool, block.hidden, into: a.activated, columns: configuration.innerSize)
             } else {
-                activation.forward(pool, block.hidden.all, into: a.activated.all)
+                activation.forward(pool, block.hidden, into: a.activated)
             }
         }
-        linear(products.contraction, slots.contraction, a.activated, a.branch, layer: layer)
+        linear(products.contraction, slots.contraction, a.activated, a.branch.all, layer: layer)
         drop(.mlpBranch, layer: layer)
         try observe(slots.contraction.label, "activation", a.branch[0..<inputs.count * width])
     }
@@ -140,10 +140,11 @@ extension Decoder {
     }
 
     private func linear(
-        _ products: Products.Linear, _ slots: ParameterLayout.Linear, _ x: Buffer<E>, _ y: Buffer<E>, layer: Int
+        _ products: Products.Linear, _ slots: ParameterLayout.Linear, _ x: BufferSlice<E>, _ y: BufferSlice<E>,
+        layer: Int
     ) {
         timed(.product(products.name, .forward), layer: layer) {
-            products.forward.run(x.all, operands[slots.weight], into: y.all, bias: slots.bias.map { weights[$0] })
+            products.forward.run(x, operands[slots.weight], into: y, bias: slots.bias.map { weights[$0] })
         }
     }
 }

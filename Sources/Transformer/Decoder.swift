@@ -73,7 +73,7 @@ final class Decoder<E: ActivationElement>: LanguageModel {
         try memory.requireRoom()
         products = try Products(
             Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training,
-            hasHead: hasHead)
+            hasHead: hasHead, savesMemory: self.recomputes)
     }
 
     var precision: Precision { E.precision }

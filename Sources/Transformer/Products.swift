@@ -25,20 +25,24 @@ struct Products {
     /// Whether weights of linear layers are stored [in, out].
     let isInputMajor: Bool
 
+    /// Bytes of the token embedding that are packed at once where memory counts for more than some per cent of time.
+    private static let headOperandLimit = 16 << 20
+
+    /// - Parameter savesMemory: packs the head's weights in parts, for each block of rows anew.
     init(
         _ workspace: Workspace, _ configuration: DecoderConfiguration, rows: Int, precision: Precision, training: Bool,
-        hasHead: Bool
+        hasHead: Bool, savesMemory: Bool
     ) throws(KernelError) {
         let isInputMajor = configuration.architecture.tensorNames.isInputMajor
         self.isInputMajor = isInputMajor
         func product(
             _ layout: Matmul.Layout, _ rows: Int, _ inner: Int, _ columns: Int, bias: Bool = false,
-            accumulates: Bool = false, operand: PackedOperand? = nil
+            accumulates: Bool = false, operand: PackedOperand? = nil, operandLimit: Int = .max
         ) throws(KernelError) -> Matmul {
             try Matmul(
                 workspace, layout, rows: rows, inner: inner, columns: columns, input: precision,
                 output: layout == .aTransposed ? .fp32 : precision, bias: bias, accumulates: accumulates,
-                operand: operand)
+                operand: operand, operandLimit: operandLimit)
         }
         func linear(
             _ name: MatrixProduct, _ input: Int, _ output: Int, bias: Bool
@@ -59,15 +63,20 @@ struct Products {
             .attentionProjection, configuration.attentionWidth, c, bias: configuration.hasProjectionBias)
         expansion = try linear(.expansion, c, configuration.expansionWidth, bias: configuration.hasMLPBias)
         contraction = try linear(.contraction, configuration.innerSize, c, bias: configuration.hasMLPBias)
-        // The embedding is packed once for all blocks, in the order of each product.
-        let logitsOperand = try PackedOperand(workspace)
-        let gradientOperand = try PackedOperand(workspace)
+        // The embedding is packed once for all blocks, in the order of each product, or in parts in what all share.
+        let logitsOperand = savesMemory ? nil : try PackedOperand(workspace)
+        let gradientOperand = savesMemory ? nil : try PackedOperand(workspace)
+        let limit = savesMemory ? Self.headOperandLimit : .max
         head = try Self.headBlocks(rows: hasHead ? rows : 0).map { block throws(KernelError) in
             let count = block.count
             let first = block.lowerBound == 0
+            let forward = try product(
+                .bTransposed, count, c, vocabulary, operand: logitsOperand, operandLimit: limit)
+            let inputGradient =
+                training
+                ? try product(.plain, count, vocabulary, c, operand: gradientOperand, operandLimit: limit) : nil
             let linear = Linear(
-                name: .head, forward: try product(.bTransposed, count, c, vocabulary, operand: logitsOperand),
-                inputGradient: training ? try product(.plain, count, vocabulary, c, operand: gradientOperand) : nil,
+                name: .head, forward: forward, inputGradient: inputGradient,
                 weightGradient: training ? try product(.aTransposed, vocabulary, count, c, accumulates: !first) : nil)
             return (rows: block, products: linear)
         }

@@ -105,4 +105,51 @@ import Testing
             }
         }
     }
+
+    /// What a right operand is packed whole or in parts for: the shapes of a head, and ends that fill no panel.
+    static let pieceShapes = [(64, 64, 64), (65, 33, 97), (300, 64, 1000), (512, 130, 5003), (512, 5003, 200)].map {
+        Shape(rows: $0.0, inner: $0.1, columns: $0.2)
+    }
+
+    @Test(
+        "an operand that is packed in parts gives the same bits in less memory",
+        .enabled(if: Compute.hasFastBFloat16, "packed operands are for CPUs with AVX-512 and bf16"),
+        arguments: pieceShapes, [Matmul.Layout.plain, .bTransposed])
+    func piecesAgree(shape: Shape, layout: Matmul.Layout) throws {
+        try checkPieces(shape, layout, Float.self)
+        try checkPieces(shape, layout, BFloat16.self)
+    }
+
+    private func checkPieces<E: ActivationElement>(_ shape: Shape, _ layout: Matmul.Layout, _: E.Type) throws {
+        let (M, K, N) = (shape.rows, shape.inner, shape.columns)
+        var random = TestRandom(UInt64(M + K + N))
+        let a = try Operand(random.normal(M * K), E.self)
+        let b = try Operand(random.normal(K * N), E.self)
+        let other = try Operand(random.normal(K * N), E.self)
+        let bias = try Operand(random.normal(N), Float.self)
+        let compute = try Compute(threadCount: 2)
+        /// The result, and the bytes of the packed operand.
+        func run(limit: Int, own: Bool = false) throws -> (bits: [UInt32], bytes: Int) {
+            let memory = Memory()
+            let workspace = try Workspace(compute, memory: memory)
+            let product = try Matmul(
+                workspace, layout, rows: M, inner: K, columns: N, input: E.precision, output: .fp32, bias: true,
+                operand: own ? PackedOperand(workspace) : nil, operandLimit: limit)
+            #expect(product.isPacked)
+            let c = try Buffer<Float>(count: M * N)
+            // Another operand first: what is packed in memory for all, or in parts, cannot be reused.
+            product.run(a.all, other.all, into: c.all, bias: bias.all)
+            product.run(a.all, b.all, into: c.all, bias: bias.all, reusingOperand: true)
+            return (c.floats.map(\.bitPattern), try #require(memory.bytes[.operands]))
+        }
+        let whole = try run(limit: .max)
+        for limit in [1, 3 * 64 * 4 * K, whole.bytes - 1] {
+            let pieces = try run(limit: limit)
+            #expect(pieces.bits == whole.bits, "\(E.precision), parts of \(limit) bytes")
+            if limit < whole.bytes, N > 64 {
+                #expect(try run(limit: limit, own: true).bits == whole.bits, "parts are packed anew")
+            }
+            #expect(N <= 64 || limit >= whole.bytes || pieces.bytes < whole.bytes, "\(E.precision), \(limit) bytes")
+        }
+    }
 }

@@ -96,7 +96,7 @@ import Training
     ])
     func sizesForPeople(bytes: Int, text: String) { #expect(memoryText(bytes) == text) }
 
-    /// Each layer but the first keeps its input alone.
+    /// Each layer keeps its input alone.
     @Test func recomputationPlansLess() throws {
         var plans: [Int] = []
         for recomputes in [false, true] {

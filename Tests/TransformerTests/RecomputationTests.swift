@@ -5,13 +5,14 @@ import Transformer
 
 /// Activations that are computed again for the backward pass instead of kept.
 @Suite struct RecomputationTests {
+    /// Rows for two blocks of the head whose operands are packed.
     @Test(arguments: ["gpt2", "llama", "qwen3", "gpt-neox", "modern"], Precision.allCases)
     func sameBits(name: String, precision: Precision) throws {
         let variant = try #require(Families.all[name])
         for threads in 1...2 {
             let results = try [false, true].map { recomputes in
                 let test = try TestModel(
-                    vocabulary: 31, context: 37, width: 12, layers: 3, heads: 3, batch: 2, precision: precision,
+                    vocabulary: 31, context: 75, width: 12, layers: 3, heads: 3, batch: 4, precision: precision,
                     threads: threads, recomputes: recomputes, variant: variant)
                 test.setBatch(seed: 1)
                 // A second batch finds what the first one left.
@@ -26,7 +27,38 @@ import Transformer
         }
     }
 
-    /// Of each block but one, the stream at its start alone is kept.
+    /// A head of more weights than are packed at once.
+    @Test(arguments: Precision.allCases)
+    func sameBitsOfALargeHead(precision: Precision) throws {
+        let results = try [false, true].map { recomputes in
+            let test = try TestModel(
+                vocabulary: 12_003, context: 75, width: 768, layers: 1, heads: 3, batch: 4, precision: precision,
+                threads: 2, recomputes: recomputes)
+            test.setBatch(seed: 1)
+            return try test.lossAndGradients()
+        }
+        #expect(results[0].loss == results[1].loss)
+        #expect(results[0].gradients.map(\.bitPattern) == results[1].gradients.map(\.bitPattern))
+        #expect(results[0].gradients.contains { $0 != 0 })
+    }
+
+    /// GPT-2 124 M in fp32, with all that a rank holds for its weights: at most 0.6 of what it takes otherwise.
+    @Test func takesThreeFifths() throws {
+        let configuration = try DecoderConfiguration(
+            vocabularySize: 50_257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
+        let bytes = try [false, true].map { recomputes in
+            let plan = Memory(planningWithin: .max)
+            _ = try makeLanguageModel(
+                configuration, precision: .fp32, microBatch: 4, compute: Compute(threadCount: 2), training: true,
+                recomputes: recomputes, memory: plan)
+            let weights = try #require(plan.bytes[.weights])
+            // Gradients and two moments beside them.
+            return plan.total + 3 * weights
+        }
+        #expect(Double(bytes[1]) <= 0.6 * Double(bytes[0]), "\(bytes)")
+    }
+
+    /// Of each block, the stream at its start alone is kept.
     @Test(arguments: Families.names, Precision.allCases)
     func keepsLess(name: String, precision: Precision) throws {
         let variant = try #require(Families.all[name])
@@ -39,12 +71,13 @@ import Transformer
             _ = try makeLanguageModel(
                 configuration, precision: precision, microBatch: 2, compute: compute, training: training,
                 recomputes: recomputes, memory: plan)
-            return plan.bytes[.activations] ?? 0
+            // Logits have a part of a block's memory.
+            return (plan.bytes[.activations] ?? 0) + (plan.bytes[.logits] ?? 0)
         }
         let kept = try bytes(layers: 4, recomputes: false)
         let again = try bytes(layers: 4, recomputes: true)
         #expect(again < kept)
-        #expect(try bytes(layers: 1, recomputes: true) == bytes(layers: 1, recomputes: false))
+        #expect(try bytes(layers: 1, recomputes: true) < bytes(layers: 1, recomputes: false))
         let stream = try Buffer<Float>(count: 2 * 256 * 48, reserving: false).byteCount
         #expect(try bytes(layers: 5, recomputes: true) - again == stream)
         #expect(try bytes(layers: 5, recomputes: false) - kept > 2 * stream)

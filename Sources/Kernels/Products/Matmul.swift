@@ -23,7 +23,10 @@ package final class Matmul: @unchecked Sendable {
     private let hasBias: Bool
     /// Where b is packed; nil for a product that oneDNN computes from plain operands.
     private let operand: PackedOperand?
-    private let parts: [Part]
+    /// Whether b can be there still when the product runs again: packed whole, and in memory that no other product takes.
+    private let keepsOperand: Bool
+    /// What is computed one after the other: all columns at once, or as many as b may be packed of.
+    private let pieces: [Piece]
     /// What computes the product instead of oneDNN's parts.
     private let weightGradient: WeightGradientProduct?
 
@@ -31,6 +34,11 @@ package final class Matmul: @unchecked Sendable {
         var kernel: OneDNNMatmul
         var thread: Int
         var rows: Range<Int>
+    }
+
+    private struct Piece {
+        var columns: Range<Int>
+        var parts: [Part]
     }
 
     /// Whether b is packed first.
@@ -49,10 +57,13 @@ package final class Matmul: @unchecked Sendable {
     /// - Parameter operand: where b is packed; by default in memory that all products of the workspace share, one after
     ///   the other. Products with an operand of their own can use it several times (`run`, `reusingOperand`), and are
     ///   always oneDNN's.
+    /// - Parameter operandLimit: bytes that a packed b may take, where it can be cut between its columns: they are
+    ///   packed and multiplied one part after the other then. The bits are the same.
     /// - Throws: `KernelError` when oneDNN cannot plan the product or memory cannot be reserved.
     package init(
         _ workspace: Workspace, _ layout: Layout, rows: Int, inner: Int, columns: Int, input: Precision,
-        output: Precision, bias: Bool = false, accumulates: Bool = false, operand: PackedOperand? = nil
+        output: Precision, bias: Bool = false, accumulates: Bool = false, operand: PackedOperand? = nil,
+        operandLimit: Int = .max
     ) throws(KernelError) {
         (self.rows, self.inner, self.columns) = (rows, inner, columns)
         self.workspace = workspace
@@ -65,21 +76,54 @@ package final class Matmul: @unchecked Sendable {
         let isWeightGradient = layout == .aTransposed && output == .fp32 && !bias && operand == nil
         if isWeightGradient, WeightGradientProduct.isFaster(inner: inner, input) {
             self.operand = nil
-            parts = []
+            keepsOperand = false
+            pieces = []
             weightGradient = try WeightGradientProduct(
                 workspace, rows: rows, inner: inner, columns: columns, accumulates: accumulates)
             return
         }
         weightGradient = nil
-        if rows >= Self.leastPackedRows(layout), let parts = try Self.packedParts(workspace, shape) {
+        let cuts = Self.cuts(shape, operandLimit)
+        if rows >= Self.leastPackedRows(layout), let pieces = try Self.packedPieces(workspace, shape, cuts) {
+            keepsOperand = operand != nil && pieces.count == 1
             let operand = operand ?? workspace.operand
-            try operand.reserve(inner: inner, columns: columns, input)
+            try operand.reserve(inner: inner, columns: cuts.map(\.count).max() ?? columns, input)
             self.operand = operand
-            self.parts = parts
+            self.pieces = pieces
         } else {
             self.operand = nil
-            parts = try Self.plainParts(workspace, shape)
+            keepsOperand = false
+            pieces = [Piece(columns: 0..<columns, parts: try Self.plainParts(workspace, shape))]
         }
+    }
+
+    /// The columns of b that are packed at once: whole panels of them.
+    private static func cuts(_ shape: MatmulShape, _ limit: Int) -> [Range<Int>] {
+        let width = PackedOperand.panelWidth
+        let panelBytes = PackedOperand.byteCount(inner: shape.k, columns: width, shape.input)
+        let panels = PackedOperand.panels(shape.n)
+        let count = (panels + max(1, limit / panelBytes) - 1) / max(1, limit / panelBytes)
+        return (0..<count).map { cut in
+            let range = ThreadPool.share(of: panels, grain: 1, part: cut, of: count)
+            return range.lowerBound * width..<min(range.upperBound * width, shape.n)
+        }
+    }
+
+    private static func packedPieces(
+        _ workspace: Workspace, _ whole: MatmulShape, _ cuts: [Range<Int>]
+    ) throws(KernelError) -> [Piece]? {
+        precondition(cuts.count == 1 || !whole.accumulates, "a product in pieces that adds")
+        var pieces: [Piece] = []
+        for columns in cuts {
+            var shape = whole
+            shape.n = columns.count
+            guard let parts = try packedParts(workspace, shape) else { return nil }
+            pieces.append(Piece(columns: columns, parts: parts))
+            guard cuts.count > 1 else { break }
+            let most = parts.map(\.rows.count).max() ?? 0
+            try workspace.reserve(result: most * columns.count * whole.output.byteCount)
+        }
+        return pieces
     }
 
     /// Parts whose kernels read a packed b and an a without gaps; nil where oneDNN has none on this CPU.
@@ -128,45 +172,70 @@ package final class Matmul: @unchecked Sendable {
     }
 
     /// Computes the product. `bias` is needed exactly when it was planned. With `reusingOperand`, b is the one that the
-    /// last product with the same `PackedOperand` had, and is not packed again.
+    /// last product with the same `PackedOperand` had, and is not packed again where it is still there.
     package func run<Input: ActivationElement, Output: ActivationElement>(
         _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
         reusingOperand: Bool = false
     ) {
+        let reuses = reusingOperand && keepsOperand
         precondition(
-            a.count >= rows * inner && (reusingOperand && operand != nil || b.count >= inner * columns)
-                && c.count >= rows * columns && (bias?.count ?? columns) >= columns,
+            a.count >= rows * inner && (reuses || b.count >= inner * columns) && c.count >= rows * columns
+                && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
         if let weightGradient {
             let c = UnsafeMutableRawPointer(c.pointer).assumingMemoryBound(to: Float.self)
             return weightGradient.run(a.pointer, b.pointer, into: c)
         }
-        if let operand, !reusingOperand {
-            operand.pack(
-                b.pointer, inner: inner, columns: columns, transposed: layout == .bTransposed, workspace.compute.pool)
-        }
-        let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
-        let turns = operand != nil && layout == .aTransposed
-        func multiply(_ part: Part) {
-            var left = a.pointer + part.rows.lowerBound * (layout == .aTransposed ? 1 : inner)
-            if turns {
-                let turned = UnsafeMutableRawPointer(workspace.turned[part.thread].base)
-                    .assumingMemoryBound(to: Input.self)
-                Packing.transpose(
-                    left, rows: inner, stride: rows, columns: part.rows.count, to: turned,
-                    gathering: workspace.gathered[part.thread].base)
-                left = turned
+        for piece in pieces {
+            let first = piece.columns.lowerBound
+            if let operand, !reuses {
+                operand.pack(
+                    b.pointer + first * (layout == .bTransposed ? inner : 1), inner: inner,
+                    columns: piece.columns.count, rowStride: columns, transposed: layout == .bTransposed,
+                    workspace.compute.pool)
             }
-            workspace.compute.note(
-                part.kernel.run(
-                    left, right, c.pointer + part.rows.lowerBound * columns, bias: bias?.pointer,
-                    scratch: workspace.scratch[part.thread].base))
+            let right = operand.map { UnsafeRawPointer($0.words.base) } ?? UnsafeRawPointer(b.pointer)
+            let bias = bias.map { $0.pointer + first }
+            // One part, as of a single row, needs no other thread.
+            if piece.parts.count == 1 {
+                multiply(piece.parts[0], of: piece.columns, a.pointer, right, c.pointer, bias: bias)
+                continue
+            }
+            workspace.compute.pool.run { thread in
+                for part in piece.parts where part.thread == thread {
+                    multiply(part, of: piece.columns, a.pointer, right, c.pointer, bias: bias)
+                }
+            }
         }
-        // One part, as of a single row, needs no other thread.
-        if parts.count == 1 { return multiply(parts[0]) }
-        workspace.compute.pool.run { thread in
-            for part in parts where part.thread == thread { multiply(part) }
+    }
+
+    /// Computes a part of these columns; `right` and `bias` begin with the first of them.
+    private func multiply<Input: ActivationElement, Output: ActivationElement>(
+        _ part: Part, of range: Range<Int>, _ a: UnsafePointer<Input>, _ right: UnsafeRawPointer,
+        _ c: UnsafeMutablePointer<Output>, bias: UnsafePointer<Float>?
+    ) {
+        var left = a + part.rows.lowerBound * (layout == .aTransposed ? 1 : inner)
+        if operand != nil, layout == .aTransposed {
+            let turned = UnsafeMutableRawPointer(workspace.turned[part.thread].base)
+                .assumingMemoryBound(to: Input.self)
+            Packing.transpose(
+                left, rows: inner, stride: rows, columns: part.rows.count, to: turned,
+                gathering: workspace.gathered[part.thread].base)
+            left = UnsafePointer(turned)
+        }
+        // oneDNN has no blocked product whose result has gaps between its rows.
+        let isWhole = range.count == columns
+        let target = c + part.rows.lowerBound * columns + range.lowerBound
+        let result =
+            isWhole
+            ? target
+            : UnsafeMutableRawPointer(workspace.results[part.thread].base).assumingMemoryBound(to: Output.self)
+        workspace.compute.note(
+            part.kernel.run(left, right, result, bias: bias, scratch: workspace.scratch[part.thread].base))
+        guard !isWhole else { return }
+        for row in 0..<part.rows.count {
+            (target + row * columns).update(from: result + row * range.count, count: range.count)
         }
     }
 }

@@ -32,17 +32,22 @@ package final class PackedOperand: @unchecked Sendable {
 
     static func panels(_ N: Int) -> Int { (N + panelWidth - 1) / panelWidth }
 
-    /// Room for an operand of this shape. Only before the products that share the operand run.
-    func reserve(inner K: Int, columns N: Int, _ precision: Precision) throws(KernelError) {
-        let needed = Self.panels(N) * Self.wordRows(inner: K, precision) * Self.panelWidth
-        try memory.grow(&words, to: needed, .operands)
+    /// Bytes of an operand of this shape, with the zeros.
+    static func byteCount(inner K: Int, columns N: Int, _ precision: Precision) -> Int {
+        panels(N) * wordRows(inner: K, precision) * panelWidth * MemoryLayout<UInt32>.stride
     }
 
-    /// Packs b[K, N]; with `transposed` it is stored as [N, K].
+    /// Room for an operand of this shape. Only before the products that share the operand run.
+    func reserve(inner K: Int, columns N: Int, _ precision: Precision) throws(KernelError) {
+        let bytes = Self.byteCount(inner: K, columns: N, precision)
+        try memory.grow(&words, to: bytes / MemoryLayout<UInt32>.stride, .operands)
+    }
+
+    /// Packs b[K, N], rows `rowStride` apart; with `transposed` it is stored as [N, K], without gaps.
     @_specialize(where E == Float)
     @_specialize(where E == BFloat16)
     func pack<E: ActivationElement>(
-        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, transposed: Bool, _ pool: ThreadPool
+        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, rowStride: Int, transposed: Bool, _ pool: ThreadPool
     ) {
         let rows = Self.wordRows(inner: K, E.precision)
         let panelWords = rows * Self.panelWidth
@@ -59,7 +64,9 @@ package final class PackedOperand: @unchecked Sendable {
             }
         } else {
             pool.split(rows, grain: 16) { _, range in
-                for row in range { Self.packRow(b, K, N, row, to: target + row * Self.panelWidth, panelWords) }
+                for row in range {
+                    Self.packRow(b, K, N, rowStride, row, to: target + row * Self.panelWidth, panelWords)
+                }
             }
         }
     }
@@ -67,13 +74,13 @@ package final class PackedOperand: @unchecked Sendable {
     /// One row of words of all panels.
     @inline(__always)
     private static func packRow<E: ActivationElement>(
-        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ row: Int, to target: UnsafeMutablePointer<UInt32>,
-        _ panelWords: Int
+        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ rowStride: Int, _ row: Int,
+        to target: UnsafeMutablePointer<UInt32>, _ panelWords: Int
     ) {
         let isPair = E.precision == .bf16
         let k = isPair ? 2 * row : row
-        let first = UnsafeRawPointer(b + k * N)
-        let step = N * MemoryLayout<E>.stride
+        let first = UnsafeRawPointer(b + k * rowStride)
+        let step = rowStride * MemoryLayout<E>.stride
         var next = 0
         if (isPair ? k + 1 : k) < K {
             for panel in 0..<N / panelWidth {
@@ -96,8 +103,8 @@ package final class PackedOperand: @unchecked Sendable {
         }
         // The last panel where it is not whole, the last row where it has no second half, and the zeros.
         for n in next..<panels(N) * panelWidth {
-            let low = n < N && k < K ? bits(b[k * N + n]) : 0
-            let high = n < N && isPair && k + 1 < K ? bits(b[(k + 1) * N + n]) : 0
+            let low = n < N && k < K ? bits(b[k * rowStride + n]) : 0
+            let high = n < N && isPair && k + 1 < K ? bits(b[(k + 1) * rowStride + n]) : 0
             target[n / panelWidth * panelWords + n % panelWidth] = low | high << 16
         }
     }

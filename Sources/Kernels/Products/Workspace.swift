@@ -5,11 +5,12 @@ package final class Workspace {
     let memory: Memory
     /// The packed right operand of products that have none of their own.
     let operand: PackedOperand
-    // A thread's own, by its number: what oneDNN asks for, its part of a left operand that is turned round, and the rows
-    // that `Packing.transpose` gathers.
+    // A thread's own, by its number: what oneDNN asks for, its part of a left operand that is turned round, the rows that
+    // `Packing.transpose` gathers, and its part of some columns of a result.
     private(set) var scratch: [Buffer<UInt8>] = []
     private(set) var turned: [Buffer<UInt8>] = []
     private(set) var gathered: [Buffer<UInt8>] = []
+    private(set) var results: [Buffer<UInt8>] = []
 
     /// - Throws: `KernelError` when memory cannot be reserved.
     package init(_ compute: Compute, memory: Memory = Memory()) throws(KernelError) {
@@ -20,14 +21,16 @@ package final class Workspace {
             scratch.append(try memory.buffer(.scratch, 64))
             turned.append(try memory.buffer(.scratch, 64))
             gathered.append(try memory.buffer(.scratch, Packing.gatheredBytes))
+            results.append(try memory.buffer(.scratch, 0))
         }
     }
 
-    /// Room in every thread for this much of oneDNN's scratch and of a turned operand.
-    func reserve(scratch scratchBytes: Int, turned turnedBytes: Int = 0) throws(KernelError) {
-        for thread in scratch.indices {
-            try memory.grow(&scratch[thread], to: scratchBytes, .scratch)
-            try memory.grow(&turned[thread], to: turnedBytes, .scratch)
+    /// Room in every thread for this much of oneDNN's scratch, of a turned operand and of a result, in bytes.
+    func reserve(scratch: Int = 0, turned: Int = 0, result: Int = 0) throws(KernelError) {
+        for thread in gathered.indices {
+            try memory.grow(&self.scratch[thread], to: scratch, .scratch)
+            try memory.grow(&self.turned[thread], to: turned, .scratch)
+            try memory.grow(&results[thread], to: result, .scratch)
         }
     }
 }
