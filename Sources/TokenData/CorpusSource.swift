@@ -111,6 +111,8 @@ package struct CorpusSource: Sendable {
             let bytes = try stream.next(1 << 20)
             if bytes.isEmpty { break }
             try spool.append(bytes.span.bytes)
+            // It is no text then, and a device such as /dev/zero has no end.
+            if bytes.contains(0) { break }
         }
         let file = try spool.reading()
         try survey(file, stream.path, spool: file)

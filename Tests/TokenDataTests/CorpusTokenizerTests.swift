@@ -288,6 +288,14 @@ import TokenData
         #expect(try outputNames() == ["tokenizer.json", "train_000000.bin"])
     }
 
+    @Test("H4: a device without an end is seen not to be text", .timeLimit(.minutes(1)))
+    func aDeviceWithoutAnEnd() throws {
+        let error = #expect(throws: ExitError.self) { try tokenize(["/dev/zero"]) }
+        #expect(error?.exitCode == 65)
+        #expect(error?.description.contains("left out: 1 binary (they hold NUL bytes)") == true, "\(error as Any)")
+        #expect(try outputNames() == [])
+    }
+
     @Test func badInputsAreErrors() throws {
         func code(_ body: () throws -> Void) -> ExitCode? {
             #expect(throws: (any Error).self) { try body() }.map { exitCode(of: $0) }
