@@ -93,18 +93,19 @@ final class Activations<E: ActivationElement> {
             configuration.normalizesHeads ? wide - configuration.keyValueHeadCount * configuration.headSize : 0
         // Without a backward pass all blocks can share one block's memory; with recomputation, all but its start.
         let isShared = !training || recomputes
-        let logitCount =
-            (Products.headBlocks(rows: hasHead ? rows : 0).first?.count ?? 0) * configuration.vocabularySize
+        // The blocks themselves are more than memory holds in a plan of the largest sizes, and products saturate.
+        let logitCount = hasHead ? Products.headBlockRows(of: rows) * configuration.vocabularySize : 0
         let wideCount = saturatingProduct(kept, max(expansion, wide))
         let hiddenCount = saturatingProduct(rows, expansion)
         // On a border of cache lines.
         let hiddenStart = saturatingSum(wideCount, 63) / 64 * 64
+        let hiddenEnd = saturatingSum(hiddenStart, hiddenCount)
         let wideMemory: Buffer<E> = try memory.buffer(
-            .logits, max(logitCount, isShared ? saturatingSum(hiddenStart, hiddenCount) : wideCount))
+            .logits, max(logitCount, isShared ? hiddenEnd : wideCount))
         logits = wideMemory[0..<logitCount]
         wideGradient = wideMemory[0..<wideCount]
         func hidden() throws(KernelError) -> BufferSlice<E> {
-            if isShared { return wideMemory[hiddenStart..<hiddenStart + hiddenCount] }
+            if isShared { return wideMemory[hiddenStart..<hiddenEnd] }
             let own: Buffer<E> = try buffer(expansion)
             return own.all
         }
@@ -156,7 +157,7 @@ final class Activations<E: ActivationElement> {
         branchGradient = if let same { same } else { try buffer(c, rows: kept) }
         normedGradient = branch[0..<kept * c]
         let own: Buffer<E> = try buffer(configuration.hasParallelResidual ? attention : 0, rows: kept)
-        attentionGradient = configuration.hasParallelResidual ? own.all : branch[0..<kept * attention]
+        attentionGradient = configuration.hasParallelResidual ? own.all : branch[0..<saturatingProduct(kept, attention)]
         // LayerNorm sums three vectors of its columns; what is gated has two layers.
         partials = try Partials(
             rows: training ? rows : 1, columns: max(expansion, wide, 3 * c, 2 * configuration.headSize), memory: memory)

@@ -84,7 +84,12 @@ struct Products {
 
     /// How the head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.
     static func headBlocks(rows: Int) -> [Range<Int>] {
-        let most = max(1, min(rows, max(64, min(512, (rows / 2 + 63) / 64 * 64))))
+        let most = headBlockRows(of: rows)
         return stride(from: 0, to: rows, by: most).map { $0..<min($0 + most, rows) }
+    }
+
+    /// Rows of the largest of these blocks.
+    static func headBlockRows(of rows: Int) -> Int {
+        max(1, min(rows, max(64, min(512, (rows / 2 + 63) / 64 * 64))))
     }
 }

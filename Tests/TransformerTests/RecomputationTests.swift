@@ -43,6 +43,26 @@ import Transformer
         #expect(results[0].gradients.contains { $0 != 0 })
     }
 
+    /// The largest sizes that options take are refused for want of room, and do not trap on the way.
+    @Test(arguments: [(1024, 1 << 4, 1 << 19), (1, 1 << 12, 1 << 19)], ["gpt2", "llama"])
+    func theLargestSizesArePlanned(shape: (width: Int, heads: Int, inner: Int), name: String) throws {
+        let variant = try #require(Families.all[name])
+        var configuration = try DecoderConfiguration(
+            vocabularySize: 1000, contextLength: 1 << 20, embeddingSize: 1024, layerCount: 1, headCount: 16)
+        variant(&configuration)
+        (configuration.embeddingSize, configuration.headCount) = (shape.width, shape.heads)
+        (configuration.keyValueHeadCount, configuration.innerSize) = (shape.heads, shape.inner)
+        let compute = try Compute(threadCount: 1)
+        for (training, recomputes) in [(true, false), (true, true), (false, false)] {
+            let error = #expect(throws: KernelError.self) {
+                _ = try makeLanguageModel(
+                    configuration, precision: .fp32, microBatch: 1 << 24, compute: compute, training: training,
+                    recomputes: recomputes, memory: Memory(planningWithin: 1 << 40))
+            }
+            #expect(error?.exitCode == 64)
+        }
+    }
+
     /// GPT-2 124 M in fp32, with all that a rank holds for its weights: at most 0.6 of what it takes otherwise.
     @Test func takesThreeFifths() throws {
         let configuration = try DecoderConfiguration(
