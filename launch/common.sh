@@ -94,25 +94,34 @@ run() {
 
 tell() { { printf '%s\n' "$1" >&"$guard"; } 2>/dev/null || true; }
 
+# Waits for a line, which is then in $line, and returns 0; above 128 when SECONDS are over, 1 at the end. What has come of
+# a line by then is in $part, where the rest joins it: `read -t` cuts in two what is just coming in.
+read_line() { # SECONDS
+    local code=0
+    IFS= read -r -t "$1" line || code=$?
+    part+=$line line=""
+    ((code == 0)) || return "$code"
+    line=$part part=""
+}
+
 # Stands beside the command, in a group of its own, and is told its process id, `stop` for each request, and `end` when
 # it has ended. A request is passed on every second: mpirun has no ear for signals in its first moments, and then no
 # ranks to pass them to. When the script dies without a word (kill -9), that is a request, and six seconds later an order.
 watch() {
-    local child="" word="" asked="" code
+    local child="" line="" part="" asked="" code
     trap '' INT TERM HUP USR1
-    while [[ $word != end ]]; do
+    while [[ $line != end ]]; do
         code=0
-        read -r -t 1 word || code=$?
+        read_line 1 || code=$?
         ((code == 0 || code > 128)) || break
-        ((code == 0)) || word=""
-        case $word in
+        case $line in
             stop) asked=yes ;;
-            [1-9]*) child=$word ;;
+            [1-9]*) child=$line ;;
         esac
-        [[ -z $asked || -z $child || $word == end ]] || kill -USR1 "$child" || true
+        [[ -z $asked || -z $child || $line == end ]] || kill -USR1 "$child" || true
     done
-    [[ $word != end && -n $child ]] || return 0
-    for word in 1 2 3 4 5 6; do
+    [[ $line != end && -n $child ]] || return 0
+    for _ in 1 2 3 4 5 6; do
         kill -USR1 "$child" || return 0
         sleep 1
     done
@@ -126,13 +135,13 @@ watch() {
 # rules of 74 dashes. SIGUSR2 to the script says that a request came before mpirun's daemons knew each other; mpirun
 # then ends with 0.
 quieten() {
-    local LC_ALL=C rule line block="" inside="" code waits=0
+    local LC_ALL=C rule forwarding="mpirun: Forwarding signal " line="" part="" block="" inside="" code waits=0
     printf -v rule '%074d' 0
     rule=${rule//0/-}
     trap '' INT TERM HUP USR1
     while :; do
         code=0
-        IFS= read -r -t 0.3 line || code=$?
+        read_line 0.3 || code=$?
         if ((code == 0)) && [[ -n $inside ]]; then
             waits=0 block+=$line$'\n'
             [[ $line == "$rule" ]] || continue
@@ -143,19 +152,26 @@ quieten() {
                 is_known_remark "$block" || printf '%s' "$block"
             fi
             block=""
-        elif ((code == 0)) && [[ $line == "$rule" ]]; then
-            inside=yes block=$line$'\n' waits=0
         elif ((code == 0)); then
-            [[ $line == "mpirun: Forwarding signal "* ]] || printf '%s\n' "$line"
-        elif [[ -n $inside ]] && ((code > 128 && ++waits < 34)); then
-            block+=$line
+            waits=0
+            if [[ $line == "$rule" ]]; then
+                inside=yes block=$line$'\n'
+            elif [[ $line != "$forwarding"* ]]; then
+                printf '%s\n' "$line"
+            fi
+        elif ((code > 128)) && { [[ -n $inside ]] || begins_remark; } && ((++waits < 34)); then
+            continue
         else
             # Nothing more for now, or at all: what there is goes out as it is.
-            printf '%s' "$block$line"
-            block="" inside=""
+            printf '%s' "$block$part"
+            block="" inside="" part="" waits=0
             ((code > 128)) || return 0
         fi
     done
+}
+
+begins_remark() { # of quieten: whether $part is as far as it goes a line that may not go out
+    [[ -n $part && ($part == "$forwarding"* || $forwarding == "$part"* || $rule == "$part"*) ]]
 }
 
 is_known_remark() { # BLOCK

@@ -19,8 +19,15 @@ import Testing
 
     /// What comes through when mpirun says this on standard error, without the script's own lines.
     private func heard(_ text: String, then: String = "exit 0") throws -> String {
-        let tree = try LaunchTree(mpirun: "cat \"$record/words\" >&2; \(then)")
-        try tree.write("record/words", text)
+        try heard([text], then: then)
+    }
+
+    /// The same for a text that comes in pieces, with more time between them than the script waits for one.
+    private func heard(_ pieces: [String], then: String = "exit 0") throws -> String {
+        let tree = try LaunchTree(
+            mpirun: "cat \"$record/words-0\" >&2; for ((i = 1; i < \(pieces.count); i++)); do sleep 0.7; "
+                + "cat \"$record/words-$i\" >&2; done; \(then)")
+        for (number, piece) in pieces.enumerated() { try tree.write("record/words-\(number)", piece) }
         let outcome = try tree.run("local", ["-n", "1", "-t", "1", "train"])
         return outcome.standardError.split(separator: "\n", omittingEmptySubsequences: false)
             .filter { !$0.hasPrefix("launch: ") }.joined(separator: "\n")
@@ -37,6 +44,16 @@ import Testing
                     + Self.remark("mpirun noticed that process rank 1 with PID 0 on node vm exited on signal 10 (User"))
                 == "")
         for code in 64...81 { #expect(try heard(Self.status(code)) == "") }
+    }
+
+    @Test("A line that comes in pieces is judged as a whole") func remarksInPieces() throws {
+        // Cut in the rule at its start and in the one at its end.
+        let remark = "a\n" + Self.primary + "b\n"
+        let pieces = [remark.prefix(30), remark.dropFirst(30).dropLast(30), remark.suffix(30)].map(String.init)
+        #expect(try heard(pieces) == "a\nb\n")
+        #expect(
+            try heard(["a\nmpi", "run: Forwarding sig", "nal 10", " to job\nb\n"]) == "a\nb\n")
+        #expect(try heard(["mpi", "run: other\n-", "-- c\n"]) == "mpirun: other\n--- c\n")
     }
 
     @Test(

@@ -30,6 +30,29 @@ import Testing
         #expect(tree.signals == ["USR1", "USR1", "USR1"])
     }
 
+    @Test("H3: a word to the watcher may come in pieces") func theWatcherHearsWholeWords() throws {
+        // `read -t` cuts a word in two when its time is over in the middle of it; the pauses here are longer.
+        let tree = try LaunchTree()
+        let outcome = try tree.bash(
+            """
+            . launch/common.sh
+            sleep 300 & child=$!
+            exec {guard}> >(watch)
+            watcher=$!
+            printf %s "${child:0:2}" >&"$guard"; sleep 1.5
+            printf '%s\\nst' "${child:2}" >&"$guard"; sleep 1.5
+            printf 'op\\nen' >&"$guard"
+            wait "$child" && code=0 || code=$?
+            echo "child $code"
+            sleep 1.5
+            tell d
+            for ((i = 0; i < 300; i++)); do kill -0 "$watcher" 2>/dev/null || break; sleep 0.1; done
+            ((i == 300)) || echo "the watcher ended"
+            kill "$child" 2>/dev/null
+            """)
+        #expect(outcome.standardOutput == "child 138\nthe watcher ended\n", "\(outcome)")
+    }
+
     @Test(
         "H3: a request that comes before anybody has an ear for it ends with 130 or 143, and not with its own signal",
         arguments: [(SIGINT, 130), (SIGTERM, 143), (SIGHUP, 143), (SIGUSR1, 143)] as [(Int32, Int32)])
@@ -100,9 +123,7 @@ import Testing
         let family = Subprocess.descendants(of: run.processIdentifier)
         // With its whole group, as `timeout` does it.
         kill(-run.processIdentifier, SIGKILL)
-        let start = Date()
         #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
-        #expect(Date().timeIntervalSince(start) < 30)
         #expect(tree.signals.first == "USR1")
         #expect(run.wait().status == 137)
     }
@@ -116,7 +137,7 @@ import Testing
         kill(run.processIdentifier, SIGKILL)
         #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
         #expect(tree.signals.last == "TERM" && tree.signals.dropLast().allSatisfy { $0 == "USR1" })
-        #expect(tree.signals.count >= 4)
+        #expect(tree.signals.count >= 2)
         _ = run.wait()
     }
 
