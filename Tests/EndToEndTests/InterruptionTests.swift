@@ -44,9 +44,11 @@ extension EndToEndFaults {
             let options = ["--global-batch", "16384", "--checkpoint-interval", "1"]
             let process = try workspace.start(workspace.trainArguments("run", options))
             #expect(process.waitForOutput("checkpoint saved step-00000001", timeout: 120))
-            process.signal(SIGINT)
-            usleep(200_000)
-            process.signal(SIGINT)
+            // Two that come before the process gets to see the first are one.
+            for _ in 0..<20 where process.isRunning {
+                process.signal(SIGINT)
+                usleep(200_000)
+            }
             let outcome = process.wait()
             #expect(outcome.status == 130, "\(outcome)")
             #expect(!outcome.standardOutput.contains("stopped on request"), "\(outcome)")
@@ -165,7 +167,9 @@ extension EndToEndFaults {
             let process = try workspace.start(workspace.trainArguments("run", options), ranks: ranks)
             #expect(process.waitForOutput("checkpoint saved step-00000005", timeout: 60))
             workspace.waitForStep(6, of: "run")
-            Thread.sleep(forTimeInterval: 1)
+            // More than the step takes.
+            let family = ranks == 1 ? [process.processIdentifier] : try workspace.ranks(of: process, count: ranks)
+            #expect(Subprocess.waitForWork(1, of: family))
             process.signal(SIGUSR1)
             let outcome = process.wait(timeout: 60)
             #expect(outcome.status == 75, "\(outcome)")
@@ -186,12 +190,10 @@ extension EndToEndFaults {
             #expect(process.waitForOutput("checkpoint saved step-00000040", timeout: 60))
             let ranks = try workspace.ranks(of: process, count: 2)
             kill(ranks[victim], SIGKILL)
-            let outcome = process.wait(timeout: 30)
+            let outcome = process.wait()
             #expect(outcome.status != 0 && !outcome.timedOut, "\(outcome)")
             // mpirun asks the others to end, and kills them when they do not.
-            let deadline = Date(timeIntervalSinceNow: 10)
-            while ranks.contains(where: Subprocess.isAlive), Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
-            #expect(!ranks.contains(where: Subprocess.isAlive))
+            #expect(Subprocess.waitForEnd(of: ranks))
 
             let on = try workspace.train("run", Self.long, ranks: 2)
             #expect(on.status == 0, "\(on)")

@@ -33,9 +33,7 @@ extension EndToEnd {
             kill(victims[victims.count - 1], SIGKILL)
             let outcome = process.wait(timeout: 60)
             #expect(outcome.status != 0 && !outcome.timedOut, "\(outcome)")
-            let deadline = Date(timeIntervalSinceNow: 20)
-            while victims.contains(where: Subprocess.isAlive), Date() < deadline { Thread.sleep(forTimeInterval: 0.05) }
-            #expect(!victims.contains(where: Subprocess.isAlive))
+            #expect(Subprocess.waitForEnd(of: victims))
 
             let second = try Self.start(workspace, "run", ranks: after).wait(timeout: 300)
             #expect(second.status == 0, "\(second)")

@@ -12,12 +12,6 @@ extension EndToEndFaults {
             "--step-timeout", "3",
         ]
 
-        private func gone(_ processes: [Int32], within seconds: Double) -> Bool {
-            let deadline = Date(timeIntervalSinceNow: seconds)
-            while processes.contains(where: Subprocess.isAlive), Date() < deadline { usleep(50_000) }
-            return !processes.contains(where: Subprocess.isAlive)
-        }
-
         @Test("H1: a stopped rank ends the job with 76, and is named", arguments: [(0, 2), (1, 2), (2, 3)])
         func aStoppedRankEndsTheJob(victim: Int, ranks: Int) throws {
             let workspace = try Workspace()
@@ -26,7 +20,7 @@ extension EndToEndFaults {
             #expect(process.waitForOutput("step 10 / ", timeout: 60))
             let family = try workspace.ranks(of: process, count: ranks)
             // Time for the heartbeats that tell of the first steps.
-            usleep(1_500_000)
+            #expect(Subprocess.waitForWork(1.5, of: family))
             kill(family[victim], SIGSTOP)
             let outcome = process.wait(timeout: 60)
             #expect(outcome.status == 76, "\(outcome)")
@@ -36,7 +30,7 @@ extension EndToEndFaults {
             #expect(
                 line.contains("(last seen in step ") && line.contains("while rank \(victim == 0 ? 1 : 0) on "),
                 "\(line)")
-            #expect(gone(family, within: 20))
+            #expect(Subprocess.waitForEnd(of: family))
         }
 
         @Test("H1: a rank that is stopped in an evaluation is named with it")
@@ -49,8 +43,9 @@ extension EndToEndFaults {
             let process = try workspace.start(workspace.trainArguments("run", options), ranks: 2)
             #expect(process.waitForOutput("checkpoint saved step-00000005", timeout: 60))
             workspace.waitForStep(5, of: "run")
-            usleep(1_000_000)
             let family = try workspace.ranks(of: process, count: 2)
+            // More than the step takes.
+            #expect(Subprocess.waitForWork(1.5, of: family))
             kill(family[1], SIGSTOP)
             let outcome = process.wait(timeout: 60)
             #expect(outcome.status == 76, "\(outcome)")
@@ -59,7 +54,7 @@ extension EndToEndFaults {
                 outcome.errorLines.first?.contains("from rank 1 on ") == true
                     && outcome.errorLines.first?.contains("(last seen in the evaluation after step 6)") == true,
                 "\(outcome)")
-            #expect(gone(family, within: 20))
+            #expect(Subprocess.waitForEnd(of: family))
         }
 
         @Test("H5: without their launcher the ranks end by themselves")
@@ -69,8 +64,8 @@ extension EndToEndFaults {
             #expect(process.waitForOutput("step 10 / ", timeout: 60))
             let family = try workspace.ranks(of: process, count: 2)
             kill(process.processIdentifier, SIGKILL)
-            #expect(gone(family, within: 40))
-            _ = process.wait(timeout: 20)
+            #expect(Subprocess.waitForEnd(of: family))
+            _ = process.wait()
         }
 
         /// A second of every two, in turns: slow, and with the bits of a run that nobody stopped.

@@ -149,16 +149,6 @@ final class LaunchTree: Sendable {
     func waitUntilReady() -> Bool { waitUntil { read("record/ready") != nil } }
 }
 
-/// Waits until something is so; false after a minute.
-func waitUntil(_ condition: () -> Bool) -> Bool {
-    let deadline = Date(timeIntervalSinceNow: 60)
-    while !condition() {
-        guard Date() < deadline else { return false }
-        Thread.sleep(forTimeInterval: 0.02)
-    }
-    return true
-}
-
 extension Subprocess.Outcome {
     /// The lines that the launch scripts say, without their word for it.
     var launchLines: [String] {

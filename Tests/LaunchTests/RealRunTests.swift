@@ -149,7 +149,7 @@ import Testing
         let family = Subprocess.descendants(of: run.processIdentifier)
         #expect(place.ranks(run).count == 2)
         kill(run.processIdentifier, SIGKILL)
-        #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
+        #expect(Subprocess.waitForEnd(of: family))
         #expect(place.checkpoints.contains { ($0.dropFirst(5).suffix(8)) > "00000020" }, "\(place.checkpoints)")
         #expect(run.wait().standardOutput.contains("stopped on request"))
     }

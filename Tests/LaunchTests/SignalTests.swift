@@ -123,7 +123,7 @@ import Testing
         let family = Subprocess.descendants(of: run.processIdentifier)
         // With its whole group, as `timeout` does it.
         kill(-run.processIdentifier, SIGKILL)
-        #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
+        #expect(Subprocess.waitForEnd(of: family))
         #expect(tree.signals.first == "USR1")
         #expect(run.wait().status == 137)
     }
@@ -135,7 +135,7 @@ import Testing
         #expect(tree.waitUntilReady())
         let family = Subprocess.descendants(of: run.processIdentifier)
         kill(run.processIdentifier, SIGKILL)
-        #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
+        #expect(Subprocess.waitForEnd(of: family))
         #expect(tree.signals.last == "TERM" && tree.signals.dropLast().allSatisfy { $0 == "USR1" })
         #expect(tree.signals.count >= 2)
         _ = run.wait()
@@ -147,6 +147,6 @@ import Testing
         #expect(tree.waitUntilReady())
         let family = Subprocess.descendants(of: run.processIdentifier)
         #expect(run.wait().status == 0)
-        #expect(waitUntil { !family.contains(where: Subprocess.isAlive) })
+        #expect(Subprocess.waitForEnd(of: family))
     }
 }

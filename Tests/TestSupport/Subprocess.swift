@@ -200,12 +200,8 @@ package final class Subprocess: @unchecked Sendable {
         let entries = (try? FileManager.default.contentsOfDirectory(atPath: "/proc")) ?? []
         var children: [Int32: [Int32]] = [:]
         for id in entries.compactMap(Int32.init) {
-            // `pid (name) state ppid …`; the name may hold spaces and brackets.
-            guard let line = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
-                let close = line.lastIndex(of: ")")
-            else { continue }
-            let fields = line[line.index(after: close)...].split(separator: " ")
-            if fields.count > 1, let owner = Int32(fields[1]) { children[owner, default: []].append(id) }
+            guard let fields = state(of: id), fields.count > 1, let owner = Int32(fields[1]) else { continue }
+            children[owner, default: []].append(id)
         }
         var found: [Int32] = []
         var open = [parent]
@@ -218,11 +214,15 @@ package final class Subprocess: @unchecked Sendable {
     }
 
     /// Whether a process with this id exists and is not a zombie.
-    package static func isAlive(_ id: Int32) -> Bool {
+    package static func isAlive(_ id: Int32) -> Bool { state(of: id)?.first.map { $0 != "Z" } ?? false }
+
+    /// What the kernel says of a process from its state on: `state ppid …`; nil where there is none.
+    static func state(of id: Int32) -> [Substring]? {
+        // `pid (name) state ppid …`; the name may hold spaces and brackets.
         guard let line = try? String(contentsOfFile: "/proc/\(id)/stat", encoding: .utf8),
             let close = line.lastIndex(of: ")")
-        else { return false }
-        return line[line.index(after: close)...].split(separator: " ").first != "Z"
+        else { return nil }
+        return line[line.index(after: close)...].dropFirst().split(separator: " ")
     }
 }
 
