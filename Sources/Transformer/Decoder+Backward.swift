@@ -231,7 +231,7 @@ extension Decoder {
         layer: Int
     ) {
         timed(.product(products.name, .inputGradient), layer: layer) {
-            products.inputGradient?.run(dy, operands[slots.weight], into: dx)
+            if let product = products.inputGradient { run(product, dy, slots.weight, into: dx) }
         }
     }
 

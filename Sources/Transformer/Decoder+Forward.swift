@@ -144,7 +144,7 @@ extension Decoder {
         layer: Int
     ) {
         timed(.product(products.name, .forward), layer: layer) {
-            products.forward.run(x, operands[slots.weight], into: y, bias: slots.bias.map { weights[$0] })
+            run(products.forward, x, slots.weight, into: y, bias: slots.bias)
         }
     }
 }

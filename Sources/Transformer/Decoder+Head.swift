@@ -18,8 +18,9 @@ extension Decoder {
             }
             guard let gradients else { continue }
             timed(.product(.head, .inputGradient)) {
-                block.products.inputGradient?.run(
-                    logits, operands[layout.head], into: a.normedGradient[rows],
+                guard let product = block.products.inputGradient else { return }
+                run(
+                    product, logits, layout.head, into: a.normedGradient[rows],
                     reusingOperand: block.rows.lowerBound > 0)
             }
             timed(.product(.head, .weightGradient)) {
@@ -36,8 +37,8 @@ extension Decoder {
         let logits = activations.logits[0..<block.rows.count * configuration.vocabularySize]
         let isFirst = block.rows.lowerBound == 0
         timed(.product(.head, .forward)) {
-            block.products.forward.run(
-                activations.normed[rowRange(block.rows)], operands[layout.head], into: logits,
+            run(
+                block.products.forward, activations.normed[rowRange(block.rows)], layout.head, into: logits,
                 reusingOperand: !isFirst)
         }
         return logits

@@ -15,8 +15,11 @@ final class Decoder<E: ActivationElement>: LanguageModel {
     let context: Int
     let compute: Compute
     let weights: Buffer<Float>
-    /// What matmuls read: the weights themselves in fp32, a rounded copy in bf16.
-    let operands: Buffer<E>
+    /// What matmuls read: the weights themselves in fp32, a rounded copy in bf16. Nil where products round the weights as
+    /// they pack them.
+    let operands: Buffer<E>?
+    /// Whether it is a copy of this model's own.
+    private let hasOwnCopy: Bool
     let inputs: Buffer<Int32>
     let targets: Buffer<Int32>
     let activations: Activations<E>
@@ -50,13 +53,12 @@ final class Decoder<E: ActivationElement>: LanguageModel {
         let context = context ?? configuration.contextLength
         self.context = context
         layout = ParameterLayout(configuration)
-        if let other {
-            (weights, operands) = (other.weights, other.operands)
-        } else {
-            weights = try memory.buffer(.weights, layout.count)
-            let same = weights as? Buffer<E>
-            operands = if let same { same } else { try memory.buffer(.weightCopy, layout.count) }
-        }
+        weights = if let other { other.weights } else { try memory.buffer(.weights, layout.count) }
+        let shared = other?.operands ?? weights as? Buffer<E>
+        let count = layout.count
+        func copy() throws(KernelError) -> Buffer<E> { try memory.buffer(.weightCopy, count) }
+        let copies = shared == nil && !self.recomputes
+        let operands = copies ? try copy() : shared
         let rows = microBatch * context
         inputs = try memory.buffer(.activations, rows)
         targets = try memory.buffer(.activations, rows)
@@ -74,6 +76,8 @@ final class Decoder<E: ActivationElement>: LanguageModel {
         products = try Products(
             Workspace(compute, memory: memory), configuration, rows: rows, precision: E.precision, training: training,
             hasHead: hasHead, savesMemory: self.recomputes)
+        self.operands = if operands == nil, !products.packWeights { try copy() } else { operands }
+        hasOwnCopy = shared == nil && self.operands != nil
     }
 
     var precision: Precision { E.precision }
@@ -89,7 +93,20 @@ final class Decoder<E: ActivationElement>: LanguageModel {
         preconditionFailure("planned without pieces of \(length) tokens")
     }
 
-    func refreshOperands() { if E.precision != .fp32 { Vector.round(pool, weights.all, into: operands.all) } }
+    func refreshOperands() { if hasOwnCopy, let operands { Vector.round(pool, weights.all, into: operands.all) } }
+
+    /// Runs a product whose right operand are weights.
+    func run(
+        _ product: Matmul, _ a: BufferSlice<E>, _ weights: Range<Int>, into c: BufferSlice<E>,
+        bias: Range<Int>? = nil, reusingOperand: Bool = false
+    ) {
+        let bias = bias.map { self.weights[$0] }
+        if let operands {
+            product.run(a, operands[weights], into: c, bias: bias, reusingOperand: reusingOperand)
+        } else {
+            product.run(a, self.weights[weights], into: c, bias: bias, reusingOperand: reusingOperand)
+        }
+    }
 
     func lossAndGradients(
         into gradients: Buffer<Float>, key: MicroBatchKey, completed: (Range<Int>) throws -> Void

@@ -14,6 +14,8 @@ package final class Generator<E: ActivationElement> {
     /// [T, G · D] each, of every layer.
     private let caches: [(keys: Buffer<E>, values: Buffer<E>)]
     private let scores: Buffer<Float>
+    /// Whether the weights are those of a model that goes on.
+    private let isFollower: Bool
     private var seen: [Int32] = []
     /// How many tokens it can see at once.
     package var contextLength: Int { single.configuration.contextLength }
@@ -44,6 +46,7 @@ package final class Generator<E: ActivationElement> {
         let rows = max(min(promptLength, context), length > context ? context / 2 : 0)
         let owner = model as? Decoder<E>
         precondition(model == nil || owner != nil, "a model of other elements")
+        isFollower = model != nil
         let single = try Decoder<E>(
             configuration, microBatch: 1, context: 1, compute: compute, training: false, sharing: owner, memory: memory)
         self.single = single
@@ -61,6 +64,7 @@ package final class Generator<E: ActivationElement> {
     /// - Throws: `KernelError` when oneDNN fails.
     package func logits(after prompt: [Int32]) throws -> [Float] {
         precondition(!prompt.isEmpty, "no tokens to go on from")
+        if isFollower { refreshOperands() }
         seen = []
         return try read(prompt.suffix(contextLength))
     }

@@ -14,7 +14,7 @@ package protocol LanguageModel: AnyObject {
     var microBatch: Int { get }
     /// The master weights, fp32.
     var weights: Buffer<Float> { get }
-    /// The bf16 copy of the weights that matmuls read; nil in fp32.
+    /// The bf16 copy of the weights that matmuls read; nil in fp32, and where they round the weights themselves.
     var operandCopy: Buffer<BFloat16>? { get }
     /// The micro-batch's tokens [B, T], filled by the caller before a call.
     var inputs: Buffer<Int32> { get }

@@ -82,6 +82,14 @@ struct Products {
         }
     }
 
+    /// Whether all products of weights pack them.
+    var packWeights: Bool {
+        let layers = [queryKeyValue, attentionProjection, expansion, contraction]
+        return (layers + head.map(\.products)).allSatisfy { linear in
+            linear.forward.isPacked && linear.inputGradient?.isPacked != false
+        }
+    }
+
     /// How the head cuts the rows of a micro-batch into blocks, so that all logits never exist at once.
     static func headBlocks(rows: Int) -> [Range<Int>] {
         let most = headBlockRows(of: rows)

@@ -153,4 +153,33 @@ import Testing
             #expect(same, "parts are packed anew")
         }
     }
+
+    /// Weights that are rounded as they are packed: the bits of those that were rounded before.
+    @Test(
+        .enabled(if: Compute.hasFastBFloat16, "packed operands are for CPUs with AVX-512 and bf16"),
+        arguments: packedShapes + pieceShapes, [Matmul.Layout.plain, .bTransposed])
+    func roundsWhatItPacks(shape: Shape, layout: Matmul.Layout) throws {
+        let (M, K, N) = (shape.rows, shape.inner, shape.columns)
+        var random = TestRandom(UInt64(M + 2 * K + 3 * N))
+        let a = try Operand(random.normal(M * K), BFloat16.self)
+        var values = random.normal(K * N).map { Float($0) }
+        // Ties, and what the instruction takes as zero.
+        for i in stride(from: 0, to: values.count, by: 7) {
+            values[i] = Float(bitPattern: values[i].bitPattern & 0xFFFF_0000 | 0x8000)
+        }
+        for i in stride(from: 3, to: values.count, by: 50) { values[i] = Float(bitPattern: 0x1_8000) }
+        let b = try Buffer<Float>(count: K * N)
+        b.set(values)
+        for (threads, limit) in [(1, .max), (2, .max), (2, 3 * 64 * 2 * K)] {
+            let workspace = try Workspace(Compute(threadCount: threads))
+            let product = try Matmul(
+                workspace, layout, rows: M, inner: K, columns: N, input: .bf16, output: .fp32, operandLimit: limit)
+            let (expected, c) = (try Buffer<Float>(count: M * N), try Buffer<Float>(count: M * N))
+            product.run(a.all, try Operand(values.map { Double($0) }, BFloat16.self).all, into: expected.all)
+            product.run(a.all, b.all, into: c.all)
+            let same = c.floats.map(\.bitPattern) == expected.floats.map(\.bitPattern)
+            #expect(same, "\(threads) threads, parts of \(limit) bytes")
+            #expect(c.floats.contains { $0 != 0 })
+        }
+    }
 }

@@ -35,6 +35,7 @@ import Testing
         [
             (1, []), (3, []), (1, ["steps=7", "warmup-steps=0", "sequence-warmup=8:0.5,16:0.75"]),
             (1, ["optimizer=muon"]), (1, ["optimizer=muon", "muon-precision=fp32", "architecture=modern"]),
+            (1, ["recompute=true"]),
         ])
     func aStepTakesNothing(precision: String, run: (accumulation: Int, options: [String])) throws {
         let counts = try counts(precision, threads: 1, accumulation: run.accumulation, options: run.options)
@@ -53,7 +54,8 @@ import Testing
             (3, ["global-batch=12"]), (4, ["reduction=mpi", "global-batch=32"]),
             (2, ["overlap=none", "precision=bf16"]), (6, ["overlap=none", "global-batch=24"]),
             (1, ["micro-batch=64", "global-batch=64", "threads=4"]), (2, ["sequence-warmup=8:0.25,16:0.5"]),
-            (2, ["optimizer=muon", "threads=2"]),
+            (2, ["optimizer=muon", "threads=2"]), (2, ["recompute=true", "precision=bf16", "threads=2"]),
+            (1, ["recompute=true", "precision=bf16", "micro-batch=1", "global-batch=4"]),
             (1, ["optimizer=muon", "architecture=modern", "muon-precision=fp32", "embedding-size=80"]),
             (
                 1,

@@ -172,9 +172,10 @@ package final class Matmul: @unchecked Sendable {
     }
 
     /// Computes the product. `bias` is needed exactly when it was planned. With `reusingOperand`, b is the one that the
-    /// last product with the same `PackedOperand` had, and is not packed again where it is still there.
-    package func run<Input: ActivationElement, Output: ActivationElement>(
-        _ a: BufferSlice<Input>, _ b: BufferSlice<Input>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
+    /// last product with the same `PackedOperand` had, and is not packed again where it is still there. Where b is packed
+    /// it may be fp32 beside a bf16 a: it is rounded on the way.
+    package func run<Input: ActivationElement, Right: ActivationElement, Output: ActivationElement>(
+        _ a: BufferSlice<Input>, _ b: BufferSlice<Right>, into c: BufferSlice<Output>, bias: BufferSlice<Float>? = nil,
         reusingOperand: Bool = false
     ) {
         let reuses = reusingOperand && keepsOperand
@@ -182,16 +183,18 @@ package final class Matmul: @unchecked Sendable {
             a.count >= rows * inner && (reuses || b.count >= inner * columns) && c.count >= rows * columns
                 && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
+        precondition(Right.self == Input.self || isPacked, "a product that does not pack what is to be rounded")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
         if let weightGradient {
             let c = UnsafeMutableRawPointer(c.pointer).assumingMemoryBound(to: Float.self)
-            return weightGradient.run(a.pointer, b.pointer, into: c)
+            return weightGradient.run(
+                a.pointer, UnsafeRawPointer(b.pointer).assumingMemoryBound(to: Input.self), into: c)
         }
         for piece in pieces {
             let first = piece.columns.lowerBound
             if let operand, !reuses {
                 operand.pack(
-                    b.pointer + first * (layout == .bTransposed ? inner : 1), inner: inner,
+                    b.pointer + first * (layout == .bTransposed ? inner : 1), as: Input.self, inner: inner,
                     columns: piece.columns.count, rowStride: columns, transposed: layout == .bTransposed,
                     workspace.compute.pool)
             }

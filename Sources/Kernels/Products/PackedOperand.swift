@@ -43,11 +43,14 @@ package final class PackedOperand: @unchecked Sendable {
         try memory.grow(&words, to: bytes / MemoryLayout<UInt32>.stride, .operands)
     }
 
-    /// Packs b[K, N], rows `rowStride` apart; with `transposed` it is stored as [N, K], without gaps.
-    @_specialize(where E == Float)
-    @_specialize(where E == BFloat16)
-    func pack<E: ActivationElement>(
-        _ b: UnsafePointer<E>, inner K: Int, columns N: Int, rowStride: Int, transposed: Bool, _ pool: ThreadPool
+    /// Packs b[K, N], rows `rowStride` apart; with `transposed` it is stored as [N, K], without gaps. Fp32 numbers are
+    /// rounded on the way where the operand is bf16.
+    @_specialize(where Source == Float, E == Float)
+    @_specialize(where Source == BFloat16, E == BFloat16)
+    @_specialize(where Source == Float, E == BFloat16)
+    func pack<Source: ActivationElement, E: ActivationElement>(
+        _ b: UnsafePointer<Source>, as _: E.Type, inner K: Int, columns N: Int, rowStride: Int, transposed: Bool,
+        _ pool: ThreadPool
     ) {
         let rows = Self.wordRows(inner: K, E.precision)
         let panelWords = rows * Self.panelWidth
@@ -56,16 +59,23 @@ package final class PackedOperand: @unchecked Sendable {
             pool.split(Self.panels(N)) { _, panels in
                 for panel in panels {
                     let first = panel * Self.panelWidth
-                    Packing.transposedWords(
-                        b + first * K, rows: min(Self.panelWidth, N - first), stride: K, columns: K,
-                        padded: Self.panelWidth, words: rows, to: target + panel * panelWords,
-                        targetStride: Self.panelWidth)
+                    let (count, source) = (min(Self.panelWidth, N - first), b + first * K)
+                    let to = target + panel * panelWords
+                    if Source.precision == E.precision {
+                        Packing.transposedWords(
+                            source, rows: count, stride: K, columns: K, padded: Self.panelWidth, words: rows,
+                            to: to, targetStride: Self.panelWidth)
+                    } else {
+                        Packing.transposedRoundedWords(
+                            UnsafeRawPointer(source).assumingMemoryBound(to: Float.self), rows: count, columns: K,
+                            padded: Self.panelWidth, words: rows, to: to, targetStride: Self.panelWidth)
+                    }
                 }
             }
         } else {
             pool.split(rows, grain: 16) { _, range in
                 for row in range {
-                    Self.packRow(b, K, N, rowStride, row, to: target + row * Self.panelWidth, panelWords)
+                    Self.packRow(b, E.self, K, N, rowStride, row, to: target + row * Self.panelWidth, panelWords)
                 }
             }
         }
@@ -73,45 +83,50 @@ package final class PackedOperand: @unchecked Sendable {
 
     /// One row of words of all panels.
     @inline(__always)
-    private static func packRow<E: ActivationElement>(
-        _ b: UnsafePointer<E>, _ K: Int, _ N: Int, _ rowStride: Int, _ row: Int,
+    private static func packRow<Source: ActivationElement, E: ActivationElement>(
+        _ b: UnsafePointer<Source>, _: E.Type, _ K: Int, _ N: Int, _ rowStride: Int, _ row: Int,
         to target: UnsafeMutablePointer<UInt32>, _ panelWords: Int
     ) {
         let isPair = E.precision == .bf16
+        let rounds = Source.precision != E.precision
         let k = isPair ? 2 * row : row
         let first = UnsafeRawPointer(b + k * rowStride)
-        let step = rowStride * MemoryLayout<E>.stride
+        let width = MemoryLayout<Source>.stride
+        let step = rowStride * width
         var next = 0
         if (isPair ? k + 1 : k) < K {
             for panel in 0..<N / panelWidth {
-                let from = first + panel * panelWidth * MemoryLayout<E>.stride
+                let from = first + panel * panelWidth * width
                 let to = target + panel * panelWords
                 // The rows eight further on: a panel is too narrow for the CPU to foresee them.
                 for row in 8..<(isPair ? 10 : 9) {
-                    for line in stride(from: 0, to: panelWidth * MemoryLayout<E>.stride, by: 64) {
+                    for line in stride(from: 0, to: panelWidth * width, by: 64) {
                         instructions_prefetch(from + row * step + line)
                     }
                 }
                 for part in stride(from: 0, to: panelWidth, by: 16) {
                     storeWords(
-                        isPair
-                            ? pairedRows(from, 2 * part, step)
-                            : from.loadUnaligned(fromByteOffset: 4 * part, as: Words.self), to: to + part)
+                        rounds
+                            ? roundedRows(from, width * part, step)
+                            : isPair
+                                ? pairedRows(from, width * part, step)
+                                : from.loadUnaligned(fromByteOffset: width * part, as: Words.self), to: to + part)
                 }
             }
             next = N / panelWidth * panelWidth
         }
         // The last panel where it is not whole, the last row where it has no second half, and the zeros.
         for n in next..<panels(N) * panelWidth {
-            let low = n < N && k < K ? bits(b[k * rowStride + n]) : 0
-            let high = n < N && isPair && k + 1 < K ? bits(b[(k + 1) * rowStride + n]) : 0
+            let low = n < N && k < K ? bits(b[k * rowStride + n], E.self) : 0
+            let high = n < N && isPair && k + 1 < K ? bits(b[(k + 1) * rowStride + n], E.self) : 0
             target[n / panelWidth * panelWords + n % panelWidth] = low | high << 16
         }
     }
 
-    /// The number's own bits in the low part of a word.
+    /// The number's bits as an element, in the low part of a word.
     @inline(__always)
-    private static func bits<E: ActivationElement>(_ value: E) -> UInt32 {
-        E.precision == .bf16 ? value.float.bitPattern >> 16 : value.float.bitPattern
+    private static func bits<Source: ActivationElement, E: ActivationElement>(_ value: Source, _: E.Type) -> UInt32 {
+        if Source.precision != E.precision { return E(rounding: value.float).float.bitPattern >> 16 }
+        return E.precision == .bf16 ? value.float.bitPattern >> 16 : value.float.bitPattern
     }
 }

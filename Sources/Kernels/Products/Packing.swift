@@ -83,6 +83,30 @@ enum Packing {
         }
     }
 
+    /// The same from fp32 rows without gaps, rounded to bf16.
+    @inline(never)
+    static func transposedRoundedWords(
+        _ source: UnsafePointer<Float>, rows: Int, columns: Int, padded: Int, words: Int,
+        to target: UnsafeMutablePointer<UInt32>, targetStride: Int
+    ) {
+        // Sixteen rows of words, in the L1 cache.
+        withUnsafeTemporaryAllocation(of: BFloat16.self, capacity: 512) { rounded in
+            guard let gathered = rounded.baseAddress else { return }
+            for row in stride(from: 0, to: padded, by: 16) {
+                for word in stride(from: 0, to: words, by: 16) {
+                    for line in 0..<16 {
+                        let from = source + (row + line) * columns + 2 * word
+                        let left = row + line < rows ? max(0, columns - 2 * word) : 0
+                        let to = gathered + 32 * line
+                        BFloat16.store16(Float.load(from, count: left), to: to)
+                        BFloat16.store16(Float.load(from + 16, count: max(0, left - 16)), to: to + 16)
+                    }
+                    instructions_transpose(gathered, 64, target + word * targetStride + row, 4 * targetStride)
+                }
+            }
+        }
+    }
+
     /// `target`[word, column] = the elements of the column in the rows that make the word; rows from `rows` to `padded`,
     /// whole words of them, and columns up to a multiple of 16 are zero.
     @inline(never)
@@ -115,8 +139,7 @@ enum Packing {
         stride: Int
     ) {
         if E.precision == .bf16 {
-            let low = widened(instructions_round_bf16(first))
-            storeWords(low | widened(instructions_round_bf16(second)) &<< 16, to: target)
+            storeWords(roundedPairs(first, second), to: target)
         } else {
             storeWords(unsafeBitCast(first, to: Words.self), to: target)
             storeWords(unsafeBitCast(second, to: Words.self), to: target + stride)
@@ -199,4 +222,18 @@ func widened(_ halves: SIMD16<UInt16>) -> Words {
 func pairedRows(_ source: UnsafeRawPointer, _ offset: Int, _ stride: Int) -> Words {
     widened(source.loadUnaligned(fromByteOffset: offset, as: SIMD16<UInt16>.self))
         | widened(source.loadUnaligned(fromByteOffset: offset + stride, as: SIMD16<UInt16>.self)) &<< 16
+}
+
+/// Sixteen fp32 numbers each of two rows, rounded to bf16, as words.
+@_transparent
+func roundedRows(_ source: UnsafeRawPointer, _ offset: Int, _ stride: Int) -> Words {
+    let low = source.loadUnaligned(fromByteOffset: offset, as: SIMD16<Float>.self)
+    let high = source.loadUnaligned(fromByteOffset: offset + stride, as: SIMD16<Float>.self)
+    return roundedPairs(low, high)
+}
+
+/// Words of two rows' numbers, rounded to bf16.
+@_transparent
+func roundedPairs(_ low: SIMD16<Float>, _ high: SIMD16<Float>) -> Words {
+    widened(instructions_round_bf16(low)) | widened(instructions_round_bf16(high)) &<< 16
 }
