@@ -183,7 +183,9 @@ package final class Matmul: @unchecked Sendable {
             a.count >= rows * inner && (reuses || b.count >= inner * columns) && c.count >= rows * columns
                 && (bias?.count ?? columns) >= columns,
             "a product of [\(rows), \(inner)] and [\(inner), \(columns)] was lent too little memory")
-        precondition(Right.self == Input.self || isPacked, "a product that does not pack what is to be rounded")
+        precondition(
+            Right.self == Input.self || (isPacked && Right.precision == .fp32),
+            "a product that cannot round its right operand")
         precondition((bias != nil) == hasBias, "a product \(hasBias ? "with" : "without") bias")
         if let weightGradient {
             let c = UnsafeMutableRawPointer(c.pointer).assumingMemoryBound(to: Float.self)
