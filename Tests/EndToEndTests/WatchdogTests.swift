@@ -130,11 +130,9 @@ extension Workspace {
 
     /// Waits until a step has been logged in the run's metrics, a minute at most.
     func waitForStep(_ step: Int, of run: String) {
-        let deadline = Date(timeIntervalSinceNow: 60)
-        while Date() < deadline {
+        _ = waitUntil {
             let text = try? String(contentsOfFile: file(run) + "/metrics.jsonl", encoding: .utf8)
-            if text?.contains("\"step\":\(step),") == true { return }
-            usleep(10_000)
+            return text?.contains("\"step\":\(step),") == true
         }
     }
 }

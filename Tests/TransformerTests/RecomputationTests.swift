@@ -66,7 +66,7 @@ import Transformer
     /// GPT-2 124 M, with all that a rank holds for its weights, against what it takes otherwise. In bf16 weights, gradients
     /// and moments alone are 0.58.
     @Test(arguments: [(Precision.fp32, 0.6), (.bf16, 0.68)])
-    func takesThreeFifths(precision: Precision, share: Double) throws {
+    func shareOfTheMemory(precision: Precision, share: Double) throws {
         guard precision == .fp32 || Compute.hasFastBFloat16 else { return }
         let configuration = try DecoderConfiguration(
             vocabularySize: 50_257, contextLength: 1024, embeddingSize: 768, layerCount: 12, headCount: 12)
